@@ -1,0 +1,38 @@
+# Everything comes from the Debian packages listed in deploy/packages.txt. Targets are given one name each here, so that
+# the rooms need not know which packages ship CMake files and which only headers.
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(absl CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(yaml-cpp CONFIG REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)
+pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+
+find_path(PFM_INCLUDE_DIR perfmon/pfmlib.h REQUIRED)
+find_library(PFM_LIBRARY pfm REQUIRED)
+add_library(truce_pfm INTERFACE)
+target_include_directories(truce_pfm SYSTEM INTERFACE ${PFM_INCLUDE_DIR})
+target_link_libraries(truce_pfm INTERFACE ${PFM_LIBRARY})
+
+find_path(CLI11_INCLUDE_DIR CLI/CLI.hpp REQUIRED)
+add_library(truce_cli11 INTERFACE)
+target_include_directories(truce_cli11 SYSTEM INTERFACE ${CLI11_INCLUDE_DIR})
+
+find_path(SOCI_INCLUDE_DIR soci/soci.h REQUIRED)
+find_library(SOCI_CORE_LIBRARY soci_core REQUIRED)
+find_library(SOCI_SQLITE_LIBRARY soci_sqlite3 REQUIRED)
+add_library(truce_soci INTERFACE)
+target_include_directories(truce_soci SYSTEM INTERFACE ${SOCI_INCLUDE_DIR} ${SOCI_INCLUDE_DIR}/soci)
+target_link_libraries(truce_soci INTERFACE ${SOCI_CORE_LIBRARY} ${SOCI_SQLITE_LIBRARY})
+
+if(TRUCE_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(benchmark CONFIG REQUIRED)
+  find_package(rapidcheck CONFIG REQUIRED)
+endif()

@@ -1,0 +1,36 @@
+// The only door through which Truce changes a host. Every control write is one call here: it writes only if the value
+// changes, records old and new, and can be made to fail by tests.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "src/host/cgroup.h"
+
+namespace truce::host {
+
+// One control file of one cgroup.
+struct ControlFile {
+  Cgroup* cgroup = nullptr;
+  Controller controller = Controller::kCpu;
+  std::string file;
+
+  // "cpu/truce/redis/cpu.cfs_quota_us"
+  std::string Name() const { return cgroup->RelativeName(controller, file); }
+};
+
+// Reads and writes control files. Not thread-safe: one owner.
+class ControlWriter {
+ public:
+  virtual ~ControlWriter() = default;
+  // Current content, byte for byte.
+  virtual absl::StatusOr<std::string> Read(const ControlFile& control) = 0;
+  // Makes the content `value`. Does nothing when it already is (compared without trailing white space). The error names
+  // the file, the value and what to do about it.
+  virtual absl::Status Write(const ControlFile& control, std::string_view value) = 0;
+};
+
+}  // namespace truce::host
