@@ -1,1 +1,96 @@
-int main() { return 1; }
+// truce-agent: watches one host, and acts on it under leases when it is told to. Exit codes: 0 done, 1 failed, 2 usage or
+// configuration error.
+#include <cstdio>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <spdlog/spdlog.h>
+
+#include "agent/agent.h"
+#include "agent/settings.h"
+#include "src/base/clock.h"
+#include "src/base/config.h"
+#include "src/base/log.h"
+#include "src/base/shutdown.h"
+#include "src/base/text.h"
+#include "src/host/writer_cgroup.h"
+
+namespace {
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+
+int Fail(int code, const absl::Status& status) {
+  std::fprintf(stderr, "truce-agent: %s\n", std::string(status.message()).c_str());
+  return code;
+}
+
+int Restore(const truce::agent::AgentSettings& settings) {
+  auto layout = truce::host::CgroupLayout::Detect(settings.cgroup_root);
+  if (!layout.ok()) return Fail(kFailed, layout.status());
+  truce::host::CgroupControlWriter writer;
+  auto restored = truce::agent::RestoreFromJournal(settings.actuator.state_directory, *layout, writer);
+  if (!restored.ok()) return Fail(kFailed, restored.status());
+  std::printf("%d control file%s restored\n", *restored, *restored == 1 ? "" : "s");
+  return kDone;
+}
+
+int Run(const truce::agent::AgentSettings& settings) {
+  truce::ShutdownSignals signals;
+  auto agent = truce::agent::Agent::Create(settings, truce::SystemClock());
+  if (!agent.ok()) return Fail(kFailed, agent.status());
+  const absl::Status status = (*agent)->Run(signals);
+  return status.ok() ? kDone : Fail(kFailed, status);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "truce-agent watches the workloads of this host and keeps them from hurting each other.\n\n"
+      "Examples:\n"
+      "  truce-agent --config /etc/truce/agent.yaml\n"
+      "  truce-agent --config agent.yaml --check-config\n"
+      "  truce-agent restore --config /etc/truce/agent.yaml     put back what a crashed agent left changed\n"};
+  std::string config_file;
+  bool check_only = false;
+  std::vector<std::string> assignments;
+  std::map<std::string, std::string> flags;
+  app.add_option("--config", config_file, "Configuration file (YAML)");
+  app.add_flag("--check-config", check_only, "Check the configuration and exit");
+  app.add_option("--set", assignments, "Set one key, as key=value; wins over environment and file");
+  for (const char* key : {"paths.procfs", "paths.sysfs", "paths.cgroup"}) {
+    app.add_option_function<std::string>(truce::StrCat("--path.", key + 6), [&flags, key](const std::string& value) { flags[key] = value; },
+                                         truce::StrCat("Where ", key + 6, " is mounted"));
+  }
+  app.set_version_flag("--version", "truce-agent " TRUCE_VERSION);
+  app.fallthrough();
+  app.require_subcommand(0, 1);
+  const CLI::App* restore = app.add_subcommand("restore", "Put back every original that the journal still holds, and exit");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kUsage;
+  }
+  for (const std::string& assignment : assignments) {
+    const size_t equals = assignment.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Fail(kUsage, absl::InvalidArgumentError(truce::StrCat("--set ", assignment, ": expected key=value")));
+    }
+    flags[assignment.substr(0, equals)] = assignment.substr(equals + 1);
+  }
+
+  const auto source = truce::LoadConfigSource(config_file, "TRUCE_AGENT_", flags);
+  if (!source.ok()) return Fail(kUsage, source.status());
+  const auto settings = truce::agent::ReadAgentSettings(*source);
+  if (!settings.ok()) return Fail(kUsage, settings.status());
+  if (absl::Status status = truce::InitializeLogging(settings->log_level); !status.ok()) return Fail(kUsage, status);
+  if (check_only) {
+    std::printf("%s is a valid configuration\n", config_file.empty() ? "the default" : config_file.c_str());
+    return kDone;
+  }
+  return restore->parsed() ? Restore(*settings) : Run(*settings);
+}

@@ -44,10 +44,14 @@ std::vector<DiscoveryRule> DefaultDiscoveryRules() {
     made.kind = std::move(kind);
     return made;
   };
-  DiscoveryRule own = rule("**truce-*", "truce");
-  own.ignore = true;
+  // Truce does not act on itself.
+  DiscoveryRule own_agent = rule("**truce-agent*", "truce");
+  own_agent.ignore = true;
+  DiscoveryRule own_controller = rule("**truce-controller*", "truce");
+  own_controller.ignore = true;
   return {
-      own,
+      own_agent,
+      own_controller,
       rule("system.slice/docker-*.scope", "docker"),
       rule("docker/*", "docker"),
       rule("machine.slice/libpod-*.scope", "podman"),

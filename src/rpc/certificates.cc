@@ -1,6 +1,10 @@
 #include "src/rpc/certificates.h"
 
 #include <arpa/inet.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,29 +12,29 @@
 #include <array>
 #include <utility>
 
-#include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/rand.h>
-
 #include "absl/strings/escaping.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/rpc/atomic_file.h"
+#include "src/rpc/certificate_check.h"
 #include "src/rpc/openssl.h"
 
 namespace truce::rpc {
 namespace {
 
-constexpr std::array<std::string_view, 4> kRoles = {"agent", "controller", "operator", "scheduler"};
+constexpr std::array<const char*, 4> kRoles = {"agent", "controller", "operator", "scheduler"};
 // Hosts whose clocks run a little behind must accept a certificate that was just made.
 constexpr absl::Duration kClockSkew = absl::Minutes(5);
 constexpr absl::Duration kLongestLifetime = absl::Hours(24 * 365 * 100);
 
-std::string AuthorityCertificate(const std::string& directory) { return directory + "/ca.crt"; }
-std::string AuthorityKey(const std::string& directory) { return directory + "/ca.key"; }
+std::string AuthorityCertificate(const std::string& directory) {
+  return directory + "/ca.crt";
+}
+std::string AuthorityKey(const std::string& directory) {
+  return directory + "/ca.key";
+}
 
 absl::StatusOr<KeyPtr> NewKey() {
   KeyPtr key(EVP_EC_gen("P-256"));
@@ -82,8 +86,8 @@ absl::Status SetSubject(X509* certificate, std::string_view common_name) {
   // A common name holds at most 64 characters (RFC 5280, ub-common-name); the identity is the URI, which holds more.
   const std::string cut(common_name.substr(0, 64));
   for (const auto& [field, value] : {std::pair("O", std::string("Truce")), std::pair("CN", cut)}) {
-    if (X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8,
-                                   reinterpret_cast<const unsigned char*>(value.c_str()), -1, -1, 0) != 1) {
+    if (X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(value.c_str()),
+                                   -1, -1, 0) != 1) {
       return OpenSslError("setting the subject");
     }
   }
@@ -99,7 +103,7 @@ absl::Status AddExtensions(X509* certificate, X509* issuer, const Extensions& ex
   for (const auto& [nid, value] : extensions) {
     const ExtensionPtr extension(X509V3_EXT_nconf_nid(nullptr, &context, nid, value.c_str()));
     if (extension == nullptr || X509_add_ext(certificate, extension.get(), -1) != 1) {
-      return OpenSslError(absl::StrCat("adding the extension ", OBJ_nid2sn(nid), " = ", value));
+      return OpenSslError(StrCat("adding the extension ", OBJ_nid2sn(nid), " = ", value));
     }
   }
   return absl::OkStatus();
@@ -127,8 +131,8 @@ absl::StatusOr<CertificatePtr> Sign(EVP_PKEY* key, std::string_view common_name,
 
 absl::Status CheckLifetime(absl::Duration lifetime) {
   if (lifetime > absl::ZeroDuration() && lifetime <= kLongestLifetime) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("a lifetime of ", absl::FormatDuration(lifetime),
-                                                 " is out of range; expected more than 0 and at most 100 years"));
+  return absl::InvalidArgumentError(StrCat("a lifetime of ", absl::FormatDuration(lifetime),
+                                           " is out of range; expected more than 0 and at most 100 years"));
 }
 
 // "IP:10.0.0.1" or "DNS:truce.example.org", as OpenSSL's configuration syntax has it. IsValidName keeps that syntax's
@@ -137,36 +141,20 @@ absl::StatusOr<std::string> AlternativeName(const std::string& address) {
   std::array<unsigned char, sizeof(in6_addr)> ignored{};
   if (inet_pton(AF_INET, address.c_str(), ignored.data()) == 1 ||
       inet_pton(AF_INET6, address.c_str(), ignored.data()) == 1) {
-    return absl::StrCat("IP:", address);
+    return StrCat("IP:", address);
   }
-  if (IsValidName(address)) return absl::StrCat("DNS:", address);
+  if (IsValidName(address)) return StrCat("DNS:", address);
   return absl::InvalidArgumentError(
-      absl::StrCat("address '", address, "' is neither a DNS name nor an IP address; give it without a port"));
+      StrCat("address '", address, "' is neither a DNS name nor an IP address; give it without a port"));
 }
 
 absl::StatusOr<std::string> AlternativeNames(const CertificateRequest& request) {
-  std::vector<std::string> names = {absl::StrCat("URI:truce://", request.role, "/", request.name)};
+  std::vector<std::string> names = {StrCat("URI:truce://", request.role, "/", request.name)};
   for (const std::string& address : request.addresses) {
     TRUCE_ASSIGN_OR_RETURN(std::string name, AlternativeName(address));
     names.push_back(std::move(name));
   }
   return absl::StrJoin(names, ",");
-}
-
-absl::Status CheckRequest(const CertificateRequest& request) {
-  if (std::find(kRoles.begin(), kRoles.end(), request.role) == kRoles.end()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("role '", request.role, "' is not known; expected ", absl::StrJoin(kRoles, ", ")));
-  }
-  if (!IsValidName(request.name)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("name '", request.name, "' is refused; expected letters, digits, '.', '-' and '_'"));
-  }
-  if (request.role == "controller" && request.addresses.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("controller ", request.name, " needs at least one DNS name or IP address that it answers under"));
-  }
-  return CheckLifetime(request.lifetime);
 }
 
 // Only a controller's certificate is good for a server, so that a stolen agent key can't pose as the controller.
@@ -190,7 +178,7 @@ absl::StatusOr<Authority> LoadAuthority(const std::string& directory) {
   const std::string key_file = AuthorityKey(directory);
   const auto with_remedy = [&](const absl::Status& status) {
     if (!absl::IsNotFound(status)) return status;
-    return absl::NotFoundError(absl::StrCat(status.message(), "; make a CA first: trucectl certs init ", directory));
+    return absl::NotFoundError(StrCat(status.message(), "; make a CA first: trucectl certs init ", directory));
   };
   const absl::StatusOr<std::string> certificate_pem = ReadPem(certificate_file, "the CA certificate");
   if (!certificate_pem.ok()) return with_remedy(certificate_pem.status());
@@ -202,7 +190,7 @@ absl::StatusOr<Authority> LoadAuthority(const std::string& directory) {
   const bool matches = X509_check_private_key(authority.certificate.get(), authority.key.get()) == 1;
   ERR_clear_error();
   if (!matches) {
-    return absl::FailedPreconditionError(absl::StrCat(key_file, ": not the key of ", certificate_file));
+    return absl::FailedPreconditionError(StrCat(key_file, ": not the key of ", certificate_file));
   }
   return authority;
 }
@@ -210,12 +198,29 @@ absl::StatusOr<Authority> LoadAuthority(const std::string& directory) {
 absl::Status CheckOutlives(X509* authority, absl::Time not_after, const std::string& directory) {
   time_t end = absl::ToTimeT(not_after);
   if (X509_cmp_time(X509_get0_notAfter(authority), &end) > 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      AuthorityCertificate(directory), ": the CA's time is over before ", absl::FormatTime(not_after),
-      "; ask for a shorter lifetime or make a new CA in another directory"));
+  return absl::FailedPreconditionError(StrCat(AuthorityCertificate(directory), ": the CA's time is over before ",
+                                              absl::FormatTime(not_after),
+                                              "; ask for a shorter lifetime or make a new CA in another directory"));
 }
 
 }  // namespace
+
+absl::Status CheckCertificateRequest(const CertificateRequest& request) {
+  if (std::find(kRoles.begin(), kRoles.end(), request.role) == kRoles.end()) {
+    return absl::InvalidArgumentError(
+        StrCat("role '", request.role, "' is not known; expected ", absl::StrJoin(kRoles, ", ")));
+  }
+  if (!IsValidName(request.name)) {
+    return absl::InvalidArgumentError(
+        StrCat("name '", request.name, "' is refused; expected letters, digits, '.', '-' and '_'"));
+  }
+  if (request.role == "controller" && request.addresses.empty()) {
+    return absl::InvalidArgumentError(
+        StrCat("controller ", request.name, " needs at least one DNS name or IP address that it answers under"));
+  }
+  TRUCE_RETURN_IF_ERROR(AlternativeNames(request).status());
+  return CheckLifetime(request.lifetime);
+}
 
 absl::Status CreateAuthority(const std::string& directory, absl::Duration lifetime) {
   TRUCE_RETURN_IF_ERROR(CheckLifetime(lifetime));
@@ -226,21 +231,20 @@ absl::Status CreateAuthority(const std::string& directory, absl::Duration lifeti
     struct stat found {};
     if (lstat(file.c_str(), &found) == 0) {
       return absl::AlreadyExistsError(
-          absl::StrCat(file, " is there already and a CA is never overwritten; choose another directory"));
+          StrCat(file, " is there already and a CA is never overwritten; choose another directory"));
     }
   }
   // Two CAs get two names, so that "issued by" tells them apart.
   std::array<unsigned char, 4> tag{};
   if (RAND_bytes(tag.data(), static_cast<int>(tag.size())) != 1) return OpenSslError("naming the CA");
-  const std::string name = absl::StrCat(
-      "Truce CA ", absl::BytesToHexString(std::string_view(reinterpret_cast<const char*>(tag.data()), tag.size())));
+  const std::string name =
+      StrCat("Truce CA ", absl::BytesToHexString({reinterpret_cast<const char*>(tag.data()), tag.size()}));
   TRUCE_ASSIGN_OR_RETURN(const KeyPtr key, NewKey());
-  TRUCE_ASSIGN_OR_RETURN(const CertificatePtr certificate,
-                         Sign(key.get(), name, absl::Now() + lifetime,
-                              {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
-                               {NID_key_usage, "critical,keyCertSign,cRLSign"},
-                               {NID_subject_key_identifier, "hash"}},
-                              nullptr, key.get()));
+  TRUCE_ASSIGN_OR_RETURN(const CertificatePtr certificate, Sign(key.get(), name, absl::Now() + lifetime,
+                                                                {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
+                                                                 {NID_key_usage, "critical,keyCertSign,cRLSign"},
+                                                                 {NID_subject_key_identifier, "hash"}},
+                                                                nullptr, key.get()));
   TRUCE_ASSIGN_OR_RETURN(const std::string key_pem, KeyPem(key.get()));
   TRUCE_ASSIGN_OR_RETURN(const std::string certificate_pem, CertificatePem(certificate.get()));
   TRUCE_RETURN_IF_ERROR(WriteFileAtomically(key_file, key_pem, 0600, IfExists::kRefuse));
@@ -251,7 +255,7 @@ absl::Status CreateAuthority(const std::string& directory, absl::Duration lifeti
 }
 
 absl::Status IssueCertificate(const std::string& directory, const CertificateRequest& request) {
-  TRUCE_RETURN_IF_ERROR(CheckRequest(request));
+  TRUCE_RETURN_IF_ERROR(CheckCertificateRequest(request));
   TRUCE_ASSIGN_OR_RETURN(const std::string names, AlternativeNames(request));
   TRUCE_ASSIGN_OR_RETURN(const Authority authority, LoadAuthority(directory));
   const absl::Time not_after = absl::Now() + request.lifetime;
@@ -262,7 +266,7 @@ absl::Status IssueCertificate(const std::string& directory, const CertificateReq
                               authority.certificate.get(), authority.key.get()));
   TRUCE_ASSIGN_OR_RETURN(const std::string key_pem, KeyPem(key.get()));
   TRUCE_ASSIGN_OR_RETURN(const std::string certificate_pem, CertificatePem(certificate.get()));
-  const std::string stem = absl::StrCat(directory, "/", request.role, "-", request.name);
+  const std::string stem = StrCat(directory, "/", request.role, "-", request.name);
   TRUCE_RETURN_IF_ERROR(WriteFileAtomically(stem + ".key", key_pem, 0600, IfExists::kReplace));
   return WriteFileAtomically(stem + ".crt", certificate_pem, 0644, IfExists::kReplace);
 }

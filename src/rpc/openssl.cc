@@ -1,15 +1,15 @@
 #include "src/rpc/openssl.h"
 
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
 #include <cerrno>
 #include <fstream>
 #include <iterator>
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
-
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 
 namespace truce::rpc {
 namespace {
@@ -21,7 +21,9 @@ BioPtr MemoryBio(std::string_view text) {
 }
 
 // An encrypted key must not stop a daemon at a prompt on its terminal.
-int NoPassphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*user*/) { return -1; }
+int NoPassphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*user*/) {
+  return -1;
+}
 
 }  // namespace
 
@@ -29,14 +31,14 @@ absl::Status OpenSslError(std::string_view what) {
   const unsigned long code = ERR_peek_last_error();  // NOLINT(google-runtime-int): OpenSSL's type
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   ERR_clear_error();
-  return absl::InternalError(absl::StrCat(what, ": ", reason == nullptr ? "OpenSSL gives no reason" : reason));
+  return absl::InternalError(StrCat(what, ": ", reason == nullptr ? "OpenSSL gives no reason" : reason));
 }
 
 absl::StatusOr<CertificatePtr> ParseCertificate(std::string_view pem, const std::string& file) {
   CertificatePtr certificate(PEM_read_bio_X509(MemoryBio(pem).get(), nullptr, NoPassphrase, nullptr));
   ERR_clear_error();
   if (certificate == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": no PEM certificate in it; expected -----BEGIN CERTIFICATE-----"));
+    return absl::InvalidArgumentError(StrCat(file, ": no PEM certificate in it; expected -----BEGIN CERTIFICATE-----"));
   }
   return certificate;
 }
@@ -46,28 +48,28 @@ absl::StatusOr<KeyPtr> ParseKey(std::string_view pem, const std::string& file) {
   ERR_clear_error();
   if (key == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat(file, ": no readable PEM private key in it; expected an unencrypted -----BEGIN PRIVATE KEY-----"));
+        StrCat(file, ": no readable PEM private key in it; expected an unencrypted -----BEGIN PRIVATE KEY-----"));
   }
   return key;
 }
 
 absl::StatusOr<std::string> ReadPem(const std::string& file, std::string_view purpose) {
   if (file.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("no file given for ", purpose,
-                                                   "; TLS needs a CA certificate, a certificate and its key"));
+    return absl::InvalidArgumentError(
+        StrCat("no file given for ", purpose, "; TLS needs a CA certificate, a certificate and its key"));
   }
   errno = 0;
   std::ifstream stream(file, std::ios::binary);
   if (!stream) {
-    return ErrnoStatus(errno == 0 ? EIO : errno, absl::StrCat("reading ", purpose, " ", file));
+    return ErrnoStatus(errno == 0 ? EIO : errno, StrCat("reading ", purpose, " ", file));
   }
   std::string text(kLargestPem + 1, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   // A directory opens and then fails to read.
-  if (stream.bad()) return ErrnoStatus(errno == 0 ? EIO : errno, absl::StrCat("reading ", purpose, " ", file));
+  if (stream.bad()) return ErrnoStatus(errno == 0 ? EIO : errno, StrCat("reading ", purpose, " ", file));
   text.resize(static_cast<size_t>(stream.gcount()));
   if (text.size() > kLargestPem) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": larger than 1 MiB; that is not ", purpose));
+    return absl::InvalidArgumentError(StrCat(file, ": larger than 1 MiB; that is not ", purpose));
   }
   return text;
 }

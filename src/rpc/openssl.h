@@ -1,15 +1,15 @@
 // Owners for the OpenSSL objects that this room uses, and its error queue as a sentence. For src/rpc's .cc files only.
 #pragma once
 
-#include <memory>
-#include <string>
-#include <string_view>
-
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -40,7 +40,8 @@ absl::StatusOr<KeyPtr> ParseKey(std::string_view pem, const std::string& file);
 // Content of `file`, at most 1 MiB. NotFound and PermissionDenied name it, with `purpose` ("the CA certificate").
 absl::StatusOr<std::string> ReadPem(const std::string& file, std::string_view purpose);
 
-// Whether `name` may stand in a certificate and a file name: 1 to 253 letters, digits, '.', '-', '_', and not first a '.'.
+// Whether `name` may stand in a certificate and a file name: 1 to 253 letters, digits, '.', '-', '_', and not first a
+// '.'.
 bool IsValidName(std::string_view name);
 
 }  // namespace truce::rpc

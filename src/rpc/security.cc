@@ -1,6 +1,8 @@
 #include "src/rpc/security.h"
 
 #include <arpa/inet.h>
+#include <grpc/grpc_security_constants.h>
+#include <openssl/err.h>
 
 #include <array>
 #include <optional>
@@ -8,15 +10,11 @@
 #include <utility>
 #include <vector>
 
-#include <grpc/grpc_security_constants.h>
-#include <openssl/err.h>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/rpc/openssl.h"
 
 namespace truce::rpc {
@@ -28,12 +26,19 @@ constexpr std::array<std::pair<Role, std::string_view>, 4> kRoles = {{{Role::kAg
                                                                       {Role::kOperator, "operator"},
                                                                       {Role::kScheduler, "scheduler"}}};
 
+bool ConsumePrefix(std::string_view* text, std::string_view prefix) {
+  if (!text->starts_with(prefix)) return false;
+  text->remove_prefix(prefix.size());
+  return true;
+}
+
 // What "host:port", "[host]:port" or a bare host names. Empty means every interface.
 std::string_view HostOf(std::string_view target) {
-  if (absl::ConsumePrefix(&target, "[")) return target.substr(0, target.find(']'));
+  if (ConsumePrefix(&target, "[")) return target.substr(0, target.find(']'));
   const size_t first_colon = target.find(':');
   // More than one colon and no brackets: an IPv6 address without a port.
-  if (first_colon == std::string_view::npos || target.find(':', first_colon + 1) != std::string_view::npos) return target;
+  if (first_colon == std::string_view::npos || target.find(':', first_colon + 1) != std::string_view::npos)
+    return target;
   return target.substr(0, first_colon);
 }
 
@@ -43,40 +48,41 @@ struct Pems {
   std::string key;
 };
 
-// Reads the three files and finds what would otherwise be an unexplained failed handshake: a key of another certificate,
-// a certificate whose time is over.
+// Reads the three files and finds what would otherwise be an unexplained failed handshake: a key of another
+// certificate, a certificate whose time is over.
 absl::StatusOr<Pems> LoadPems(const Security& security) {
   Pems pems;
   TRUCE_ASSIGN_OR_RETURN(pems.ca, ReadPem(security.ca_file, "the CA certificate"));
   TRUCE_ASSIGN_OR_RETURN(pems.certificate, ReadPem(security.certificate_file, "the certificate"));
   TRUCE_ASSIGN_OR_RETURN(pems.key, ReadPem(security.key_file, "the private key"));
   TRUCE_ASSIGN_OR_RETURN(const CertificatePtr ca, ParseCertificate(pems.ca, security.ca_file));
-  TRUCE_ASSIGN_OR_RETURN(const CertificatePtr certificate, ParseCertificate(pems.certificate, security.certificate_file));
+  TRUCE_ASSIGN_OR_RETURN(const CertificatePtr certificate,
+                         ParseCertificate(pems.certificate, security.certificate_file));
   TRUCE_ASSIGN_OR_RETURN(const KeyPtr key, ParseKey(pems.key, security.key_file));
   const bool matches = X509_check_private_key(certificate.get(), key.get()) == 1;
   ERR_clear_error();
   if (!matches) {
     return absl::InvalidArgumentError(
-        absl::StrCat(security.key_file, ": not the key of the certificate ", security.certificate_file));
+        StrCat(security.key_file, ": not the key of the certificate ", security.certificate_file));
   }
-  for (const auto& [parsed, file] : {std::pair(ca.get(), &security.ca_file),
-                                     std::pair(certificate.get(), &security.certificate_file)}) {
+  for (const auto& [parsed, file] :
+       {std::pair(ca.get(), &security.ca_file), std::pair(certificate.get(), &security.certificate_file)}) {
     if (X509_cmp_current_time(X509_get0_notAfter(parsed)) < 0) {
       return absl::FailedPreconditionError(
-          absl::StrCat(*file, ": the certificate's time is over; issue a new one (trucectl certs issue)"));
+          StrCat(*file, ": the certificate's time is over; issue a new one (trucectl certs issue)"));
     }
   }
   return pems;
 }
 
 absl::Status PlaintextRefused(std::string_view direction, const std::string& address) {
-  return absl::FailedPreconditionError(absl::StrCat("plain text ", direction, " ", address,
-                                                    " is refused: it works on loopback only; use 127.0.0.1, or give a "
-                                                    "CA certificate, a certificate and a key for TLS"));
+  return absl::FailedPreconditionError(StrCat("plain text ", direction, " ", address,
+                                              " is refused: it works on loopback only; use 127.0.0.1, or give a "
+                                              "CA certificate, a certificate and a key for TLS"));
 }
 
 std::optional<Identity> ParseIdentity(std::string_view uri) {
-  if (!absl::ConsumePrefix(&uri, kUriScheme)) return std::nullopt;
+  if (!ConsumePrefix(&uri, kUriScheme)) return std::nullopt;
   const size_t slash = uri.find('/');
   if (slash == std::string_view::npos) return std::nullopt;
   const std::string_view name = uri.substr(slash + 1);
@@ -106,9 +112,9 @@ std::string_view RoleName(Role role) {
 
 bool IsLoopback(const std::string& target) {
   std::string_view rest = target;
-  if (absl::StartsWith(rest, "unix:") || absl::StartsWith(rest, "unix-abstract:")) return true;
+  if (rest.starts_with("unix:") || rest.starts_with("unix-abstract:")) return true;
   for (const std::string_view scheme : {"dns:///", "dns:", "ipv4:", "ipv6:"}) {
-    if (absl::ConsumePrefix(&rest, scheme)) break;
+    if (ConsumePrefix(&rest, scheme)) break;
   }
   // Several addresses in one target: each has to be looked at, so none is trusted.
   if (rest.find(',') != std::string_view::npos) return false;
@@ -174,13 +180,13 @@ absl::Status RequireRole(const grpc::ServerContextBase& context, std::initialize
   // On loopback in plain text nobody can prove a role; whoever may connect may do everything.
   if (auth == nullptr || !IsTls(*auth)) return absl::OkStatus();
   TRUCE_ASSIGN_OR_RETURN(const Identity identity, CallerIdentity(context));
-  std::vector<std::string_view> needed;
+  std::vector<std::string> needed;
   for (const Role role : roles) {
     if (role == identity.role) return absl::OkStatus();
-    needed.push_back(RoleName(role));
+    needed.emplace_back(RoleName(role));
   }
-  return absl::PermissionDeniedError(absl::StrCat("the caller is ", RoleName(identity.role), " ", identity.name,
-                                                  "; this call needs ", absl::StrJoin(needed, " or ")));
+  return absl::PermissionDeniedError(StrCat("the caller is ", RoleName(identity.role), " ", identity.name,
+                                            "; this call needs ", absl::StrJoin(needed, " or ")));
 }
 
 }  // namespace truce::rpc

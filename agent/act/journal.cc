@@ -1,0 +1,290 @@
+#include "agent/act/journal.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <tuple>
+
+#include "absl/strings/numbers.h"
+#include "agent/act/journal_record.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::agent {
+namespace {
+
+constexpr std::string_view kHeader = "truce-journal";
+constexpr std::string_view kFormat = "1";
+
+std::optional<host::Controller> ControllerOf(std::string_view name) {
+  for (size_t i = 0; i < host::kControllerCount; ++i) {
+    const auto controller = static_cast<host::Controller>(i);
+    if (host::ControllerName(controller) == name) return controller;
+  }
+  return std::nullopt;
+}
+
+std::string EncodeLease(const std::string& owner, const std::string& held_action) {
+  return EncodeRecord({"lease", owner, held_action});
+}
+
+std::string EncodeIntent(const JournalEntry& entry) {
+  return EncodeRecord({"intent", entry.owner, std::string(host::ControllerName(entry.controller)), entry.path, entry.file,
+                       StrCat(entry.inode), entry.original});
+}
+
+std::string EncodeDone(const JournalEntry& entry) {
+  return EncodeRecord({"done", std::string(host::ControllerName(entry.controller)), entry.path, entry.file});
+}
+
+}  // namespace
+
+std::string ReadBootId() {
+  auto id = host::ReadFile("/proc/sys/kernel/random/boot_id");
+  if (!id.ok()) return "";
+  return id->substr(0, id->find('\n'));
+}
+
+Journal::Journal(std::string directory, std::string boot_id, Disk& disk)
+    : directory_(std::move(directory)), file_name_(directory_ + "/journal"), boot_id_(std::move(boot_id)), disk_(disk) {}
+
+absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& directory, const std::string& boot_id,
+                                                       Disk& disk) {
+  std::unique_ptr<Journal> journal(new Journal(directory, boot_id, disk));
+  TRUCE_RETURN_IF_ERROR(journal->Lock());
+  TRUCE_RETURN_IF_ERROR(journal->Load());
+  return journal;
+}
+
+absl::Status Journal::Lock() {
+  const std::filesystem::path directory(directory_);
+  std::error_code error;
+  std::filesystem::create_directories(directory.parent_path(), error);
+  if (mkdir(directory_.c_str(), 0700) != 0 && errno != EEXIST) {
+    return ErrnoStatus(errno, StrCat("making the state directory ", directory_,
+                                     " (the agent needs to write there; see state_directory)"));
+  }
+  const std::string name = directory_ + "/lock";
+  lock_.reset(open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock_.valid()) return ErrnoStatus(errno, StrCat("opening ", name, " (the agent needs to write there)"));
+  if (flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  if (errno != EWOULDBLOCK) return ErrnoStatus(errno, StrCat("locking ", name));
+  return absl::FailedPreconditionError(StrCat("another process holds ", name,
+                                              ": an agent or a restore is running on this host; stop it first"));
+}
+
+absl::Status Journal::Load() {
+  auto text = host::ReadFile(file_name_);
+  if (absl::IsNotFound(text.status())) return absl::OkStatus();
+  if (!text.ok()) return WithContext(text.status(), "reading the journal");
+  std::string_view rest = *text;
+  bool other_boot = false;
+  int broken = 0;
+  for (int line_number = 1; !rest.empty(); ++line_number) {
+    const size_t end = rest.find('\n');
+    // Without a newline the run was stopped while it wrote the line; so its sync never ended and nothing was changed.
+    if (end == std::string_view::npos) break;
+    auto fields = DecodeRecord(rest.substr(0, end));
+    const absl::Status status = fields.ok() ? Replay(*fields, &other_boot) : fields.status();
+    if (!status.ok()) {
+      ++broken;
+      problems_.push_back(StrCat(file_name_, ":", line_number, ": ", StdView(status.message()),
+                                 "; what the line said is lost, the other lines are used"));
+    }
+    rest.remove_prefix(end + 1);
+  }
+  torn_ = !rest.empty();
+  size_ = static_cast<off_t>(text->size() - rest.size());
+  stale_ = broken > 0;
+  if (broken > 0) {
+    // Kept for whoever wants to know what the lost line said; the journal itself is rewritten.
+    std::error_code error;
+    std::filesystem::copy_file(file_name_, file_name_ + ".broken", std::filesystem::copy_options::overwrite_existing,
+                               error);
+    if (!error) problems_.push_back(StrCat("the broken journal was kept as ", file_name_, ".broken"));
+  }
+  if (other_boot) {
+    if (!entries_.empty()) {
+      problems_.push_back(StrCat(file_name_, " is of an earlier boot; its ", entries_.size(),
+                                 " files went away with their cgroups"));
+    }
+    entries_.clear();
+    held_actions_.clear();
+    stale_ = true;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Journal::Replay(const std::vector<std::string>& fields, bool* other_boot) {
+  const std::string& kind = fields[0];
+  if (kind == kHeader && fields.size() == 3) {
+    if (fields[1] != kFormat) return absl::DataLossError(StrCat("journal format ", fields[1], " is not known"));
+    *other_boot = !boot_id_.empty() && !fields[2].empty() && fields[2] != boot_id_;
+    return absl::OkStatus();
+  }
+  if (kind == "lease" && fields.size() == 3) {
+    held_actions_[fields[1]] = fields[2];
+    return absl::OkStatus();
+  }
+  if (kind == "intent" && fields.size() == 7) {
+    JournalEntry entry{.owner = fields[1], .path = fields[3], .file = fields[4], .original = fields[6]};
+    const auto controller = ControllerOf(fields[2]);
+    if (!controller || !absl::SimpleAtoi(fields[5], &entry.inode)) return absl::DataLossError("the intent makes no sense");
+    entry.controller = *controller;
+    entry.sequence = next_sequence_++;
+    entries_[KeyOf(entry)] = std::move(entry);
+    return absl::OkStatus();
+  }
+  if (kind == "done" && fields.size() == 4) {
+    const auto controller = ControllerOf(fields[1]);
+    if (!controller) return absl::DataLossError("the done record names no controller");
+    entries_.erase({*controller, fields[2], fields[3]});
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(StrCat("record kind '", kind, "' is not known"));
+}
+
+absl::Status Journal::DiskError(std::string_view doing) const {
+  return ErrnoStatus(errno, StrCat(doing, " the journal ", file_name_, " (no action is taken without it; free some space)"));
+}
+
+// Leaves the file as it was when it fails: what is not wholly on disk is cut off again.
+absl::Status Journal::Append(std::string_view bytes, bool sync) {
+  if (stale_ || size_ == 0) TRUCE_RETURN_IF_ERROR(Rewrite());
+  if (!fd_.valid()) fd_.reset(disk_.Open(file_name_, O_WRONLY | O_APPEND));
+  if (!fd_.valid()) return DiskError("opening");
+  if (torn_ && disk_.Truncate(fd_.get(), size_) != 0) return DiskError("repairing");
+  torn_ = true;
+  const ssize_t count = disk_.Write(fd_.get(), bytes);
+  absl::Status status;
+  if (count < 0) {
+    status = DiskError("writing");
+  } else if (static_cast<size_t>(count) != bytes.size()) {
+    errno = ENOSPC;
+    status = DiskError("writing");
+  } else if (sync && disk_.Sync(fd_.get()) != 0) {
+    status = DiskError("syncing");
+  }
+  if (!status.ok()) {
+    torn_ = disk_.Truncate(fd_.get(), size_) != 0;
+    return status;
+  }
+  size_ += count;
+  torn_ = false;
+  return absl::OkStatus();
+}
+
+std::string Journal::Snapshot() const {
+  std::string text = EncodeRecord({std::string(kHeader), std::string(kFormat), boot_id_});
+  for (const auto& [owner, held_action] : held_actions_) text += EncodeLease(owner, held_action);
+  for (const JournalEntry& entry : Outstanding()) text += EncodeIntent(entry);
+  return text;
+}
+
+// Puts a file with just the outstanding entries in the journal's place, in one step as seen by whoever opens it next.
+absl::Status Journal::Rewrite() {
+  const std::string temporary = file_name_ + ".new";
+  const std::string text = Snapshot();
+  host::UniqueFd fresh(disk_.Open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND));
+  if (!fresh.valid()) return DiskError("making");
+  const ssize_t count = disk_.Write(fresh.get(), text);
+  if (count >= 0 && static_cast<size_t>(count) != text.size()) errno = ENOSPC;
+  if (count != static_cast<ssize_t>(text.size())) return DiskError("writing");
+  if (disk_.Sync(fresh.get()) != 0) return DiskError("syncing");
+  if (disk_.Rename(temporary, file_name_) != 0) return DiskError("renaming");
+  fd_ = std::move(fresh);
+  size_ = count;
+  torn_ = false;
+  compact_at_ = std::max(kCompactBytes, 2 * size_);
+  // Without this a power failure could bring the old directory entry back.
+  stale_ = true;
+  host::UniqueFd directory(disk_.Open(directory_, O_RDONLY | O_DIRECTORY));
+  if (!directory.valid() || disk_.Sync(directory.get()) != 0) return DiskError("syncing the directory of");
+  stale_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status Journal::Record(const std::string& owner, const std::string& held_action,
+                             std::vector<JournalEntry> intents) {
+  std::string bytes = EncodeLease(owner, held_action);
+  for (JournalEntry& entry : intents) {
+    entry.owner = owner;
+    bytes += EncodeIntent(entry);
+  }
+  if (size_ > compact_at_) stale_ = true;
+  // A lease alone protects nothing, so it need not wait for the disk.
+  TRUCE_RETURN_IF_ERROR(Append(bytes, /*sync=*/!intents.empty()));
+  held_actions_[owner] = held_action;
+  for (JournalEntry& entry : intents) {
+    entry.sequence = next_sequence_++;
+    Key key = KeyOf(entry);
+    entries_.insert_or_assign(std::move(key), std::move(entry));
+  }
+  return absl::OkStatus();
+}
+
+void Journal::ForgetIdleOwners() {
+  std::erase_if(held_actions_, [this](const auto& held) {
+    return std::none_of(entries_.begin(), entries_.end(),
+                        [&](const auto& entry) { return entry.second.owner == held.first; });
+  });
+}
+
+void Journal::Close(const std::vector<JournalEntry>& entries) {
+  std::string bytes;
+  for (const JournalEntry& entry : entries) {
+    if (entries_.erase(KeyOf(entry)) > 0) bytes += EncodeDone(entry);
+  }
+  ForgetIdleOwners();
+  if (bytes.empty()) return;
+  if (entries_.empty() || size_ > compact_at_) {
+    stale_ = true;
+  } else if (!Append(bytes, /*sync=*/false).ok()) {
+    // A done record that is lost costs nothing but a second restore; so it is not synced either.
+    stale_ = true;
+  }
+  (void)Flush();
+}
+
+absl::Status Journal::Flush() {
+  if (!stale_) return absl::OkStatus();
+  const absl::Status status = Rewrite();
+  if (status.ok() || !entries_.empty()) return status;
+  // A full disk has no room for a new file, yet an empty one needs none.
+  if (!fd_.valid()) fd_.reset(disk_.Open(file_name_, O_WRONLY | O_APPEND));
+  if (!fd_.valid() || disk_.Truncate(fd_.get(), 0) != 0) return status;
+  size_ = 0;
+  torn_ = false;
+  stale_ = false;
+  return absl::OkStatus();
+}
+
+const JournalEntry* Journal::Find(host::Controller controller, std::string_view path, std::string_view file) const {
+  const auto found = entries_.find({controller, std::string(path), std::string(file)});
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+std::vector<JournalEntry> Journal::Outstanding() const {
+  std::vector<JournalEntry> outstanding;
+  for (const auto& [key, entry] : entries_) outstanding.push_back(entry);
+  std::sort(outstanding.begin(), outstanding.end(),
+            [](const JournalEntry& a, const JournalEntry& b) { return a.sequence < b.sequence; });
+  return outstanding;
+}
+
+std::vector<JournalEntry> Journal::OutstandingOf(std::string_view owner) const {
+  std::vector<JournalEntry> outstanding = Outstanding();
+  std::erase_if(outstanding, [owner](const JournalEntry& entry) { return entry.owner != owner; });
+  return outstanding;
+}
+
+const std::string* Journal::HeldActionOf(std::string_view owner) const {
+  const auto found = held_actions_.find(owner);
+  return found == held_actions_.end() ? nullptr : &found->second;
+}
+
+}  // namespace truce::agent

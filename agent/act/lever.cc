@@ -1,0 +1,91 @@
+#include "agent/act/lever.h"
+
+#include "absl/strings/numbers.h"
+#include "agent/act/guard.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "src/host/file.h"
+#include "src/host/writer_cgroup.h"
+
+namespace truce::agent {
+namespace {
+
+bool SameWord(std::string_view a, std::string_view b) {
+  int64_t number_a = 0;
+  int64_t number_b = 0;
+  if (absl::SimpleAtoi(AbslView(a), &number_a) && absl::SimpleAtoi(AbslView(b), &number_b)) return number_a == number_b;
+  return a == b;
+}
+
+// Why a tree that the host has does not serve this cgroup, and what to do.
+absl::Status NoController(const host::ControlFile& control, const LeverContext& context) {
+  const std::string_view name = host::ControllerName(control.controller);
+  const std::string& path = control.cgroup->path();
+  const auto hierarchy = context.layout.hierarchy_of(control.controller);
+  if (!hierarchy) {
+    return absl::FailedPreconditionError(
+        StrCat("no ", name, " controller on this host; mount it, or boot without cgroup_disable=", name));
+  }
+  if (context.layout.hierarchies()[*hierarchy].version == 1) {
+    return absl::FailedPreconditionError(StrCat("no ", name, " controller on ", path, ": the v1 ", name,
+                                                " tree has no such cgroup; let the runtime that made it make it there"));
+  }
+  return absl::FailedPreconditionError(StrCat("no ", name, " controller on ", path, ": there is no ", control.file,
+                                              "; write +", name, " to cgroup.subtree_control of its parents, or with ",
+                                              "systemd set Delegate= or a property of that controller"));
+}
+
+}  // namespace
+
+absl::StatusOr<LeverPlan> PlanLever(const v1::LeasedAction& action, const std::string& path,
+                                    const LeverContext& context) {
+  switch (action.lever()) {
+    case v1::LEVER_CPU_PIN:
+      return PlanCpuPin(action, path, context);
+    case v1::LEVER_CPU_QUOTA:
+      return PlanCpuQuota(action, path, context);
+    default:
+      return absl::UnimplementedError(StrCat(LeverName(action.lever()), " is not a lever that this agent knows"));
+  }
+}
+
+bool SameControlValue(std::string_view file, std::string_view a, std::string_view b) {
+  if (file.starts_with("cpuset.cpus")) {
+    const auto set_a = host::ParseCpuList(host::TrimControl(a));
+    const auto set_b = host::ParseCpuList(host::TrimControl(b));
+    if (set_a.ok() && set_b.ok()) return *set_a == *set_b;
+  }
+  while (true) {
+    const std::string_view word_a = host::NextWord(&a);
+    const std::string_view word_b = host::NextWord(&b);
+    if (!SameWord(word_a, word_b)) return false;
+    if (word_a.empty()) return true;
+  }
+}
+
+std::string InFormOf(std::string_view like, std::string value) {
+  const std::string_view end = like.substr(host::TrimControl(like).size());
+  return like.empty() ? value + "\n" : StrCat(value, end);
+}
+
+absl::StatusOr<std::string> ReadNeeded(const host::ControlFile& control, const LeverContext& context) {
+  auto content = context.writer.Read(control);
+  if (!absl::IsNotFound(content.status())) return content;
+  if (!control.cgroup->StillThere()) {
+    return absl::NotFoundError(StrCat(control.cgroup->path(), " went away"));
+  }
+  return NoController(control, context);
+}
+
+std::string OriginalOf(const host::ControlFile& control, const std::string& current, const LeverContext& context) {
+  const JournalEntry* entry = context.journal.Find(control.controller, control.cgroup->path(), control.file);
+  return entry != nullptr && entry->inode == host::ControlInode(control) ? entry->original : current;
+}
+
+std::optional<std::string> ParentPath(std::string_view path) {
+  if (path.empty()) return std::nullopt;
+  const size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string() : std::string(path.substr(0, slash));
+}
+
+}  // namespace truce::agent

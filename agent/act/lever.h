@@ -1,0 +1,87 @@
+// What a lever would write: mechanism without policy. A lever reads the controls of a workload and computes the new
+// contents of its files; enact.h writes them, the guard has already said that the action may exist.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/act/journal.h"
+#include "src/host/cgroup.h"
+#include "src/host/writer.h"
+#include "truce/v1/types.pb.h"
+
+namespace truce::agent {
+
+// What a lever may look at. All three outlive the call.
+struct LeverContext {
+  const host::CgroupLayout& layout;
+  // Only read from.
+  host::ControlWriter& writer;
+  // Knows the content before Truce of files that an action already holds.
+  const Journal& journal;
+};
+
+// One file that the action changes.
+struct PlannedFile {
+  host::ControlFile control;
+  // Its content before Truce, byte for byte; for a file that the journal already holds, what it holds.
+  std::string original;
+  // Its content under the action.
+  std::string wanted;
+};
+
+// One write on the way there.
+struct PlannedWrite {
+  host::ControlFile control;
+  std::string value;
+};
+
+struct LeverPlan {
+  // Own the cgroups that the control files point to; the workload's own first.
+  std::vector<std::unique_ptr<host::Cgroup>> cgroups;
+  // Each file once, in the order in which its original is journalled.
+  std::vector<PlannedFile> files;
+  // In the order in which they must be made. A file may be written twice (widened, then tightened); a file without a
+  // write already holds what is wanted.
+  std::vector<PlannedWrite> writes;
+};
+
+// Plans `action` on the cgroup at `path` without touching anything. The error is a refusal, in a sentence with a remedy:
+// FailedPrecondition when the controller is not there, InvalidArgument when the value doesn't fit this host, NotFound
+// when the workload went away.
+absl::StatusOr<LeverPlan> PlanLever(const v1::LeasedAction& action, const std::string& path, const LeverContext& context);
+
+// LEVER_CPU_PIN: cpuset.cpus. On v1 also of every nested cgroup, because each holds its own copy there: first all are
+// widened top-down to what they have and get, then tightened bottom-up. A nested cgroup that was made while the pin was in
+// force and inherited it gets the workload's original as its own, or it would stay pinned for ever.
+absl::StatusOr<LeverPlan> PlanCpuPin(const v1::LeasedAction& action, const std::string& path,
+                                     const LeverContext& context);
+
+// LEVER_CPU_QUOTA: cpu.max (v2) or cpu.cfs_quota_us (v1), with the period left alone. On v1 the kernel wants every
+// quota at most its parent's; an action that would break this is refused.
+absl::StatusOr<LeverPlan> PlanCpuQuota(const v1::LeasedAction& action, const std::string& path,
+                                       const LeverContext& context);
+
+// Whether two contents of a control file mean the same: cpuset lists as sets, numbers as numbers, the rest word by word.
+bool SameControlValue(std::string_view file, std::string_view a, std::string_view b);
+
+// `value` ended by the white space that ends `like`; a newline when `like` has none and is empty. So contents that Truce
+// writes have the form in which the file was found.
+std::string InFormOf(std::string_view like, std::string value);
+
+// Reads a control that the lever needs; when it is missing, FailedPrecondition saying that there is no such controller on
+// the cgroup and how to get it (NotFound when the cgroup itself went away).
+absl::StatusOr<std::string> ReadNeeded(const host::ControlFile& control, const LeverContext& context);
+
+// The content before Truce: what the journal holds for this very cgroup, else `current`.
+std::string OriginalOf(const host::ControlFile& control, const std::string& current, const LeverContext& context);
+
+// The path of the cgroup above; nullopt for the root.
+std::optional<std::string> ParentPath(std::string_view path);
+
+}  // namespace truce::agent

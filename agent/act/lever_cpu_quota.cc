@@ -1,0 +1,144 @@
+// LEVER_CPU_QUOTA: bounds a workload's CPU time per period through cpu.max or cpu.cfs_quota_us. See lever.h.
+#include <cmath>
+#include <optional>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
+#include "agent/act/guard.h"
+#include "agent/act/lever.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "src/host/file.h"
+#include "src/host/writer_nested.h"
+
+namespace truce::agent {
+namespace {
+
+using host::Controller;
+
+// The kernel's smallest quota (min_cfs_quota_period in kernel/sched/core.c).
+constexpr int64_t kSmallestQuotaUs = 1000;
+
+// CPU bandwidth as both versions state it.
+struct Bandwidth {
+  // nullopt: not bound.
+  std::optional<int64_t> quota_us;
+  int64_t period_us = 100'000;
+
+  std::optional<double> cores() const {
+    if (!quota_us) return std::nullopt;
+    return static_cast<double>(*quota_us) / static_cast<double>(period_us);
+  }
+};
+
+absl::Status Unreadable(const host::ControlFile& control, std::string_view content) {
+  return absl::FailedPreconditionError(StrCat("'", content, "' in ", control.Name(), " is no CPU bandwidth"));
+}
+
+// "max 100000" or "50000 100000".
+absl::StatusOr<Bandwidth> ParseV2(const host::ControlFile& control, std::string_view content) {
+  Bandwidth bandwidth;
+  std::string_view rest = content;
+  const std::string_view quota = host::NextWord(&rest);
+  const std::string_view period = host::NextWord(&rest);
+  int64_t quota_us = 0;
+  if (!absl::SimpleAtoi(AbslView(period), &bandwidth.period_us) || bandwidth.period_us <= 0) {
+    return Unreadable(control, content);
+  }
+  if (quota == "max") return bandwidth;
+  if (!absl::SimpleAtoi(AbslView(quota), &quota_us) || quota_us <= 0) return Unreadable(control, content);
+  bandwidth.quota_us = quota_us;
+  return bandwidth;
+}
+
+// The content of cpu.cfs_quota_us, "-1" or "50000".
+absl::StatusOr<Bandwidth> ParseV1(const host::ControlFile& control, std::string_view content, int64_t period_us) {
+  const auto quota_us = host::FirstNumber(content);
+  if (!quota_us || *quota_us == 0) return Unreadable(control, content);
+  Bandwidth bandwidth{.quota_us = quota_us, .period_us = period_us};
+  if (*quota_us < 0) bandwidth.quota_us = std::nullopt;
+  return bandwidth;
+}
+
+absl::StatusOr<int64_t> PeriodV1(host::Cgroup* cgroup, const LeverContext& context) {
+  const host::ControlFile control{cgroup, Controller::kCpu, "cpu.cfs_period_us"};
+  TRUCE_ASSIGN_OR_RETURN(const std::string content, ReadNeeded(control, context));
+  const auto period_us = host::FirstNumber(content);
+  if (!period_us || *period_us <= 0) return Unreadable(control, content);
+  return *period_us;
+}
+
+// What another cgroup of a v1 tree is bound to; nullopt when it is not, or is not there.
+absl::StatusOr<std::optional<double>> CoresOfV1(const std::string& path, const LeverContext& context) {
+  const std::optional<double> none;
+  auto cgroup = host::Cgroup::Open(context.layout, path);
+  if (absl::IsNotFound(cgroup.status())) return none;
+  if (!cgroup.ok()) return cgroup.status();
+  const host::ControlFile control{cgroup->get(), Controller::kCpu, "cpu.cfs_quota_us"};
+  const auto content = context.writer.Read(control);
+  if (absl::IsNotFound(content.status())) return none;
+  if (!content.ok()) return content.status();
+  TRUCE_ASSIGN_OR_RETURN(const int64_t period_us, PeriodV1(cgroup->get(), context));
+  TRUCE_ASSIGN_OR_RETURN(const Bandwidth bandwidth, ParseV1(control, *content, period_us));
+  return bandwidth.cores();
+}
+
+// v1 refuses a quota above the one of any cgroup above, and below the one of any cgroup nested in it; say so in words.
+absl::Status CheckRelativesV1(double cores, const host::Cgroup& cgroup, const LeverContext& context) {
+  for (auto path = ParentPath(cgroup.path()); path && !path->empty(); path = ParentPath(*path)) {
+    TRUCE_ASSIGN_OR_RETURN(const std::optional<double> bound, CoresOfV1(*path, context));
+    if (bound && *bound < cores) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "a quota of %g cores is more than the %g cores of %s above it, which a v1 kernel refuses", cores, *bound, *path));
+    }
+  }
+  TRUCE_ASSIGN_OR_RETURN(const std::vector<std::string> nested, host::NestedCgroups(cgroup, Controller::kCpu));
+  for (const std::string& path : nested) {
+    TRUCE_ASSIGN_OR_RETURN(const std::optional<double> bound, CoresOfV1(path, context));
+    if (bound && *bound > cores) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "a quota of %g cores is less than the %g cores of %s nested in it, which a v1 kernel refuses; lower that first",
+          cores, *bound, path));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<LeverPlan> PlanCpuQuota(const v1::LeasedAction& action, const std::string& path,
+                                       const LeverContext& context) {
+  LeverPlan plan;
+  TRUCE_ASSIGN_OR_RETURN(auto owned, host::Cgroup::Open(context.layout, path));
+  plan.cgroups.push_back(std::move(owned));
+  host::Cgroup* cgroup = plan.cgroups[0].get();
+  const auto hierarchy = context.layout.hierarchy_of(Controller::kCpu);
+  const bool v1_tree = hierarchy && context.layout.hierarchies()[*hierarchy].version == 1;
+  const host::ControlFile control{cgroup, Controller::kCpu, v1_tree ? "cpu.cfs_quota_us" : "cpu.max"};
+  TRUCE_ASSIGN_OR_RETURN(const std::string content, ReadNeeded(control, context));
+  const std::string original = OriginalOf(control, content, context);
+
+  Bandwidth before;
+  if (v1_tree) {
+    TRUCE_ASSIGN_OR_RETURN(const int64_t period_us, PeriodV1(cgroup, context));
+    TRUCE_ASSIGN_OR_RETURN(before, ParseV1(control, original, period_us));
+  } else {
+    TRUCE_ASSIGN_OR_RETURN(before, ParseV2(control, original));
+  }
+  TRUCE_RETURN_IF_ERROR(CheckQuota(action.quota_cores(), before.cores()));
+  if (v1_tree) TRUCE_RETURN_IF_ERROR(CheckRelativesV1(action.quota_cores(), *cgroup, context));
+  const int64_t quota_us = std::llround(action.quota_cores() * static_cast<double>(before.period_us));
+  if (quota_us < kSmallestQuotaUs) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%g cores of a period of %d us are %d us, and the kernel's smallest quota is %d us; lengthen the period of %s",
+        action.quota_cores(), before.period_us, quota_us, kSmallestQuotaUs, path));
+  }
+  const std::string value = v1_tree ? StrCat(quota_us) : StrCat(quota_us, " ", before.period_us);
+  plan.files.push_back({control, original, InFormOf(original, value)});
+  if (!SameControlValue(control.file, content, plan.files[0].wanted)) {
+    plan.writes.push_back({control, plan.files[0].wanted});
+  }
+  return plan;
+}
+
+}  // namespace truce::agent

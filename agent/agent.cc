@@ -1,0 +1,336 @@
+#include "agent/agent.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include <google/protobuf/util/time_util.h>
+#include <spdlog/spdlog.h>
+
+#include "absl/strings/ascii.h"
+#include "agent/link/report.h"
+#include "agent/sense/ownership.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "src/host/inventory.h"
+#include "src/host/writer_cgroup.h"
+
+namespace truce::agent {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+// The readable statistics of a report cover this much; the window itself may be longer.
+constexpr size_t kSummarySamples = 60;
+// Events kept between two reports.
+constexpr size_t kMostEvents = 1000;
+// How long a stopping agent waits for its last receipts to be acknowledged.
+constexpr absl::Duration kStopLimit = absl::Seconds(3);
+
+double OwnCpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+}
+
+uint64_t OwnResidentBytes() {
+  const auto text = host::ReadFile("/proc/self/statm");
+  if (!text.ok()) return 0;
+  std::string_view rest = *text;
+  host::NextWord(&rest);
+  return static_cast<uint64_t>(host::FirstNumber(host::NextWord(&rest)).value_or(0)) *
+         static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+// "LEVER_CPU_PIN" -> "cpu_pin".
+std::string Word(const std::string& enum_name, std::string_view prefix) {
+  return absl::AsciiStrToLower(enum_name.starts_with(prefix) ? enum_name.substr(prefix.size()) : enum_name);
+}
+
+// The files that a workload keeps open are many; the soft limit is a relic of select(2).
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Agent>> Agent::Create(const AgentSettings& settings, const Clock& clock) {
+  std::unique_ptr<Agent> agent(new Agent(settings, clock));
+  TRUCE_RETURN_IF_ERROR(agent->Build());
+  return agent;
+}
+
+Agent::~Agent() = default;
+
+absl::Status Agent::Build() {
+  RaiseFileLimit();
+  TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(settings_.cgroup_root));
+  TRUCE_RETURN_IF_ERROR(LockHost());
+
+  host::CounterOptions counter_options = settings_.counters;
+  if (auto tree = layout_->hierarchy_of(host::Controller::kPerfEvent)) {
+    counter_options.calibration_directory =
+        StrCat(layout_->root(), "/", layout_->hierarchies()[*tree].directory, "/truce-agent.calibration");
+  }
+  counters_ = host::CreateCounterService(counter_options);
+  const host::CounterStatus pmu = counters_->status();
+  if (!pmu.pmu_available) spdlog::warn("no hardware counters: {}; {}", pmu.missing_reason, pmu.missing_remedy);
+
+  const host::InventoryOptions inventory{settings_.procfs, settings_.sysfs, settings_.host, TRUCE_VERSION};
+  TRUCE_ASSIGN_OR_RETURN(inventory_, host::TakeInventory(inventory, *layout_, pmu));
+  for (const auto& missing : inventory_.missing()) {
+    if (missing.name() != "pmu") spdlog::warn("missing {}: {}; {}", missing.name(), missing.reason(), missing.remedy());
+  }
+
+  writer_ = std::make_unique<host::CgroupControlWriter>();
+  TRUCE_ASSIGN_OR_RETURN(actuator_, OpenActuator(settings_.actuator, *layout_, clock_, *writer_));
+  sampler_ = std::make_unique<Sampler>(settings_.sampler, *layout_, clock_, counters_.get());
+  profiler_ = std::make_unique<Profiler>(settings_.profiler);
+  if (!settings_.metrics_listen.empty()) {
+    const absl::Duration stale = std::max(absl::Seconds(10), 5 * settings_.sample_interval);
+    TRUCE_ASSIGN_OR_RETURN(metrics_, StartMetricsServer(settings_.metrics_listen, stale, clock_));
+    spdlog::info("metrics on port {}", metrics_->port());
+  }
+  if (settings_.controller_enabled) link_ = StartControllerLink(settings_.link, BuildHello());
+  return absl::OkStatus();
+}
+
+// Two agents would fight over the same files, whatever their configuration says; so the lock is on the thing they would
+// fight over: the cgroup root itself. The kernel drops it when the process ends, however it ends.
+absl::Status Agent::LockHost() {
+  for (const std::string& directory : {settings_.cgroup_root, settings_.actuator.state_directory}) {
+    std::error_code error;
+    if (directory == settings_.actuator.state_directory) std::filesystem::create_directories(directory, error);
+    host::UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd.valid()) return ErrnoStatus(errno, StrCat("opening ", directory));
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      return absl::AlreadyExistsError(StrCat("another truce-agent already runs on this host (it holds ", directory,
+                                             "); stop it first, or see it with: pgrep -a truce-agent"));
+    }
+    host_lock_.push_back(std::move(fd));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Agent::Run(ShutdownSignals& signals) {
+  sd_notify(0, "READY=1\nSTATUS=Watching");
+  uint64_t watchdog_us = 0;
+  const bool watchdog = sd_watchdog_enabled(0, &watchdog_us) > 0;
+  const auto score_every =
+      std::max<int64_t>(1, absl::ToInt64Milliseconds(settings_.score_interval) / absl::ToInt64Milliseconds(settings_.sample_interval));
+  absl::Duration next = clock_.Monotonic();
+  while (!signals.WaitFor(std::max(absl::ZeroDuration(), next - clock_.Monotonic()))) {
+    const absl::Duration began = clock_.Monotonic();
+    if (began - next > settings_.sample_interval / 2) ++ticks_late_;
+    ++ticks_;
+    Tick(ticks_ % static_cast<uint64_t>(score_every) == 0);
+    last_tick_length_ = clock_.Monotonic() - began;
+    PublishMetrics();
+    if (watchdog) sd_notify(0, "WATCHDOG=1");
+    // After a stall (a suspended host, a tick that overran) go on from now instead of catching up tick by tick.
+    next = std::max(next + settings_.sample_interval, clock_.Monotonic());
+  }
+  spdlog::info("stopping: restoring what is held");
+  sd_notify(0, "STOPPING=1");
+  const absl::Status restored = actuator_->RestoreAll(v1::RECEIPT_OUTCOME_SHUTDOWN);
+  if (link_ != nullptr) {
+    link_->OfferReceipts(actuator_->TakeReceipts());
+    link_->Stop(kStopLimit);
+  }
+  return restored;
+}
+
+void Agent::Tick(bool score) {
+  sampler_->Tick();
+  profiler_->Tick(*sampler_);
+  NoteArrivals();
+  if (score) scores_ = scorer_.Score(*profiler_, clock_.Now());
+  Act();
+  if (!score) return;
+  MeasureCost();
+  if (link_ != nullptr) {
+    link_->SetHello(BuildHello());
+    link_->Offer(BuildReport(scores_));
+  }
+  events_.clear();
+}
+
+void Agent::Act() {
+  const TargetLookup targets = [this](const std::string& name) { return FindTarget(name); };
+  if (link_ != nullptr) {
+    if (std::optional<v1::DesiredSet> desired = link_->TakeDesiredSet()) {
+      mode_rules_.assign(desired->mode_rules().begin(), desired->mode_rules().end());
+      hold_ = desired->hold();
+      desired_version_ = desired->version();
+      v1::DesiredSetResult result = actuator_->Apply(*desired, targets);
+      for (const v1::ActionResult& action : result.results()) {
+        if (action.state() == v1::ACTION_STATE_REFUSED) ++actions_refused_;
+      }
+      link_->Answer(std::move(result));
+    }
+  }
+  actuator_->Tick(targets);
+  for (v1::Event& event : actuator_->TakeEvents()) {
+    spdlog::info("{}", event.message());
+    if (events_.size() < kMostEvents) events_.push_back(std::move(event));
+    else ++events_dropped_;
+  }
+  std::vector<v1::Receipt> receipts = actuator_->TakeReceipts();
+  for (const v1::Receipt& receipt : receipts) {
+    ++receipts_by_outcome_[Word(v1::ReceiptOutcome_Name(receipt.outcome()), "RECEIPT_OUTCOME_")];
+  }
+  if (link_ != nullptr) link_->OfferReceipts(std::move(receipts));
+}
+
+std::optional<ActionTarget> Agent::FindTarget(const std::string& name) {
+  Workload* workload = sampler_->Find(name);
+  if (workload == nullptr) return std::nullopt;
+  ActionTarget target;
+  const WorkloadIdentity& identity = workload->identity;
+  target.name = identity.name;
+  target.instance = identity.instance;
+  target.workload_class = identity.workload_class;
+  target.mode = EffectiveMode(settings_.modes, mode_rules_, identity);
+  target.allowed_levers = identity.levers;
+  target.owner_refusal = OwnerRefusal(*workload->cgroup, settings_.run_directory);
+  target.cgroup = workload->cgroup.get();
+  target.cpu_usage_cores = workload->sample.get(Reading::kCpuUsageCores);
+  if (auto verdict = scores_.verdicts.find(identity.key); verdict != scores_.verdicts.end()) {
+    target.slowdown_ratio = verdict->second.slowdown_ratio;
+  }
+  return target;
+}
+
+void Agent::NoteArrivals() {
+  auto note = [this](const std::string& workload, const char* kind, const char* message) {
+    if (events_.size() >= kMostEvents) {
+      ++events_dropped_;
+      return;
+    }
+    v1::Event& event = events_.emplace_back();
+    *event.mutable_occurred_at() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
+    event.set_workload(workload);
+    event.set_kind(kind);
+    event.set_message(StrCat(workload, message));
+  };
+  for (const std::string& name : sampler_->departed()) note(name, "workload_departed", " went away");
+  for (const std::string& name : sampler_->arrived()) note(name, "workload_arrived", " appeared");
+}
+
+v1::Hello Agent::BuildHello() const {
+  v1::Hello hello;
+  hello.set_protocol_version(kProtocolVersion);
+  *hello.mutable_inventory() = inventory_;
+  hello.set_mode(settings_.modes.initial);
+  hello.set_mode_ceiling(settings_.modes.ceiling);
+  for (v1::HeldAction& held : actuator_->held()) *hello.add_held() = std::move(held);
+  hello.set_desired_set_version(desired_version_);
+  return hello;
+}
+
+v1::Report Agent::BuildReport(const Scores& scores) {
+  v1::Report report;
+  *report.mutable_sampled_at() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
+  for (const auto& [key, workload] : sampler_->workloads()) {
+    v1::WorkloadReport& entry = *report.add_workloads();
+    ToWire(workload->identity, EffectiveMode(settings_.modes, mode_rules_, workload->identity), entry.mutable_workload());
+    ToWire(workload->sample, entry.mutable_readings());
+    if (auto profile = profiler_->profiles().find(key); profile != profiler_->profiles().end()) {
+      Summarise(*profile->second, kSummarySamples, entry.mutable_fingerprint());
+    }
+    if (auto verdict = scores.verdicts.find(key); verdict != scores.verdicts.end()) {
+      entry.set_diagnosis(verdict->second.diagnosis);
+      entry.set_diagnosis_detail(verdict->second.detail);
+      if (verdict->second.slowdown_ratio) entry.set_slowdown_ratio(*verdict->second.slowdown_ratio);
+    }
+  }
+  for (const v1::PairScore& pair : scores.pairs) *report.add_pairs() = pair;
+  for (v1::HeldAction& held : actuator_->held()) *report.add_held() = std::move(held);
+  *report.mutable_cost() = cost_;
+  for (v1::Event& event : events_) *report.add_events() = std::move(event);
+  return report;
+}
+
+void Agent::MeasureCost() {
+  const double cpu_seconds = OwnCpuSeconds();
+  const absl::Duration now = clock_.Monotonic();
+  const double elapsed = absl::ToDoubleSeconds(now - last_cost_at_);
+  if (last_cost_at_ != absl::ZeroDuration() && elapsed > 0) {
+    cost_.set_cpu_cores((cpu_seconds - cpu_seconds_at_last_cost_) / elapsed);
+  }
+  cpu_seconds_at_last_cost_ = cpu_seconds;
+  last_cost_at_ = now;
+  cost_.set_resident_bytes(OwnResidentBytes());
+  const host::CounterStatus pmu = counters_->status();
+  cost_.set_pmu_overhead_ratio(pmu.overhead_ratio);
+  cost_.set_pmu_duty_ratio(pmu.duty_ratio);
+  cost_.set_pmu_level(std::string(host::CounterLevelName(pmu.level)));
+}
+
+void Agent::PublishMetrics() {
+  if (metrics_ == nullptr) return;
+  MetricsSnapshot snapshot;
+  snapshot.taken_at = clock_.Monotonic();
+  snapshot.version = TRUCE_VERSION;
+  snapshot.ticks = ticks_;
+  snapshot.ticks_late = ticks_late_;
+  snapshot.tick_length = last_tick_length_;
+  snapshot.agent_cpu_cores = cost_.cpu_cores();
+  snapshot.agent_resident_bytes = cost_.resident_bytes();
+  snapshot.workloads_left_out = sampler_->left_out();
+  for (int bound : {1, 20, 40, 60, 80}) snapshot.pairs_at_least[bound] = 0;
+  std::map<std::string, double> worst;
+  for (const v1::PairScore& pair : scores_.pairs) {
+    worst[pair.victim()] = std::max(worst[pair.victim()], pair.score());
+    for (auto& [bound, count] : snapshot.pairs_at_least) count += pair.score() >= bound ? 1 : 0;
+  }
+  snapshot.workloads.reserve(sampler_->workloads().size());
+  for (const auto& [key, workload] : sampler_->workloads()) {
+    MetricsSnapshot::WorkloadRow& row = snapshot.workloads.emplace_back();
+    row.name = workload->identity.name;
+    row.workload_class = workload->identity.workload_class;
+    row.cpu_usage_cores = workload->sample.value_or(Reading::kCpuUsageCores, 0);
+    if (auto verdict = scores_.verdicts.find(key); verdict != scores_.verdicts.end()) {
+      row.known = verdict->second.slowdown_ratio.has_value();
+      row.slowdown_ratio = verdict->second.slowdown_ratio.value_or(0);
+      if (auto score = worst.find(row.name); score != worst.end()) row.worst_score = score->second;
+    }
+  }
+  const host::CounterStatus pmu = counters_->status();
+  snapshot.pmu_level = std::string(host::CounterLevelName(pmu.level));
+  snapshot.pmu_available = pmu.pmu_available;
+  snapshot.pmu_duty_ratio = pmu.duty_ratio;
+  snapshot.pmu_overhead_ratio = pmu.overhead_ratio;
+  snapshot.pmu_switch_cost_seconds = absl::ToDoubleSeconds(pmu.switch_cost);
+  snapshot.pmu_counted_workloads = pmu.counted_workloads;
+  for (const auto& missing : inventory_.missing()) snapshot.missing.push_back(missing.name());
+  snapshot.controller_enabled = link_ != nullptr;
+  if (link_ != nullptr) {
+    const LinkStatus status = link_->status();
+    snapshot.controller_connected = status.connected;
+    snapshot.controller_connects = status.connects;
+    snapshot.reports_sent = status.reports_sent;
+    snapshot.reports_dropped = status.reports_dropped;
+    snapshot.receipts_dropped = status.receipts_dropped;
+    snapshot.messages_refused = status.messages_refused;
+  }
+  snapshot.held = hold_;
+  snapshot.actions_in_force = {{"cpu_pin", 0}, {"cpu_quota", 0}};
+  for (const v1::HeldAction& held : actuator_->held()) {
+    ++snapshot.actions_in_force[Word(v1::Lever_Name(held.action().lever()), "LEVER_")];
+  }
+  snapshot.actions_refused = actions_refused_;
+  snapshot.receipts_by_outcome = receipts_by_outcome_;
+  metrics_->Publish(std::move(snapshot));
+}
+
+}  // namespace truce::agent

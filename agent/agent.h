@@ -1,0 +1,88 @@
+// The agent: everything wired together, and the tick loop that drives it.
+//
+//   sense ─► profile ─► predict ─► link ═══► controller
+//   act ◄─────────────── link ◄═══ desired actions
+//
+// One thread ticks; the link and the metrics endpoint have threads of their own and meet it at queues and snapshots.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "agent/act/actuator.h"
+#include "agent/link/controller_link.h"
+#include "agent/metrics.h"
+#include "agent/predict/evidence_scorer.h"
+#include "agent/profile/profiler.h"
+#include "agent/sense/sampler.h"
+#include "agent/settings.h"
+#include "src/base/clock.h"
+#include "src/base/shutdown.h"
+#include "src/host/cgroup.h"
+#include "src/host/counters.h"
+#include "src/host/file.h"
+#include "src/host/writer.h"
+
+namespace truce::agent {
+
+inline constexpr uint32_t kProtocolVersion = 1;
+
+class Agent {
+ public:
+  // Detects the host, takes its lock, opens journal and counters. AlreadyExists when another agent holds this host;
+  // FailedPrecondition when there is no cgroup tree. `clock` outlives the agent.
+  static absl::StatusOr<std::unique_ptr<Agent>> Create(const AgentSettings& settings, const Clock& clock);
+  ~Agent();
+
+  // Ticks until a signal comes, then restores everything and returns.
+  absl::Status Run(ShutdownSignals& signals);
+
+ private:
+  Agent(const AgentSettings& settings, const Clock& clock) : settings_(settings), clock_(clock), scorer_(settings.evidence) {}
+  absl::Status Build();
+  absl::Status LockHost();
+  // One tick, in the order that data flows.
+  void Tick(bool score);
+  void Act();
+  v1::Report BuildReport(const Scores& scores);
+  v1::Hello BuildHello() const;
+  std::optional<ActionTarget> FindTarget(const std::string& name);
+  void NoteArrivals();
+  void MeasureCost();
+  void PublishMetrics();
+
+  const AgentSettings settings_;
+  const Clock& clock_;
+  std::optional<host::CgroupLayout> layout_;
+  std::vector<host::UniqueFd> host_lock_;
+  v1::HostInventory inventory_;
+  std::unique_ptr<host::ControlWriter> writer_;
+  std::unique_ptr<host::CounterService> counters_;
+  std::unique_ptr<Actuator> actuator_;
+  std::unique_ptr<Sampler> sampler_;
+  std::unique_ptr<Profiler> profiler_;
+  EvidenceScorer scorer_;
+  std::unique_ptr<ControllerLink> link_;
+  std::unique_ptr<MetricsServer> metrics_;
+
+  Scores scores_;
+  std::vector<v1::ModeRule> mode_rules_;
+  uint64_t desired_version_ = 0;
+  bool hold_ = false;
+  std::vector<v1::Event> events_;
+  v1::AgentCost cost_;
+  double cpu_seconds_at_last_cost_ = 0;
+  absl::Duration last_cost_at_;
+  absl::Duration last_tick_length_;
+  uint64_t ticks_ = 0;
+  uint64_t ticks_late_ = 0;
+  uint64_t events_dropped_ = 0;
+  uint64_t actions_refused_ = 0;
+  std::map<std::string, uint64_t> receipts_by_outcome_;
+};
+
+}  // namespace truce::agent

@@ -1,0 +1,30 @@
+// What the agent thinks of its workloads after a scoring tick: a verdict for each, a score for each pair that stands out.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "truce/v1/types.pb.h"
+
+namespace truce::agent {
+
+// What is wrong with one workload.
+struct WorkloadVerdict {
+  v1::Diagnosis diagnosis = v1::DIAGNOSIS_UNSPECIFIED;
+  // One sentence for a person.
+  std::string detail;
+  // Against its baseline, as a fraction; missing when not known.
+  std::optional<double> slowdown_ratio;
+};
+
+struct Scores {
+  // By workload key.
+  std::map<uint64_t, WorkloadVerdict> verdicts;
+  // Ordered pairs whose score is at least the report floor.
+  std::vector<v1::PairScore> pairs;
+};
+
+}  // namespace truce::agent

@@ -1,0 +1,52 @@
+#include "agent/profile/profiler.h"
+
+namespace truce::agent {
+
+Profile::Profile(const ProfilerOptions& options)
+    : window(static_cast<size_t>(options.window_samples)), usage(options.baseline_memory) {
+  for (Signal which : kSignals) {
+    signals[static_cast<size_t>(which)] = Baseline(options.baseline_memory, SignalFloor(which));
+  }
+}
+
+void Profiler::Tick(const Sampler& sampler) {
+  // Both maps are ordered by key and keys only grow, so one pass keeps them equal.
+  auto profile = profiles_.begin();
+  for (const auto& [key, workload] : sampler.workloads()) {
+    while (profile != profiles_.end() && profile->first < key) profile = profiles_.erase(profile);
+    if (profile == profiles_.end() || profile->first != key) {
+      profile = profiles_.emplace_hint(profile, key, std::make_unique<Profile>(options_));
+      profile->second->identity = workload->identity;
+    }
+    Learn(*profile->second, workload->sample);
+    ++profile;
+  }
+  profiles_.erase(profile, profiles_.end());
+}
+
+void Profiler::Learn(Profile& profile, const Sample& sample) {
+  profile.window.Add(sample);
+  if (!sample.has(Reading::kCpuUsageCores)) return;
+  ++profile.samples_seen;
+  const bool settled = profile.samples_seen > static_cast<uint64_t>(options_.least_samples) / 2;
+  // Time in which the workload was throttled by its own quota or the host was robbed says nothing about what is usual.
+  const bool disturbed = sample.value_or(Reading::kCpuThrottledRatio, 0) > 0.05 ||
+                         sample.value_or(Reading::kHostStealRatio, 0) > 0.05;
+  bool quiet = !disturbed;
+  for (Signal which : kSignals) {
+    const auto value = SignalValue(which, sample);
+    if (!value || disturbed) continue;
+    Baseline& baseline = profile.signals[static_cast<size_t>(which)];
+    int& beyond = profile.beyond[static_cast<size_t>(which)];
+    if (settled && baseline.count() > 0 && *value > baseline.Threshold(options_.learn_sigmas)) {
+      quiet = false;
+      if (++beyond <= options_.adapt_after_samples) continue;
+    } else {
+      beyond = 0;
+    }
+    baseline.Learn(*value);
+  }
+  if (quiet) profile.usage.Learn(sample.value(Reading::kCpuUsageCores));
+}
+
+}  // namespace truce::agent

@@ -1,0 +1,63 @@
+// Keeps every workload's fingerprint: its window of samples and the baselines of its signals. Fed once a tick, asked by
+// the scorer. Tick thread only.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "agent/profile/signals.h"
+#include "agent/profile/window.h"
+#include "agent/sense/sampler.h"
+#include "models/baseline.h"
+
+namespace truce::agent {
+
+struct ProfilerOptions {
+  // Samples kept per workload.
+  int window_samples = 300;
+  // A workload with fewer samples than this is unknown.
+  int least_samples = 60;
+  // Samples beyond mean + this many standard deviations are not learned. Wider than the outlier threshold of the scorer:
+  // cutting off a normal spread at 2 sigma would make it shrink by itself.
+  double learn_sigmas = 3;
+  // A workload whose signal stays beyond that for so many samples in a row has changed for good: its baseline follows.
+  int adapt_after_samples = 1800;
+  // Baselines remember about so many samples.
+  double baseline_memory = 600;
+};
+
+// What is known of one workload.
+struct Profile {
+  explicit Profile(const ProfilerOptions& options);
+
+  WorkloadIdentity identity;
+  Window window;
+  // Samples that carried a usage reading, over the workload's whole life.
+  uint64_t samples_seen = 0;
+  std::array<Baseline, kSignalCount> signals;
+  // Samples in a row in which a signal was too far off to be learned.
+  std::array<int, kSignalCount> beyond{};
+  // Usual CPU use in quiet times: a victim that is starved uses little just because it is starved.
+  Baseline usage;
+
+  const Baseline& signal(Signal which) const { return signals[static_cast<size_t>(which)]; }
+};
+
+class Profiler {
+ public:
+  explicit Profiler(ProfilerOptions options) : options_(options) {}
+  // Takes the sampler's newest samples and forgets workloads that went away.
+  void Tick(const Sampler& sampler);
+  const std::map<uint64_t, std::unique_ptr<Profile>>& profiles() const { return profiles_; }
+  const ProfilerOptions& options() const { return options_; }
+
+ private:
+  void Learn(Profile& profile, const Sample& sample);
+  const ProfilerOptions options_;
+  std::map<uint64_t, std::unique_ptr<Profile>> profiles_;
+};
+
+}  // namespace truce::agent

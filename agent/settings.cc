@@ -1,0 +1,147 @@
+#include "agent/settings.h"
+
+#include <unistd.h>
+
+#include "src/base/status.h"
+
+namespace truce::agent {
+namespace {
+
+const std::vector<std::pair<std::string, v1::Mode>> kModes = {
+    {"observe", v1::MODE_OBSERVE}, {"advise", v1::MODE_ADVISE}, {"enforce", v1::MODE_ENFORCE}};
+const std::vector<std::pair<std::string, v1::WorkloadClass>> kClasses = {
+    {"critical", v1::WORKLOAD_CLASS_CRITICAL},
+    {"standard", v1::WORKLOAD_CLASS_STANDARD},
+    {"best_effort", v1::WORKLOAD_CLASS_BEST_EFFORT}};
+
+void ReadRule(ConfigReader& reader, DiscoveryRule* rule) {
+  reader.Read("match", &rule->match);
+  reader.Read("ignore", &rule->ignore);
+  reader.Read("kind", &rule->kind);
+  reader.Read("application", &rule->application);
+  reader.Read("tenant", &rule->tenant);
+  reader.ReadEnum("class", &rule->workload_class, kClasses);
+  reader.Read("priority", &rule->priority);
+  reader.ReadEnum("mode_ceiling", &rule->mode_ceiling, kModes);
+  std::vector<std::string> levers = {"cpu_pin", "cpu_quota"};
+  reader.Read("levers", &levers);
+  rule->levers.clear();
+  for (const std::string& lever : levers) {
+    if (lever == "cpu_pin") {
+      rule->levers.push_back(v1::LEVER_CPU_PIN);
+    } else if (lever == "cpu_quota") {
+      rule->levers.push_back(v1::LEVER_CPU_QUOTA);
+    } else {
+      reader.Error("levers", "'" + lever + "' is not one of cpu_pin, cpu_quota");
+    }
+  }
+  if (rule->match.empty()) reader.Error("match", "a rule needs a pattern, such as system.slice/*.service");
+}
+
+void ReadWatching(ConfigReader& reader, AgentSettings* settings) {
+  const Bounds<absl::Duration> tick{absl::Milliseconds(100), absl::Minutes(1)};
+  reader.Read("sample.interval", &settings->sample_interval, tick);
+  reader.Read("sample.slow_every", &settings->sampler.slow_every, {1, 60});
+  reader.Read("score.interval", &settings->score_interval, {absl::Milliseconds(500), absl::Minutes(10)});
+  reader.Read("discovery.most_workloads", &settings->sampler.most_workloads, {1, 20000});
+  reader.ReadList("discovery.rules", [settings] { settings->sampler.rules.clear(); },
+                  [settings](ConfigReader& element) {
+                    DiscoveryRule rule;
+                    ReadRule(element, &rule);
+                    settings->sampler.rules.push_back(rule);
+                  });
+  reader.Read("fingerprint.window_samples", &settings->profiler.window_samples, {10, 3600});
+  reader.Read("fingerprint.least_samples", &settings->profiler.least_samples, {5, 3600});
+  reader.Read("fingerprint.learn_sigmas", &settings->profiler.learn_sigmas, {1.0, 10.0});
+  reader.Read("fingerprint.adapt_after_samples", &settings->profiler.adapt_after_samples, {60, 1'000'000});
+  reader.Read("fingerprint.baseline_memory_samples", &settings->profiler.baseline_memory, {10.0, 1e6});
+  EvidenceOptions& evidence = settings->evidence;
+  reader.Read("evidence.recent_samples", &evidence.recent_samples, {1, 600});
+  reader.Read("evidence.outlier_sigmas", &evidence.outlier_sigmas, {0.5, 10.0});
+  reader.Read("evidence.least_outliers", &evidence.least_outliers, {1, 600});
+  reader.Read("evidence.least_correlation", &evidence.least_correlation, {0.0, 1.0});
+  reader.Read("evidence.slowdown_bound_ratio", &evidence.slowdown_bound, {0.001, 10.0});
+  reader.Read("evidence.least_victim_cores", &evidence.least_victim_cores, {0.0, 1024.0});
+  reader.Read("evidence.least_suspect_cores", &evidence.least_suspect_cores, {0.0, 1024.0});
+  reader.Read("evidence.most_suspects", &evidence.most_suspects, {1, 20000});
+  reader.Read("evidence.own_quota_ratio", &evidence.own_quota_ratio, {0.0, 1.0});
+  reader.Read("evidence.steal_ratio", &evidence.steal_ratio, {0.0, 1.0});
+  reader.Read("evidence.report_floor", &evidence.report_floor, {0.0, 100.0});
+  reader.Read("pmu.enabled", &settings->counters.enabled);
+  reader.Read("pmu.budget_ratio", &settings->counters.budget_ratio, {0.0, 0.5});
+  reader.Read("pmu.most_counted", &settings->counters.max_counted, {0, 20000});
+}
+
+void ReadActing(ConfigReader& reader, AgentSettings* settings) {
+  reader.ReadEnum("mode.initial", &settings->modes.initial, kModes);
+  reader.ReadEnum("mode.ceiling", &settings->modes.ceiling, kModes);
+  ActuatorOptions& guard = settings->actuator;
+  reader.Read("guard.floor_cores", &guard.floor_cores, {0.01, 1024.0});
+  reader.Read("guard.changes_per_minute", &guard.changes_per_minute, {0, 10000});
+  reader.Read("guard.longest_lease", &guard.longest_lease, {absl::Seconds(1), absl::Hours(1)});
+  reader.Read("guard.help_window", &guard.help_window, {absl::Seconds(5), absl::Hours(1)});
+  reader.Read("guard.help_ratio", &guard.help_ratio, {0.0, 1.0});
+  reader.Read("guard.futile_backoff", &guard.futile_backoff, {absl::Seconds(1), absl::Hours(24)});
+  reader.Read("guard.reapply_backoff", &guard.reapply_backoff, {absl::Seconds(1), absl::Hours(1)});
+  reader.Read("guard.reapply_limit", &guard.reapply_limit, {0, 100});
+}
+
+void ReadController(ConfigReader& reader, AgentSettings* settings) {
+  LinkOptions& link = settings->link;
+  reader.Read("controller.enabled", &settings->controller_enabled);
+  reader.Read("controller.address", &link.address);
+  reader.Read("controller.plaintext", &link.plaintext);
+  reader.Read("controller.ca_file", &link.ca_file);
+  reader.Read("controller.certificate_file", &link.certificate_file);
+  reader.Read("controller.key_file", &link.key_file);
+  reader.Read("controller.first_backoff", &link.first_backoff, {absl::Milliseconds(50), absl::Minutes(1)});
+  reader.Read("controller.longest_backoff", &link.longest_backoff, {absl::Milliseconds(100), absl::Hours(1)});
+  reader.Read("controller.spooled_reports", &link.spooled_reports, {1, 10000});
+  reader.Read("controller.spooled_receipts", &link.spooled_receipts, {1, 100000});
+}
+
+}  // namespace
+
+absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std::set<std::string>* known_keys) {
+  AgentSettings settings;
+  settings.sampler.rules = DefaultDiscoveryRules();
+  settings.actuator.state_directory = "/var/lib/truce-agent";
+  settings.link.address = "127.0.0.1:7443";
+  settings.link.ca_file = "/etc/truce/pki/ca.crt";
+  settings.link.certificate_file = "/etc/truce/pki/agent.crt";
+  settings.link.key_file = "/etc/truce/pki/agent.key";
+
+  ConfigReader reader(source);
+  reader.Read("host", &settings.host);
+  reader.Read("log.level", &settings.log_level);
+  reader.Read("paths.procfs", &settings.procfs);
+  reader.Read("paths.sysfs", &settings.sysfs);
+  reader.Read("paths.cgroup", &settings.cgroup_root);
+  reader.Read("paths.run", &settings.run_directory);
+  reader.Read("state_directory", &settings.actuator.state_directory);
+  reader.Read("metrics.listen", &settings.metrics_listen);
+  ReadWatching(reader, &settings);
+  ReadActing(reader, &settings);
+  ReadController(reader, &settings);
+  if (settings.evidence.least_outliers > settings.evidence.recent_samples) {
+    reader.Error("evidence.least_outliers", "is larger than evidence.recent_samples, so nothing could ever be an outlier");
+  }
+  if (settings.score_interval < settings.sample_interval) {
+    reader.Error("score.interval", "is shorter than sample.interval");
+  }
+  if (settings.modes.initial > settings.modes.ceiling) reader.Error("mode.initial", "is beyond mode.ceiling");
+  if (known_keys != nullptr) *known_keys = reader.known_keys();
+  TRUCE_RETURN_IF_ERROR(reader.Finish());
+
+  if (settings.host.empty()) {
+    char name[256] = {};
+    if (gethostname(name, sizeof name - 1) != 0) return ErrnoStatus(errno, "asking for the host's name; set host");
+    settings.host = name;
+  }
+  settings.sampler.procfs = settings.procfs;
+  settings.counters.procfs = settings.procfs;
+  settings.counters.sysfs = settings.sysfs;
+  return settings;
+}
+
+}  // namespace truce::agent

@@ -1,0 +1,46 @@
+// Everything that an operator can set on an agent, with its default, and the one function that reads it from flags,
+// environment and file. Every key is documented in deploy/truce-agent.yaml (a test holds the two together).
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "agent/act/actuator.h"
+#include "agent/link/controller_link.h"
+#include "agent/modes.h"
+#include "agent/predict/evidence_scorer.h"
+#include "agent/profile/profiler.h"
+#include "agent/sense/sampler.h"
+#include "src/base/config.h"
+#include "src/host/counters.h"
+
+namespace truce::agent {
+
+struct AgentSettings {
+  // Empty: the kernel's host name.
+  std::string host;
+  std::string procfs = "/proc";
+  std::string sysfs = "/sys";
+  std::string cgroup_root = "/sys/fs/cgroup";
+  std::string run_directory = "/run";
+  std::string log_level = "info";
+  absl::Duration sample_interval = absl::Seconds(1);
+  absl::Duration score_interval = absl::Seconds(5);
+  ModeSettings modes;
+  SamplerOptions sampler;
+  ProfilerOptions profiler;
+  EvidenceOptions evidence;
+  ActuatorOptions actuator;
+  host::CounterOptions counters;
+  bool controller_enabled = true;
+  LinkOptions link;
+  // "host:port" for /metrics and /healthz; empty: off.
+  std::string metrics_listen = "127.0.0.1:9477";
+};
+
+// The settings that `source` describes, checked. InvalidArgument lists every problem with file and line. When
+// `known_keys` is not null it gets every key that exists.
+absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std::set<std::string>* known_keys = nullptr);
+
+}  // namespace truce::agent

@@ -1,0 +1,174 @@
+#include "controller/cli/command_tree.h"
+
+#include <map>
+#include <set>
+
+#include "absl/strings/str_join.h"
+#include "controller/cli/completion.h"
+#include "controller/cli/suggest.h"
+#include "src/base/text.h"
+
+namespace truce::cli {
+namespace {
+
+std::vector<const CLI::App*> Children(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+std::vector<std::string> ChildWords(const CLI::App& app) {
+  std::vector<std::string> words;
+  for (const CLI::App* child : Children(app)) words.push_back(child->get_name());
+  return words;
+}
+
+// "-o", "--output": as they are typed.
+std::vector<std::string> FlagNames(const CLI::Option& option) {
+  std::vector<std::string> names;
+  for (const std::string& name : option.get_snames()) names.push_back("-" + name);
+  for (const std::string& name : option.get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+// Flags that may be given at `app`: its own and those above it.
+std::vector<std::string> Flags(const CLI::App* app) {
+  std::vector<std::string> names;
+  for (; app != nullptr; app = app->get_parent()) {
+    for (const CLI::Option* option : app->get_options()) {
+      for (std::string& name : FlagNames(*option)) names.push_back(std::move(name));
+    }
+  }
+  return names;
+}
+
+bool TakesValue(const CLI::App* app, const std::string& flag) {
+  for (; app != nullptr; app = app->get_parent()) {
+    const CLI::Option* option = app->get_option_no_throw(flag);
+    if (option != nullptr) return option->get_items_expected_min() > 0;
+  }
+  return false;
+}
+
+std::string PathOf(const CLI::App& app) {
+  if (app.get_parent() == nullptr) return app.get_name();
+  return PathOf(*app.get_parent()) + " " + app.get_name();
+}
+
+// Where the arguments lead, and the word there that names nothing ("" when every word does).
+struct Place {
+  const CLI::App* app;
+  std::string unknown_word;
+};
+
+Place Follow(const CLI::App& root, const std::vector<std::string>& arguments) {
+  const CLI::App* at = &root;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--") break;
+    if (arguments[i].size() > 1 && arguments[i].front() == '-') {
+      if (TakesValue(at, arguments[i])) ++i;
+      continue;
+    }
+    const std::vector<const CLI::App*> children = Children(*at);
+    if (children.empty()) break;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* child : children) {
+      if (child->check_name(arguments[i])) next = child;
+    }
+    if (next == nullptr) return {at, arguments[i]};
+    at = next;
+  }
+  return {at, ""};
+}
+
+std::string DidYouMean(const std::string& nearest) {
+  return nearest.empty() ? "" : StrCat("; did you mean ", nearest, "?");
+}
+
+// Paths whose next word the controller knows.
+const std::map<std::string, std::string>& DynamicCompletions() {
+  static const auto* const completions = new std::map<std::string, std::string>{
+      {"get hosts", "get hosts -o name"},
+      {"describe host", "get hosts -o name"},
+      {"hold", "get hosts -o name"},
+      {"resume", "get hosts -o name"},
+      {"get workloads", "get workloads -o name"},
+      {"describe workload", "get workloads -o name"},
+      {"explain", "get workloads -o name"},
+      {"get pairs", "get workloads -o name"},
+      {"get decisions", "get workloads -o name"},
+      {"get receipts", "get workloads -o name"},
+  };
+  return *completions;
+}
+
+// Words that a position takes and that are no commands.
+std::vector<std::string> PositionWords(const std::string& path) {
+  if (path == "set mode") return {"observe", "advise", "enforce"};
+  if (path == "certs issue") return {"agent", "operator", "scheduler", "controller"};
+  return {};
+}
+
+void Collect(const CLI::App& app, const std::string& path, std::vector<CompletionNode>* nodes,
+             std::set<std::string>* value_flags) {
+  CompletionNode node{.path = path, .candidates = ChildWords(app)};
+  for (const std::string& word : PositionWords(path)) node.candidates.push_back(word);
+  for (const std::string& flag : Flags(&app)) {
+    node.candidates.push_back(flag);
+    if (TakesValue(&app, flag)) value_flags->insert(flag);
+  }
+  const auto dynamic = DynamicCompletions().find(path);
+  if (dynamic != DynamicCompletions().end()) node.dynamic = dynamic->second;
+  nodes->push_back(std::move(node));
+  for (const CLI::App* child : Children(app)) {
+    Collect(*child, path.empty() ? child->get_name() : path + " " + child->get_name(), nodes, value_flags);
+  }
+}
+
+}  // namespace
+
+std::string ExamplesFirst::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const {
+  if (mode == CLI::AppFormatMode::Sub) return make_expanded(app);
+  std::string help = app->get_description() + "\n";
+  if (!app->get_footer().empty()) StrAppend(&help, "\nExamples:\n", app->get_footer());
+  StrAppend(&help, "\n", make_usage(app, name), make_positionals(app), make_groups(app, mode),
+            make_subcommands(app, mode));
+  if (app->get_parent() != nullptr) {
+    help += "\nConnection flags (--server, --ca, --cert, --key, --plaintext): trucectl --help\n";
+  }
+  return help;
+}
+
+std::string ExplainParseError(const CLI::App& root, const std::vector<std::string>& arguments,
+                              const CLI::ParseError& error) {
+  const Place place = Follow(root, arguments);
+  const std::string help = StrCat(" (", PathOf(*place.app), " --help)");
+  const std::vector<std::string> words = ChildWords(*place.app);
+  if (!place.unknown_word.empty()) {
+    return StrCat("'", place.unknown_word, "' is no word after '", PathOf(*place.app), "'",
+                  DidYouMean(Nearest(place.unknown_word, words)), " Known: ", absl::StrJoin(words, ", "), help);
+  }
+  for (const std::string& argument : arguments) {
+    if (argument == "--") break;
+    if (argument.size() < 2 || argument.front() != '-') continue;
+    const std::string flag = argument.substr(0, argument.find('='));
+    const std::vector<std::string> flags = Flags(place.app);
+    const bool known = std::find(flags.begin(), flags.end(), flag) != flags.end();
+    // "-ojson" is -o with its value.
+    const bool joined = flag[1] != '-' && std::find(flags.begin(), flags.end(), flag.substr(0, 2)) != flags.end();
+    if (known || joined) continue;
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) continue;
+    return StrCat("'", flag, "' is no flag of '", PathOf(*place.app), "'", DidYouMean(Nearest(flag, flags)), help);
+  }
+  if (!words.empty() && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    return StrCat("'", PathOf(*place.app), "' needs one more word: ", absl::StrJoin(words, ", "), help);
+  }
+  return StrCat(error.what(), help);
+}
+
+std::string CompletionScriptOf(const CLI::App& root) {
+  std::vector<CompletionNode> nodes;
+  std::set<std::string> value_flags;
+  Collect(root, "", &nodes, &value_flags);
+  return BashCompletionScript(nodes, {value_flags.begin(), value_flags.end()});
+}
+
+}  // namespace truce::cli

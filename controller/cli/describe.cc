@@ -1,0 +1,171 @@
+// trucectl describe host|workload NAME: everything that is known of one thing.
+#include "absl/strings/str_join.h"
+#include "controller/cli/rows.h"
+#include "controller/cli/view.h"
+#include "controller/cli/words.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::cli {
+namespace {
+
+// "Name:        value" lines that align.
+std::string Fact(const std::string& name, const std::string& value) {
+  std::string line = name + ":";
+  line.resize(std::max<size_t>(line.size() + 1, 16), ' ');
+  return line + (value.empty() ? "-" : value);
+}
+
+Section HostFacts(const v1::HostStatus& host, absl::Time now) {
+  const v1::HostInventory& inventory = host.inventory();
+  Section section;
+  section.lines = {
+      Fact("Host", inventory.host()),
+      Fact("Status", HostState(host).text),
+      Fact("Mode", StrCat(EnumCell(host.mode()), " (ceiling ", EnumCell(host.mode_ceiling()), ")")),
+      Fact("First seen", FormatAge(now, host.first_seen(), host.has_first_seen()) + " ago"),
+      Fact("Last report", FormatAge(now, host.last_report(), host.has_last_report()) + " ago"),
+      Fact("CPU busy", host.has_cpu_busy_ratio() ? FormatRatio(host.cpu_busy_ratio()) : "not known"),
+      Fact("Workloads", StrCat(host.workload_count())),
+      Fact("Worst score", FormatNumber(host.worst_score(), 0)),
+      Fact("Actions", StrCat(host.action_count())),
+      Fact("CPU model", inventory.cpu_model()),
+      Fact("CPUs", StrCat(inventory.cpus_size())),
+      Fact("Memory", FormatBytes(static_cast<double>(inventory.memory_bytes()))),
+      Fact("Kernel", inventory.kernel_release()),
+      Fact("Cgroups", EnumCell(inventory.cgroup_layout())),
+      Fact("Agent", StrCat("version ", inventory.agent_version(), ", ", FormatNumber(host.cost().cpu_cores(), 3),
+                           " cores, ", FormatBytes(static_cast<double>(host.cost().resident_bytes())), " resident")),
+      Fact("PMU", inventory.pmu().available()
+                      ? StrCat(inventory.pmu().model(), ", ", host.cost().pmu_level(), ", on ",
+                               FormatRatio(host.cost().pmu_duty_ratio()), " of the time, costs ",
+                               FormatRatio(host.cost().pmu_overhead_ratio()))
+                      : "not available"),
+  };
+  return section;
+}
+
+absl::StatusOr<View> FetchHost(Session& session) {
+  TRUCE_ASSIGN_OR_RETURN(OperatorClient * controller, session.Controller());
+  v1::ListHostsRequest request;
+  request.set_host(session.options().name);
+  TRUCE_ASSIGN_OR_RETURN(v1::ListHostsResponse response, controller->ListHosts(request));
+  if (response.hosts().empty()) {
+    return absl::NotFoundError(
+        StrCat("no host named ", request.host(), "; trucectl get hosts lists those that the controller knows"));
+  }
+  v1::ListActionsRequest actions_request;
+  actions_request.set_host(request.host());
+  TRUCE_ASSIGN_OR_RETURN(const v1::ListActionsResponse actions, controller->ListActions(actions_request));
+  View view;
+  for (const v1::HostStatus& host : response.hosts()) {
+    view.names.push_back(host.inventory().host());
+    view.sections.push_back(HostFacts(host, session.Now()));
+    Table disks({{"NAME"}, {"DEVICE"}, {"SIZE", Align::kRight}, {"KIND"}});
+    for (const v1::Disk& disk : host.inventory().disks()) {
+      disks.AddRow({disk.name(), disk.device(), FormatBytes(static_cast<double>(disk.size_bytes())),
+                    disk.rotational() ? "rotational" : "solid state"});
+    }
+    if (!disks.empty()) view.sections.push_back({.title = "Disks", .table = std::move(disks)});
+    Section missing{.title = "Missing on this host"};
+    for (const v1::MissingCapability& capability : host.inventory().missing()) {
+      missing.lines.push_back(StrCat("  ", capability.name(), ": ", capability.reason(),
+                                     capability.remedy().empty() ? "" : "; ", capability.remedy()));
+    }
+    if (!missing.lines.empty()) view.sections.push_back(std::move(missing));
+  }
+  if (!actions.actions().empty()) {
+    view.sections.push_back({.title = "Actions", .table = ActionTable(actions.actions(), session.Now())});
+  }
+  view.message = std::make_shared<v1::ListHostsResponse>(std::move(response));
+  return view;
+}
+
+// One row for each reading that is there: now, and what its window says.
+Table ReadingsTable(const v1::WorkloadReport& report) {
+  Table table({{"READING"},
+               {"NOW", Align::kRight},
+               {"MEAN", Align::kRight},
+               {"P95", Align::kRight},
+               {"BASELINE", Align::kRight},
+               {"DEVIATION", Align::kRight}});
+  const v1::FingerprintSummary& window = report.fingerprint();
+  const auto* type = v1::Readings::descriptor();
+  for (int i = 0; i < type->field_count(); ++i) {
+    const auto* field = type->field(i);
+    bool any = false;
+    std::vector<Cell> row = {field->name()};
+    for (const v1::Readings* readings :
+         {&report.readings(), &window.mean(), &window.p95(), &window.baseline_mean(), &window.baseline_stddev()}) {
+      const bool has = readings->GetReflection()->HasField(*readings, field);
+      any = any || has;
+      row.push_back(ReadingCell(field->name(), has, readings->GetReflection()->GetDouble(*readings, field)));
+    }
+    if (any) table.AddRow(std::move(row));
+  }
+  return table;
+}
+
+Section WorkloadFacts(const v1::WorkloadStatus& status, absl::Time now) {
+  const v1::WorkloadReport& report = status.report();
+  const v1::Workload& workload = report.workload();
+  std::vector<std::string> levers;
+  for (const int lever : workload.allowed_levers()) levers.push_back(EnumCell(static_cast<v1::Lever>(lever)));
+  Section section;
+  section.lines = {
+      Fact("Workload", workload.name()),
+      Fact("Host", status.host()),
+      Fact("Kind", workload.kind()),
+      Fact("Application", workload.application()),
+      Fact("Tenant", workload.tenant()),
+      Fact("Class", StrCat(EnumCell(workload.workload_class()), ", priority ", workload.priority())),
+      Fact("Mode", EnumCell(workload.mode())),
+      Fact("Levers", levers.empty() ? "none allowed" : absl::StrJoin(levers, ", ")),
+      Fact("First seen", FormatAge(now, workload.first_seen(), workload.has_first_seen()) + " ago"),
+      Fact("Diagnosis", report.diagnosis_detail().empty()
+                            ? DiagnosisCell(report.diagnosis()).text
+                            : StrCat(DiagnosisCell(report.diagnosis()).text, ": ", report.diagnosis_detail())),
+      Fact("Slowdown", report.has_slowdown_ratio() ? FormatRatio(report.slowdown_ratio()) : "not known"),
+      Fact("Worst score", status.worst_aggressor().empty() ? FormatNumber(status.worst_score_as_victim(), 0)
+                                                           : StrCat(FormatNumber(status.worst_score_as_victim(), 0),
+                                                                    " from ", status.worst_aggressor())),
+      Fact("Risk", FormatRatio(status.risk())),
+  };
+  return section;
+}
+
+absl::StatusOr<View> FetchWorkload(Session& session) {
+  TRUCE_ASSIGN_OR_RETURN(OperatorClient * controller, session.Controller());
+  v1::ListWorkloadsRequest request;
+  request.set_host(session.options().host);
+  request.set_workload(session.options().name);
+  TRUCE_ASSIGN_OR_RETURN(v1::ListWorkloadsResponse response, controller->ListWorkloads(request));
+  if (response.workloads().empty()) {
+    return absl::NotFoundError(StrCat("no workload named ", request.workload(),
+                                      request.host().empty() ? "" : " on host ", request.host(),
+                                      "; trucectl get workloads lists those that the controller knows"));
+  }
+  View view;
+  for (const v1::WorkloadStatus& status : response.workloads()) {
+    view.names.push_back(status.report().workload().name());
+    view.sections.push_back(WorkloadFacts(status, session.Now()));
+    Table readings = ReadingsTable(status.report());
+    if (!readings.empty()) view.sections.push_back({.title = "Readings", .table = std::move(readings)});
+    if (!status.actions().empty()) {
+      view.sections.push_back({.title = "Actions", .table = ActionTable(status.actions(), session.Now())});
+    }
+  }
+  view.message = std::make_shared<v1::ListWorkloadsResponse>(std::move(response));
+  return view;
+}
+
+}  // namespace
+
+absl::Status DescribeHost(Session& session) {
+  return Show(session, FetchHost);
+}
+absl::Status DescribeWorkload(Session& session) {
+  return Show(session, FetchWorkload);
+}
+
+}  // namespace truce::cli

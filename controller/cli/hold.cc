@@ -1,0 +1,34 @@
+// trucectl hold [HOST] and trucectl resume [HOST]: the kill switch.
+#include "controller/cli/view.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::cli {
+
+absl::Status Hold(Session& session) {
+  const Options& options = session.options();
+  v1::HoldRequest request;
+  request.set_host(options.name);
+  request.set_reason(options.reason);
+  request.set_validate_only(options.dry_run);
+  TRUCE_ASSIGN_OR_RETURN(OperatorClient * controller, session.Controller());
+  TRUCE_ASSIGN_OR_RETURN(const v1::HoldResponse response, controller->Hold(request));
+  const uint32_t count = response.released_action_count();
+  return ShowChange(session, response,
+                    StrCat(options.name.empty() ? "the fleet" : options.name, " is on hold: ", count,
+                           count == 1 ? " action is" : " actions are", " being restored and none is taken until: ",
+                           "trucectl resume", options.name.empty() ? "" : " ", options.name));
+}
+
+absl::Status Resume(Session& session) {
+  const Options& options = session.options();
+  v1::ResumeRequest request;
+  request.set_host(options.name);
+  request.set_validate_only(options.dry_run);
+  TRUCE_ASSIGN_OR_RETURN(OperatorClient * controller, session.Controller());
+  TRUCE_ASSIGN_OR_RETURN(const v1::ResumeResponse response, controller->Resume(request));
+  const uint32_t count = response.resumed_host_count();
+  return ShowChange(session, response, StrCat(count, count == 1 ? " host resumes" : " hosts resume"));
+}
+
+}  // namespace truce::cli

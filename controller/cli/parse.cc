@@ -1,0 +1,274 @@
+#include "controller/cli/parse.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+
+#include "controller/cli/command_tree.h"
+#include "controller/cli/words.h"
+
+namespace truce::cli {
+namespace {
+
+constexpr char kConnectionGroup[] = "Connection";
+
+// The tree of words and flags, bound to *options. Lives for one parse.
+class CommandLine {
+ public:
+  explicit CommandLine(Options* options) : options_(options) {
+    app_.name("trucectl");
+    app_.formatter(std::make_shared<ExamplesFirst>());
+    app_.fallthrough();
+    app_.require_subcommand(1);
+    app_.footer(
+        "  trucectl get hosts\n"
+        "  trucectl get pairs --watch\n"
+        "  trucectl explain redis.service\n"
+        "  trucectl hold --reason 'paging, want it out of the picture'\n");
+    AddConnection();
+    AddGet();
+    AddReading();
+    AddChanges();
+    AddCertificates();
+    AddRest();
+  }
+
+  Parsed Run(std::vector<std::string> arguments) {
+    Parsed parsed;
+    const std::vector<std::string> given = arguments;
+    // CLI11 takes them from the back.
+    std::reverse(arguments.begin(), arguments.end());
+    try {
+      app_.parse(std::move(arguments));
+    } catch (const CLI::CallForHelp&) {
+      parsed.help = app_.help();
+      return parsed;
+    } catch (const CLI::ParseError& error) {
+      parsed.error = ExplainParseError(app_, given, error);
+      return parsed;
+    }
+    if (output_ == "wide") options_->output = OutputFormat::kWide;
+    if (output_ == "json") options_->output = OutputFormat::kJson;
+    if (output_ == "yaml") options_->output = OutputFormat::kYaml;
+    if (output_ == "name") options_->output = OutputFormat::kName;
+    if (command_ == &CompletionBash) options_->completion_script = CompletionScriptOf(app_);
+    parsed.command = command_;
+    return parsed;
+  }
+
+ private:
+  CLI::App* Verb(const std::string& word, const std::string& what) {
+    CLI::App* verb = app_.add_subcommand(word, what);
+    verb->require_subcommand(1);
+    return verb;
+  }
+  CLI::App* Leaf(CLI::App* parent, const std::string& word, const std::string& what, const std::string& examples,
+                 Command command) {
+    CLI::App* leaf = parent->add_subcommand(word, what);
+    leaf->footer(examples);
+    leaf->callback([this, command] { command_ = command; });
+    return leaf;
+  }
+  void AddOutput(CLI::App* leaf) {
+    leaf->add_option("-o,--output", output_, "wide, json, yaml or name instead of a table")
+        ->check(CLI::IsMember({"table", "wide", "json", "yaml", "name"}));
+    leaf->add_flag("-w,--watch", options_->watch, "Show it again every 2 s until Ctrl-C");
+  }
+  void AddChange(CLI::App* leaf) {
+    leaf->add_flag("--dry-run", options_->dry_run, "Say what would change and change nothing");
+    leaf->add_option("-o,--output", output_, "json or yaml instead of a sentence")
+        ->check(CLI::IsMember({"json", "yaml"}));
+  }
+  void AddHost(CLI::App* leaf) { leaf->add_option("--host", options_->host, "Only on this host"); }
+  void AddLimit(CLI::App* leaf) {
+    leaf->add_option("--limit", options_->limit, "At most so many (0 for 100)")->check(CLI::Range(0, 1'000'000));
+  }
+
+  void AddConnection() {
+    ConnectionFlags& flags = options_->connection;
+    app_.description("See and steer a Truce fleet.");
+    app_.add_option("--server", flags.server, "The controller, HOST:PORT (TRUCE_SERVER)", true)
+        ->group(kConnectionGroup);
+    app_.add_option("--ca", flags.ca_file, "The fleet's CA certificate (TRUCE_CA)", true)->group(kConnectionGroup);
+    app_.add_option("--cert", flags.certificate_file, "Your certificate (TRUCE_CERT)", true)->group(kConnectionGroup);
+    app_.add_option("--key", flags.key_file, "Its key (TRUCE_KEY)", true)->group(kConnectionGroup);
+    app_.add_flag("--plaintext", flags.plaintext, "No TLS; works on loopback only")->group(kConnectionGroup);
+  }
+
+  void AddGet() {
+    CLI::App* get = Verb("get", "List hosts, workloads, pairs, actions, events, receipts, decisions or the policy");
+    CLI::App* leaf =
+        Leaf(get, "hosts", "Hosts and how they are", "  trucectl get hosts\n  trucectl get hosts -o wide\n", &GetHosts);
+    leaf->alias("host")->add_option("NAME", options_->name, "Only this host");
+    AddOutput(leaf);
+    leaf = Leaf(get, "workloads", "Workloads, their class, diagnosis and use",
+                "  trucectl get workloads\n  trucectl get workloads redis.service --host web-17\n", &GetWorkloads);
+    leaf->alias("workload")->add_option("NAME", options_->name, "Its name, last path element or application");
+    AddHost(leaf);
+    AddOutput(leaf);
+    leaf = Leaf(get, "pairs", "Scored pairs, worst first: who slows whom",
+                "  trucectl get pairs --watch\n  trucectl get pairs redis.service --min-score 50\n", &GetPairs);
+    leaf->alias("pair")->add_option("WORKLOAD", options_->name, "Only pairs with it on either side");
+    leaf->add_option("--min-score", options_->minimum_score, "Only pairs that score at least this")
+        ->check(CLI::Range(0., 100.));
+    AddHost(leaf);
+    AddOutput(leaf);
+    leaf = Leaf(get, "actions", "Actions that are wanted or in force", "  trucectl get actions\n", &GetActions);
+    AddHost(leaf->alias("action"));
+    AddOutput(leaf);
+    leaf = Leaf(get, "events", "What happened, newest last",
+                "  trucectl get events --watch\n  trucectl get events --host web-17 --limit 20\n", &GetEvents);
+    leaf->alias("event")->add_option("--after", options_->after_sequence, "Only events after this one (its NAME)");
+    AddHost(leaf);
+    AddLimit(leaf);
+    AddOutput(leaf);
+    leaf = Leaf(get, "receipts", "What ended actions did and cost, newest last",
+                "  trucectl get receipts\n  trucectl get receipts redis.service\n", &GetReceipts);
+    leaf->alias("receipt")->add_option("WORKLOAD", options_->name, "Only receipts about it");
+    AddHost(leaf);
+    AddLimit(leaf);
+    AddOutput(leaf);
+    leaf = Leaf(get, "decisions", "What the planner decided and why, newest last",
+                "  trucectl get decisions\n  trucectl get decisions stress.service -o json\n", &GetDecisions);
+    leaf->alias("decision")->add_option("WORKLOAD", options_->name, "Only decisions about it");
+    AddHost(leaf);
+    AddLimit(leaf);
+    AddOutput(leaf);
+    leaf = Leaf(get, "policy", "The policy in force",
+                "  trucectl get policy\n  trucectl get policy -o yaml >policy.yaml\n", &GetPolicy);
+    AddOutput(leaf);
+  }
+
+  void AddReading() {
+    CLI::App* top = Verb("top", "Who uses most, heaviest first");
+    AddOutput(Leaf(top, "hosts", "Hosts by CPU use", "  trucectl top hosts\n", &TopHosts)->alias("host"));
+    CLI::App* leaf =
+        Leaf(top, "workloads", "Workloads by CPU use", "  trucectl top workloads --watch\n", &TopWorkloads);
+    AddHost(leaf->alias("workload"));
+    AddOutput(leaf);
+    // `trucectl top` alone shows workloads.
+    top->require_subcommand(0, 1);
+    top->footer("  trucectl top\n  trucectl top hosts --watch\n");
+    top->callback([this, top] {
+      if (top->get_subcommands().empty()) command_ = &TopWorkloads;
+    });
+    CLI::App* describe = Verb("describe", "Everything about one host or workload");
+    leaf = Leaf(describe, "host", "Everything about one host", "  trucectl describe host web-17\n", &DescribeHost);
+    leaf->alias("hosts")->add_option("NAME", options_->name, "The host")->required();
+    AddOutput(leaf);
+    leaf = Leaf(describe, "workload", "Everything about one workload", "  trucectl describe workload redis.service\n",
+                &DescribeWorkload);
+    leaf->alias("workloads")
+        ->add_option("NAME", options_->name, "Its name, last path element or application")
+        ->required();
+    AddHost(leaf);
+    AddOutput(leaf);
+    leaf = Leaf(&app_, "explain", "Why a workload is slow and who is suspected, in words and numbers",
+                "  trucectl explain redis.service\n  trucectl explain redis.service stress.service --host web-17\n",
+                &Explain);
+    leaf->add_option("VICTIM", options_->name, "The slow workload: name, last path element or application")->required();
+    leaf->add_option("AGGRESSOR", options_->aggressor, "Only this suspect");
+    AddHost(leaf);
+    AddOutput(leaf);
+  }
+
+  void AddChanges() {
+    CLI::App* set = Verb("set", "Set the mode");
+    CLI::App* leaf = Leaf(set, "mode", "Set how far Truce may go: observe, advise or enforce",
+                          "  trucectl set mode advise\n  trucectl set mode enforce --class best_effort --dry-run\n"
+                          "  trucectl set mode observe --workload redis.service --host web-17\n",
+                          &SetMode);
+    leaf->add_option("MODE", options_->mode, "observe, advise or enforce")
+        ->required()
+        ->check(CLI::IsMember(EnumWords<v1::Mode>()));
+    AddHost(leaf);
+    leaf->add_option("--workload", options_->workload, "Only this workload");
+    leaf->add_option("--class", options_->workload_class, "Only this class")
+        ->check(CLI::IsMember(EnumWords<v1::WorkloadClass>()));
+    AddChange(leaf);
+    leaf = Leaf(&app_, "hold", "The kill switch: restore everything and take no action until resumed",
+                "  trucectl hold --reason 'release tonight'\n  trucectl hold web-17\n", &Hold);
+    leaf->add_option("HOST", options_->name, "Only this host");
+    leaf->add_option("--reason", options_->reason, "Why, for the audit log");
+    AddChange(leaf);
+    leaf = Leaf(&app_, "resume", "End a hold", "  trucectl resume\n  trucectl resume web-17\n", &Resume);
+    leaf->add_option("HOST", options_->name, "Only this host");
+    AddChange(leaf);
+    leaf = Leaf(&app_, "apply", "Change the policy: keys that the file leaves out stay, a list replaces the whole list",
+                "  trucectl get policy -o yaml >policy.yaml\n  trucectl apply -f policy.yaml --dry-run\n"
+                "  trucectl apply -f policy.yaml\n",
+                &Apply);
+    leaf->add_option("-f,--file", options_->file, "The policy in YAML; - for standard input")->required();
+    AddChange(leaf);
+  }
+
+  void AddCertificates() {
+    CLI::App* certs = Verb("certs", "The fleet's own certificate authority");
+    const auto add_common = [this](CLI::App* leaf) {
+      leaf->add_option("--days", options_->days, "How long the certificates are good for (365)")
+          ->check(CLI::Range(1, 36500));
+      leaf->add_flag("--dry-run", options_->dry_run, "Check, say what would be written and write nothing");
+    };
+    CLI::App* leaf = Leaf(certs, "init", "Make a CA with a controller's and an operator's certificate",
+                          "  trucectl certs init /etc/truce/pki\n"
+                          "  trucectl certs init /etc/truce/pki --controller-address truce.example.org\n",
+                          &CertsInit);
+    leaf->add_option("DIR", options_->directory, "Made if it is not there")->required();
+    leaf->add_option("--controller-address", options_->addresses,
+                     "DNS name or IP that the controller answers under; may be repeated (this machine and loopback)");
+    leaf->add_option("--controller-name", options_->name, "The controller's name (this machine's)");
+    leaf->add_option("--operator-name", options_->operator_name, "The first operator's name", true);
+    add_common(leaf);
+    leaf = Leaf(
+        certs, "issue", "Sign one more certificate with the CA in DIR",
+        "  trucectl certs issue /etc/truce/pki agent web-17\n  trucectl certs issue /etc/truce/pki operator alice\n",
+        &CertsIssue);
+    leaf->add_option("DIR", options_->directory, "The CA's directory")->required();
+    leaf->add_option("ROLE", options_->role, "agent, operator, scheduler or controller")
+        ->required()
+        ->check(CLI::IsMember({"agent", "operator", "scheduler", "controller"}));
+    leaf->add_option("NAME", options_->name, "Host name of an agent; a user's or system's name otherwise")->required();
+    leaf->add_option("--address", options_->addresses, "DNS name or IP that it answers under; a controller needs one");
+    add_common(leaf);
+    leaf = Leaf(certs, "show", "Say what a certificate is", "  trucectl certs show /etc/truce/pki/agent.crt\n",
+                &CertsShow);
+    leaf->add_option("FILE", options_->file, "The certificate, PEM")->required();
+  }
+
+  void AddRest() {
+    CLI::App* completion = Verb("completion", "Print a shell's completion script");
+    Leaf(completion, "bash", "For bash", "  source <(trucectl completion bash)\n", &CompletionBash);
+    Leaf(&app_, "version", "Print trucectl's version", "  trucectl version\n", &Version);
+  }
+
+  CLI::App app_;
+  Options* options_;
+  Command command_ = nullptr;
+  std::string output_;
+};
+
+void ReadEnvironment(const std::map<std::string, std::string>& environment, ConnectionFlags* flags) {
+  const auto read = [&](const char* name, std::string* value) {
+    const auto found = environment.find(name);
+    if (found != environment.end() && !found->second.empty()) *value = found->second;
+  };
+  read("TRUCE_SERVER", &flags->server);
+  read("TRUCE_CA", &flags->ca_file);
+  read("TRUCE_CERT", &flags->certificate_file);
+  read("TRUCE_KEY", &flags->key_file);
+}
+
+}  // namespace
+
+Parsed Parse(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& environment,
+             Options* options) {
+  ReadEnvironment(environment, &options->connection);
+  CommandLine line(options);
+  Parsed parsed = line.Run(arguments);
+  std::string& server = options->connection.server;
+  // A host alone is meant to have the controller's usual port.
+  if (!server.empty() && (server.find(':') == std::string::npos || server.back() == ']')) server += ":7443";
+  return parsed;
+}
+
+}  // namespace truce::cli

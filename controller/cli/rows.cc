@@ -1,0 +1,169 @@
+#include "controller/cli/rows.h"
+
+#include "controller/cli/words.h"
+#include "src/base/text.h"
+
+namespace truce::cli {
+
+Cell HostState(const v1::HostStatus& host) {
+  if (!host.connected()) return {"gone", Tone::kBad};
+  if (host.held()) return {"held", Tone::kWarning};
+  return {"ready", Tone::kGood};
+}
+
+Cell DiagnosisCell(v1::Diagnosis diagnosis) {
+  const std::string word = EnumCell(diagnosis);
+  switch (diagnosis) {
+    case v1::DIAGNOSIS_HEALTHY:
+      return {word, Tone::kGood};
+    case v1::DIAGNOSIS_NEIGHBOUR:
+      return {word, Tone::kBad};
+    case v1::DIAGNOSIS_OWN_QUOTA:
+    case v1::DIAGNOSIS_STEAL:
+    case v1::DIAGNOSIS_SELF:
+      return {word, Tone::kWarning};
+    default:
+      return {word, Tone::kFaint};
+  }
+}
+
+Cell StateCell(v1::ActionState state) {
+  const std::string word = EnumCell(state);
+  switch (state) {
+    case v1::ACTION_STATE_APPLIED:
+      return {word, Tone::kGood};
+    case v1::ACTION_STATE_REFUSED:
+      return {word, Tone::kBad};
+    case v1::ACTION_STATE_PENDING:
+      return {word, Tone::kWarning};
+    default:
+      return word;
+  }
+}
+
+std::string ActionValue(const v1::LeasedAction& action) {
+  switch (action.lever()) {
+    case v1::LEVER_CPU_PIN:
+      return StrCat("cpus ", action.cpus());
+    case v1::LEVER_CPU_QUOTA:
+      return StrCat(FormatNumber(action.quota_cores(), 2), " cores");
+    default:
+      return "-";
+  }
+}
+
+std::string PairName(const v1::PairScore& score) {
+  return StrCat(score.victim(), " <- ", score.aggressor());
+}
+
+Table PairTable(const google::protobuf::RepeatedPtrField<v1::PairStatus>& pairs, absl::Time now) {
+  Table table({{"NAME", Align::kLeft, false, true},
+               {"HOST", Align::kLeft, false, true},
+               {"SCORE", Align::kRight},
+               {"SEVERITY", Align::kRight},
+               {"CONFIDENCE", Align::kRight},
+               {"RESOURCE"},
+               {"SOURCE"},
+               {"RESPONSE"},
+               {"SYMMETRIC", Align::kRight, true},
+               {"SIGNAL", Align::kLeft, true},
+               {"OBSERVED", Align::kRight, true},
+               {"BASELINE", Align::kRight, true},
+               {"CORRELATION", Align::kRight, true},
+               {"AGE", Align::kRight}});
+  for (const v1::PairStatus& pair : pairs) {
+    const v1::PairScore& score = pair.score();
+    const v1::Evidence& evidence = score.evidence();
+    const bool seen = score.has_evidence();
+    table.AddRow({PairName(score), pair.host(), FormatNumber(score.score(), 0), FormatRatio(score.severity()),
+                  FormatNumber(score.confidence(), 2), EnumCell(score.resource()), EnumCell(score.source()),
+                  pair.response(), FormatNumber(pair.symmetric_score(), 0), evidence.signal(),
+                  ReadingCell(evidence.signal(), seen, evidence.observed()),
+                  ReadingCell(evidence.signal(), seen, evidence.baseline_mean()),
+                  seen ? FormatNumber(evidence.correlation(), 2) : "-",
+                  FormatAge(now, score.scored_at(), score.has_scored_at())});
+  }
+  return table;
+}
+
+Table ActionTable(const google::protobuf::RepeatedPtrField<v1::ActionStatus>& actions, absl::Time now) {
+  Table table({{"NAME", Align::kLeft},
+               {"HOST", Align::kLeft, false, true},
+               {"WORKLOAD", Align::kLeft, false, true},
+               {"LEVER"},
+               {"VALUE"},
+               {"STATE"},
+               {"PROTECTS", Align::kLeft, false, true},
+               {"EXPECTED", Align::kRight, true},
+               {"MODE", Align::kLeft, true},
+               {"DECISION", Align::kRight, true},
+               {"APPLIED", Align::kRight, true},
+               {"WHY", Align::kLeft, true},
+               {"AGE", Align::kRight}});
+  for (const v1::ActionStatus& status : actions) {
+    const v1::LeasedAction& action = status.action();
+    table.AddRow({action.lease_id(), status.host(), action.workload(), EnumCell(action.lever()), ActionValue(action),
+                  StateCell(status.state()), action.victim(), FormatRatio(action.expected_recovery()),
+                  EnumCell(action.mode()), StrCat(action.decision_id()),
+                  FormatAge(now, status.applied_at(), status.has_applied_at()),
+                  status.reason().empty() ? action.reason() : status.reason(),
+                  FormatAge(now, status.created_at(), status.has_created_at())});
+  }
+  return table;
+}
+
+Table DecisionTable(const google::protobuf::RepeatedPtrField<v1::Decision>& decisions, absl::Time now) {
+  Table table({{"NAME", Align::kRight},
+               {"HOST", Align::kLeft, false, true},
+               {"VERDICT"},
+               {"WORKLOAD", Align::kLeft, false, true},
+               {"LEVER"},
+               {"PROTECTS", Align::kLeft, false, true},
+               {"SCORE", Align::kRight},
+               {"LEASE", Align::kLeft, true},
+               {"SEVERITY", Align::kRight, true},
+               {"WHY", Align::kLeft, false, true},
+               {"AGE", Align::kRight}});
+  for (const v1::Decision& decision : decisions) {
+    table.AddRow({StrCat(decision.id()), decision.host(), decision.verdict(), decision.workload(),
+                  EnumCell(decision.lever()), decision.victim(),
+                  decision.has_score() ? FormatNumber(decision.score().score(), 0) : "-", decision.lease_id(),
+                  decision.has_score() ? FormatRatio(decision.score().severity()) : "-", decision.reason(),
+                  FormatAge(now, decision.decided_at(), decision.has_decided_at())});
+  }
+  return table;
+}
+
+Table ReceiptTable(const google::protobuf::RepeatedPtrField<v1::ReceiptRecord>& receipts, absl::Time now) {
+  Table table({{"NAME", Align::kLeft},
+               {"HOST", Align::kLeft, false, true},
+               {"WORKLOAD", Align::kLeft, false, true},
+               {"LEVER"},
+               {"OUTCOME"},
+               {"PROTECTED", Align::kLeft, false, true},
+               {"BEFORE", Align::kRight},
+               {"AFTER", Align::kRight},
+               {"COST", Align::kRight},
+               {"HELD", Align::kRight, true},
+               {"VALUE", Align::kLeft, true},
+               {"DETAIL", Align::kLeft, true},
+               {"AGE", Align::kRight}});
+  for (const v1::ReceiptRecord& record : receipts) {
+    const v1::Receipt& receipt = record.receipt();
+    const bool ran = receipt.has_applied_at() && receipt.has_ended_at();
+    const absl::Duration held =
+        absl::Seconds(receipt.ended_at().seconds()) - absl::Seconds(receipt.applied_at().seconds());
+    const Tone tone = receipt.outcome() == v1::RECEIPT_OUTCOME_RESTORE_FAILED ? Tone::kBad : Tone::kPlain;
+    table.AddRow(
+        {receipt.action().lease_id(), record.host(), receipt.action().workload(), EnumCell(receipt.action().lever()),
+         Cell(EnumCell(receipt.outcome()), tone), receipt.action().victim(),
+         receipt.has_victim_slowdown_before() ? FormatRatio(receipt.victim_slowdown_before()) : "-",
+         receipt.has_victim_slowdown_after() ? FormatRatio(receipt.victim_slowdown_after()) : "-",
+         receipt.has_cost_core_seconds() ? StrCat(FormatNumber(receipt.cost_core_seconds(), 1), " core-s") : "-",
+         ran ? FormatAge(held) : "-", ActionValue(receipt.action()), receipt.detail(),
+         FormatAge(now, receipt.ended_at(), receipt.has_ended_at())});
+  }
+  return table;
+}
+
+}  // namespace truce::cli

@@ -1,0 +1,33 @@
+// Cells and tables that more than one command shows.
+#pragma once
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "controller/cli/format.h"
+#include "google/protobuf/repeated_ptr_field.h"
+#include "truce/v1/operator.pb.h"
+
+namespace truce::cli {
+
+// "ready", "on hold", "gone".
+Cell HostState(const v1::HostStatus& host);
+// The diagnosis's word, red for one that hurts.
+Cell DiagnosisCell(v1::Diagnosis diagnosis);
+Cell StateCell(v1::ActionState state);
+// What the action does: "cpus 0-3", "0.50 cores".
+std::string ActionValue(const v1::LeasedAction& action);
+// A reading, or "-" when it is missing.
+template <typename T>
+std::string ReadingCell(std::string_view name, bool has, T value) {
+  return has ? FormatReading(name, static_cast<double>(value)) : "-";
+}
+// "victim <- aggressor": names an ordered pair.
+std::string PairName(const v1::PairScore& score);
+
+Table PairTable(const google::protobuf::RepeatedPtrField<v1::PairStatus>& pairs, absl::Time now);
+Table ActionTable(const google::protobuf::RepeatedPtrField<v1::ActionStatus>& actions, absl::Time now);
+Table DecisionTable(const google::protobuf::RepeatedPtrField<v1::Decision>& decisions, absl::Time now);
+Table ReceiptTable(const google::protobuf::RepeatedPtrField<v1::ReceiptRecord>& receipts, absl::Time now);
+
+}  // namespace truce::cli

@@ -1,0 +1,150 @@
+#include "controller/fleet/validate.h"
+
+#include <cmath>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "src/base/text.h"
+
+namespace truce::controller {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+// Checks what holds for every field of every message: strings are short, numbers are finite, and readings are not
+// negative. Walks by reflection so that a field added to the wire is covered from its first day.
+std::optional<Refusal> CheckFields(const Message& message, const MessageLimits& limits, const std::string& path);
+
+std::optional<Refusal> CheckText(const std::string& text, const MessageLimits& limits, const std::string& path) {
+  if (text.size() <= limits.string_bytes) return std::nullopt;
+  return Refusal{"long_string", StrCat(path, " has ", text.size(), " bytes; at most ", limits.string_bytes,
+                                             " are accepted")};
+}
+
+std::optional<Refusal> CheckField(const Message& message, const FieldDescriptor& field, const MessageLimits& limits,
+                                  const std::string& path) {
+  const auto& reflection = *message.GetReflection();
+  const int count = field.is_repeated() ? reflection.FieldSize(message, &field) : 1;
+  for (int i = 0; i < count; ++i) {
+    std::optional<Refusal> refusal;
+    switch (field.cpp_type()) {
+      case FieldDescriptor::CPPTYPE_STRING: {
+        std::string scratch;
+        const std::string& text = field.is_repeated()
+                                      ? reflection.GetRepeatedStringReference(message, &field, i, &scratch)
+                                      : reflection.GetStringReference(message, &field, &scratch);
+        refusal = CheckText(text, limits, StrCat(path, field.name()));
+        break;
+      }
+      case FieldDescriptor::CPPTYPE_DOUBLE: {
+        const double value = field.is_repeated() ? reflection.GetRepeatedDouble(message, &field, i)
+                                                 : reflection.GetDouble(message, &field);
+        if (!std::isfinite(value)) {
+          refusal = Refusal{"not_a_number", StrCat(path, field.name(), " is ", value, "; a finite number is needed")};
+        } else if (value < 0 && message.GetDescriptor() == v1::Readings::descriptor()) {
+          refusal = Refusal{"out_of_range", StrCat(path, field.name(), " is ", value, "; readings are not negative")};
+        }
+        break;
+      }
+      case FieldDescriptor::CPPTYPE_MESSAGE: {
+        const Message& child = field.is_repeated() ? reflection.GetRepeatedMessage(message, &field, i)
+                                                   : reflection.GetMessage(message, &field);
+        refusal = CheckFields(child, limits, StrCat(path, field.name(), "."));
+        break;
+      }
+      default:
+        break;
+    }
+    if (refusal.has_value()) return refusal;
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> CheckFields(const Message& message, const MessageLimits& limits, const std::string& path) {
+  std::vector<const FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (auto refusal = CheckField(message, *field, limits, path)) return refusal;
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> CheckCount(int count, const MessageLimits& limits, std::string_view what) {
+  if (count <= limits.workloads_per_host) return std::nullopt;
+  return Refusal{"too_many_entries",
+                 StrCat(count, " ", what, "; at most ", limits.workloads_per_host, " are accepted")};
+}
+
+using Names = absl::flat_hash_set<std::string_view>;
+
+std::optional<Refusal> CheckPair(const v1::PairScore& pair, const Names& names) {
+  const auto describe = [&] { return StrCat("pair ", pair.victim(), " <- ", pair.aggressor()); };
+  for (const std::string* name : {&pair.victim(), &pair.aggressor()}) {
+    if (!names.contains(*name)) {
+      return Refusal{"unknown_workload", StrCat(describe(), ": the report lists no workload \"", *name, "\"")};
+    }
+  }
+  if (pair.victim() == pair.aggressor()) {
+    return Refusal{"unknown_workload", StrCat(describe(), ": a workload is not its own aggressor")};
+  }
+  if (pair.score() < 0 || pair.score() > 100) {
+    return Refusal{"out_of_range", StrCat(describe(), ": score ", pair.score(), " is outside 0-100")};
+  }
+  if (pair.confidence() < 0 || pair.confidence() > 1) {
+    return Refusal{"out_of_range", StrCat(describe(), ": confidence ", pair.confidence(), " is outside 0-1")};
+  }
+  if (pair.severity() < 0) {
+    return Refusal{"out_of_range", StrCat(describe(), ": severity ", pair.severity(), " is negative")};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Refusal> CheckHello(const v1::Hello& hello, const MessageLimits& limits) {
+  if (hello.inventory().host().empty()) return Refusal{"missing_field", "inventory.host is empty"};
+  if (hello.inventory().cpus().empty()) return Refusal{"missing_field", "inventory.cpus is empty"};
+  if (auto refusal = CheckCount(hello.held_size(), limits, "held actions")) return refusal;
+  return CheckFields(hello, limits, "hello.");
+}
+
+std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits& limits) {
+  if (report.workloads_size() > limits.workloads_per_host) {
+    return Refusal{"too_many_workloads", StrCat(report.workloads_size(), " workloads; at most ",
+                                                      limits.workloads_per_host, " are accepted")};
+  }
+  if (auto refusal = CheckCount(report.held_size(), limits, "held actions")) return refusal;
+  if (auto refusal = CheckCount(report.events_size(), limits, "events")) return refusal;
+  if (auto refusal = CheckFields(report, limits, "report.")) return refusal;
+  Names names;
+  names.reserve(static_cast<size_t>(report.workloads_size()));
+  for (const auto& workload : report.workloads()) {
+    const std::string& name = workload.workload().name();
+    if (name.empty()) return Refusal{"missing_field", "a workload has no name"};
+    if (!names.insert(name).second) {
+      return Refusal{"duplicate_workload", StrCat("workload \"", name, "\" is listed twice")};
+    }
+  }
+  for (const auto& pair : report.pairs()) {
+    if (auto refusal = CheckPair(pair, names)) return refusal;
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> CheckReceipts(const v1::ReceiptBatch& batch, const MessageLimits& limits) {
+  if (auto refusal = CheckCount(batch.receipts_size(), limits, "receipts")) return refusal;
+  for (const auto& receipt : batch.receipts()) {
+    if (receipt.action().lease_id().empty()) return Refusal{"missing_field", "a receipt names no lease"};
+  }
+  return CheckFields(batch, limits, "receipts.");
+}
+
+std::optional<Refusal> CheckResult(const v1::DesiredSetResult& result, const MessageLimits& limits) {
+  if (auto refusal = CheckCount(result.results_size(), limits, "results")) return refusal;
+  return CheckFields(result, limits, "desired_set_result.");
+}
+
+}  // namespace truce::controller

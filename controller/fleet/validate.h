@@ -1,0 +1,42 @@
+// Refuses nonsense before it reaches the state of the fleet: not-a-number, scores outside 0-100, pairs of workloads that
+// the report doesn't list, endless strings. Called by Fleet for each message of an agent; pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "truce/v1/agent.pb.h"
+
+namespace truce::controller {
+
+// The protocol version that this controller speaks.
+inline constexpr uint32_t kProtocolVersion = 1;
+
+struct MessageLimits {
+  // Most workloads in one report; pairs and held actions are bounded by it as well.
+  int workloads_per_host = 20'000;
+  // Longest string anywhere in a message.
+  size_t string_bytes = 4096;
+};
+
+// Why a message was refused.
+struct Refusal {
+  // A stable word for metrics, one of kRefusalReasons.
+  std::string_view reason;
+  // For a person: names the field and the value.
+  std::string detail;
+};
+
+// Every word that Refusal::reason may be: the bound of the metric's label.
+inline constexpr std::string_view kRefusalReasons[] = {"not_a_number",       "out_of_range",       "unknown_workload",
+                                                       "duplicate_workload", "too_many_workloads", "too_many_entries",
+                                                       "long_string",        "missing_field",      "out_of_order"};
+
+// nullopt when the message is sound.
+std::optional<Refusal> CheckHello(const v1::Hello& hello, const MessageLimits& limits);
+std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits& limits);
+std::optional<Refusal> CheckReceipts(const v1::ReceiptBatch& batch, const MessageLimits& limits);
+std::optional<Refusal> CheckResult(const v1::DesiredSetResult& result, const MessageLimits& limits);
+
+}  // namespace truce::controller

@@ -1,0 +1,141 @@
+#include "controller/fleet/words.h"
+
+namespace truce::controller {
+
+std::string_view ClassWord(v1::WorkloadClass workload_class) {
+  switch (workload_class) {
+    case v1::WORKLOAD_CLASS_CRITICAL:
+      return "critical";
+    case v1::WORKLOAD_CLASS_STANDARD:
+      return "standard";
+    case v1::WORKLOAD_CLASS_BEST_EFFORT:
+      return "best_effort";
+    default:
+      return "unspecified";
+  }
+}
+
+std::string_view ModeWord(v1::Mode mode) {
+  switch (mode) {
+    case v1::MODE_OBSERVE:
+      return "observe";
+    case v1::MODE_ADVISE:
+      return "advise";
+    case v1::MODE_ENFORCE:
+      return "enforce";
+    default:
+      return "unspecified";
+  }
+}
+
+std::string_view LeverWord(v1::Lever lever) {
+  switch (lever) {
+    case v1::LEVER_CPU_PIN:
+      return "cpu_pin";
+    case v1::LEVER_CPU_QUOTA:
+      return "cpu_quota";
+    default:
+      return "none";
+  }
+}
+
+std::string_view ResourceWord(v1::Resource resource) {
+  switch (resource) {
+    case v1::RESOURCE_CPU:
+      return "CPU time";
+    case v1::RESOURCE_LLC:
+      return "last-level cache";
+    case v1::RESOURCE_MEMORY_BANDWIDTH:
+      return "memory bandwidth";
+    case v1::RESOURCE_MEMORY:
+      return "memory";
+    case v1::RESOURCE_DISK:
+      return "disk";
+    case v1::RESOURCE_NETWORK:
+      return "network";
+    default:
+      return "an unknown resource";
+  }
+}
+
+std::string_view DiagnosisWord(v1::Diagnosis diagnosis) {
+  switch (diagnosis) {
+    case v1::DIAGNOSIS_HEALTHY:
+      return "healthy";
+    case v1::DIAGNOSIS_OWN_QUOTA:
+      return "throttled by its own CPU quota";
+    case v1::DIAGNOSIS_STEAL:
+      return "robbed of CPU time by the hypervisor";
+    case v1::DIAGNOSIS_NEIGHBOUR:
+      return "hurt by a neighbour";
+    case v1::DIAGNOSIS_SELF:
+      return "slower than its baseline with no neighbour that explains it";
+    case v1::DIAGNOSIS_UNKNOWN:
+      return "not known: too few samples or too little CPU use to say";
+    default:
+      return "not diagnosed";
+  }
+}
+
+std::string_view StateWord(v1::ActionState state) {
+  switch (state) {
+    case v1::ACTION_STATE_PENDING:
+      return "pending";
+    case v1::ACTION_STATE_APPLIED:
+      return "applied";
+    case v1::ACTION_STATE_REFUSED:
+      return "refused";
+    case v1::ACTION_STATE_ADVISED:
+      return "advised";
+    case v1::ACTION_STATE_RESTORED:
+      return "restored";
+    default:
+      return "unspecified";
+  }
+}
+
+std::string_view OutcomeWord(v1::ReceiptOutcome outcome) {
+  switch (outcome) {
+    case v1::RECEIPT_OUTCOME_RELEASED:
+      return "released";
+    case v1::RECEIPT_OUTCOME_EXPIRED:
+      return "expired";
+    case v1::RECEIPT_OUTCOME_REVERTED:
+      return "reverted";
+    case v1::RECEIPT_OUTCOME_HELD:
+      return "held";
+    case v1::RECEIPT_OUTCOME_SHUTDOWN:
+      return "shutdown";
+    case v1::RECEIPT_OUTCOME_WORKLOAD_GONE:
+      return "workload_gone";
+    case v1::RECEIPT_OUTCOME_RESTORE_FAILED:
+      return "restore_failed";
+    case v1::RECEIPT_OUTCOME_REPLACED:
+      return "replaced";
+    default:
+      return "unspecified";
+  }
+}
+
+int ClassRank(v1::WorkloadClass workload_class) {
+  switch (workload_class) {
+    case v1::WORKLOAD_CLASS_CRITICAL:
+      return 3;
+    case v1::WORKLOAD_CLASS_BEST_EFFORT:
+      return 1;
+    default:
+      return 2;
+  }
+}
+
+std::string_view LastElement(std::string_view name) {
+  const size_t slash = name.rfind('/');
+  return slash == std::string_view::npos ? name : name.substr(slash + 1);
+}
+
+bool NamesWorkload(const v1::Workload& workload, std::string_view query) {
+  if (query.empty()) return false;
+  return workload.name() == query || LastElement(workload.name()) == query || workload.application() == query;
+}
+
+}  // namespace truce::controller

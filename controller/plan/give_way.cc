@@ -1,0 +1,52 @@
+#include "controller/plan/give_way.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "controller/fleet/words.h"
+#include "src/base/text.h"
+
+namespace truce::controller {
+
+bool AggressorGivesWay(const v1::WorkloadReport& victim, const v1::WorkloadReport& aggressor) {
+  const auto& v = victim.workload();
+  const auto& a = aggressor.workload();
+  const int victim_rank = ClassRank(v.workload_class());
+  const int aggressor_rank = ClassRank(a.workload_class());
+  if (victim_rank != aggressor_rank) return aggressor_rank < victim_rank;
+  if (v.priority() != a.priority()) return a.priority() < v.priority();
+  return HostState::CpuUsage(aggressor).value_or(0) >= HostState::CpuUsage(victim).value_or(0);
+}
+
+std::string WhyGivesWay(const v1::WorkloadReport& giver, const v1::WorkloadReport& other) {
+  const auto& g = giver.workload();
+  const auto& o = other.workload();
+  if (ClassRank(g.workload_class()) != ClassRank(o.workload_class())) {
+    return StrCat(g.name(), " is ", ClassWord(g.workload_class()), " and ", o.name(), " is ",
+                  ClassWord(o.workload_class()));
+  }
+  if (g.priority() != o.priority()) {
+    return StrCat(g.name(), " has priority ", g.priority(), " and ", o.name(), " ", o.priority());
+  }
+  return absl::StrFormat("%s uses %.2f cores and %s %.2f", g.name(), HostState::CpuUsage(giver).value_or(0), o.name(),
+                         HostState::CpuUsage(other).value_or(0));
+}
+
+bool HasLever(v1::Resource resource) {
+  return resource == v1::RESOURCE_CPU || resource == v1::RESOURCE_LLC || resource == v1::RESOURCE_MEMORY_BANDWIDTH;
+}
+
+bool Allows(const v1::Workload& workload, v1::Lever lever) {
+  const auto& allowed = workload.allowed_levers();
+  return std::find(allowed.begin(), allowed.end(), static_cast<int>(lever)) != allowed.end();
+}
+
+std::optional<std::string> HostLacks(const v1::HostInventory& inventory, v1::Lever lever) {
+  const std::string_view needed = lever == v1::LEVER_CPU_PIN ? "cpuset" : "cpu";
+  for (const auto& missing : inventory.missing()) {
+    if (missing.name() == needed) return StrCat(missing.name(), ": ", missing.reason());
+  }
+  return std::nullopt;
+}
+
+}  // namespace truce::controller

@@ -1,0 +1,25 @@
+// The rule of who gives way, and the facts about a pair that the planner's tick rests on. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "controller/fleet/fleet.h"
+#include "truce/v1/types.pb.h"
+
+namespace truce::controller {
+
+// Of two that contend, the lower class gives way, then the lower priority, then the heavier user of CPU; with all equal,
+// the aggressor. True when that is the aggressor.
+bool AggressorGivesWay(const v1::WorkloadReport& victim, const v1::WorkloadReport& aggressor);
+// Why, for a person: "stress is best_effort and redis is critical".
+std::string WhyGivesWay(const v1::WorkloadReport& giver, const v1::WorkloadReport& other);
+
+// Whether Truce has a lever against contention for this resource.
+bool HasLever(v1::Resource resource);
+// Whether the operator allows the lever on the workload.
+bool Allows(const v1::Workload& workload, v1::Lever lever);
+// Why the host can't do it ("cpuset: not mounted"), or nullopt when it can.
+std::optional<std::string> HostLacks(const v1::HostInventory& inventory, v1::Lever lever);
+
+}  // namespace truce::controller

@@ -1,0 +1,152 @@
+#include "controller/plan/planner.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "controller/fleet/words.h"
+#include "controller/plan/policy.h"
+#include "controller/plan/tick.h"
+#include "src/base/text.h"
+
+namespace truce::controller {
+namespace {
+
+// The plan's entry for a lease, or end().
+auto FindLease(HostPlan& plan, const std::string& lease_id) {
+  return std::find_if(plan.actions.begin(), plan.actions.end(),
+                      [&](const auto& entry) { return entry.second.action.lease_id() == lease_id; });
+}
+
+void Block(const PlannedAction& planned, absl::Duration until, HostPlan& plan) {
+  for (const auto& victim : planned.victims) {
+    plan.blocked_until[{victim, planned.action.workload(), planned.action.lever()}] = until;
+  }
+}
+
+// An action that an agent holds from an earlier life of this controller.
+PlannedAction Adopted(const v1::HeldAction& held, const v1::Policy& policy, Moment now) {
+  PlannedAction planned;
+  planned.action = held.action();
+  planned.action.clear_time_to_live();
+  const bool advised = held.action().mode() == v1::MODE_ADVISE;
+  planned.state = advised ? v1::ACTION_STATE_ADVISED : v1::ACTION_STATE_APPLIED;
+  // Both ends' wall clocks may disagree: an age is believed between nothing and a day.
+  const absl::Duration age =
+      std::clamp(now.wall - ToTime(held.applied_at()), absl::ZeroDuration(), absl::Hours(24));
+  planned.created_at = {now.wall - age, now.monotonic - age};
+  planned.applied_at = planned.created_at;
+  planned.changed_at = now.monotonic;
+  planned.usage_before_cores = held.action().quota_cores() / policy.quota_cut_ratio();
+  planned.victims.insert(held.action().victim());
+  planned.dwell = ToDuration(policy.minimum_dwell());
+  return planned;
+}
+
+}  // namespace
+
+std::vector<v1::Decision> PlanHost(const HostState& host, HostPlan& plan, PlanContext& context) {
+  PlanTick tick(host, plan, context);
+  if (context.hold) {
+    tick.CountTrouble(false);
+    tick.ReleaseAll("an operator put it on hold");
+    return tick.TakeDecisions();
+  }
+  const bool informed = host.connected && host.last_report_at.has_value() &&
+                        context.now.monotonic - host.last_report_at->monotonic <=
+                            ToDuration(context.policy.lease_time_to_live());
+  if (!informed) {
+    tick.CountTrouble(false);
+    return {};
+  }
+  tick.DropImpossible();
+  tick.ActOnPairs();
+  tick.ReleaseCalm();
+  tick.LayOutPins();
+  tick.Forget();
+  return tick.TakeDecisions();
+}
+
+std::vector<v1::Decision> OnActionResult(const HostState& host, const v1::ActionResult& result, HostPlan& plan,
+                                         PlanContext& context) {
+  const auto it = FindLease(plan, result.lease_id());
+  if (it == plan.actions.end()) return {};
+  PlannedAction& planned = it->second;
+  if (result.state() == v1::ACTION_STATE_REFUSED) {
+    PlanTick tick(host, plan, context);
+    Block(planned, context.now.monotonic + kFutileBackoff, plan);
+    tick.Drop(it, StrCat("the agent refused it: ", result.reason(), "; not asked again for ",
+                         absl::FormatDuration(kFutileBackoff)));
+    return tick.TakeDecisions();
+  }
+  planned.state = result.state();
+  planned.state_reason = result.reason();
+  if (result.state() == v1::ACTION_STATE_APPLIED && !planned.applied_at.has_value()) planned.applied_at = context.now;
+  return {};
+}
+
+std::vector<v1::Decision> OnReceipt(const HostState& host, const v1::Receipt& receipt, HostPlan& plan,
+                                    PlanContext& context) {
+  const auto it = FindLease(plan, receipt.action().lease_id());
+  if (it == plan.actions.end()) return {};
+  PlanTick tick(host, plan, context);
+  switch (receipt.outcome()) {
+    case v1::RECEIPT_OUTCOME_REVERTED:
+      Block(it->second, context.now.monotonic + kFutileBackoff, plan);
+      tick.Drop(it, StrCat("it did not help: ", receipt.detail(), "; not asked again for ",
+                           absl::FormatDuration(kFutileBackoff)));
+      break;
+    case v1::RECEIPT_OUTCOME_WORKLOAD_GONE:
+      tick.Drop(it, "the workload is gone");
+      break;
+    case v1::RECEIPT_OUTCOME_EXPIRED:
+    case v1::RECEIPT_OUTCOME_SHUTDOWN:
+      it->second.state = v1::ACTION_STATE_PENDING;
+      it->second.applied_at.reset();
+      break;
+    default:
+      break;
+  }
+  return tick.TakeDecisions();
+}
+
+std::vector<v1::Decision> Adopt(const HostState& host, absl::Duration away, HostPlan& plan, PlanContext& context) {
+  PlanTick tick(host, plan, context);
+  std::set<std::string> held_leases;
+  for (const auto& held : host.held) held_leases.insert(held.action().lease_id());
+  const bool leases_ran_out = away > ToDuration(context.policy.lease_time_to_live());
+  for (auto it = plan.actions.begin(); it != plan.actions.end();) {
+    PlannedAction& planned = it->second;
+    if (held_leases.contains(planned.action.lease_id())) {
+      ++it;
+    } else if (leases_ran_out) {
+      it = tick.Drop(it, StrCat("its lease ran out while the host was not connected for ",
+                                absl::FormatDuration(absl::Trunc(away, absl::Seconds(1)))));
+    } else {
+      planned.state = v1::ACTION_STATE_PENDING;
+      planned.applied_at.reset();
+      ++it;
+    }
+  }
+  for (const auto& held : host.held) {
+    const auto key = std::pair(held.action().workload(), held.action().lever());
+    if (plan.actions.contains(key) || held.action().lease_id().empty()) continue;
+    plan.actions.emplace(key, Adopted(held, context.policy, context.now));
+  }
+  return tick.TakeDecisions();
+}
+
+void FillDesiredSet(const HostState& host, const HostPlan& plan, const v1::Policy& policy, bool hold,
+                    v1::DesiredSet* desired) {
+  desired->set_hold(hold);
+  for (const auto& rule : policy.mode_rules()) {
+    if (rule.host().empty() || rule.host() == host.name) *desired->add_mode_rules() = rule;
+  }
+  if (hold) return;
+  for (const auto& [_, planned] : plan.actions) {
+    auto* action = desired->add_actions();
+    *action = planned.action;
+    *action->mutable_time_to_live() = policy.lease_time_to_live();
+  }
+}
+
+}  // namespace truce::controller

@@ -1,0 +1,50 @@
+// The policy: what the planner may do. Defaults, checks, and the two look-ups (threshold of a pair, mode of a workload).
+// Used by the planner and by the operator service.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "controller/fleet/fleet.h"
+#include "truce/v1/operator.pb.h"
+
+namespace truce::controller {
+
+// Trigger 60, restore 20, confidence 0.3, dwell 60 s, step 5 s, lease 30 s, ... (deploy/truce-controller.yaml says all).
+v1::Policy DefaultPolicy();
+
+// Gives every field that was left out (a number at zero, an absent duration, no global threshold) its value in
+// `defaults`. Returns the names of the fields that it filled in, so that nobody has to guess.
+std::vector<std::string> CompletePolicy(const v1::Policy& defaults, v1::Policy* policy);
+
+// OK, or InvalidArgument that names every field that is wrong, its value and what is expected, one a line. `policy` is
+// complete.
+absl::Status CheckPolicy(const v1::Policy& policy);
+// The same for one rule.
+absl::Status CheckModeRule(const v1::ModeRule& rule);
+
+// What differs, one sentence each; empty when nothing does (versions aside).
+std::vector<std::string> DescribeChanges(const v1::Policy& before, const v1::Policy& after);
+
+// The threshold of an ordered pair: the most specific that matches; among equals the last.
+const v1::Threshold& ThresholdOf(const v1::Policy& policy, const v1::Workload& victim, const v1::Workload& aggressor);
+
+// The mode in force for a workload: the most specific rule (workload, then class, then host; among equals the last), or
+// what the agent reports where no rule matches; never above the host's ceiling.
+v1::Mode ModeOf(const v1::Policy& policy, const HostState& host, const v1::Workload& workload);
+// The same for the host as a whole.
+v1::Mode ModeOfHost(const v1::Policy& policy, const HostState& host);
+// Puts the rule in the place of one for the same host, workload and class, or adds it.
+void SetModeRule(const v1::ModeRule& rule, v1::Policy* policy);
+// "host web-1, workload x", "class best_effort", "the fleet".
+std::string DescribeScope(const v1::ModeRule& rule);
+
+absl::Duration ToDuration(const google::protobuf::Duration& duration);
+void SetDuration(absl::Duration value, google::protobuf::Duration* duration);
+absl::Time ToTime(const google::protobuf::Timestamp& timestamp);
+void SetTime(absl::Time value, google::protobuf::Timestamp* timestamp);
+
+}  // namespace truce::controller

@@ -1,0 +1,78 @@
+// One planning round of one host, as a recipe of small steps. Only planner.cc and its siblings include it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/plan/planner.h"
+
+namespace truce::controller {
+
+class PlanTick {
+ public:
+  PlanTick(const HostState& host, HostPlan& plan, PlanContext& context)
+      : host_(host), plan_(plan), context_(context), policy_(context.policy), now_(context.now.monotonic) {}
+
+  // The steps, in their order.
+  void ReleaseAll(std::string_view reason);
+  void DropImpossible();
+  void ActOnPairs();
+  void ReleaseCalm();
+  void LayOutPins();
+  void Forget();
+
+  // Ends an action at once.
+  using ActionMap = decltype(HostPlan::actions);
+  ActionMap::iterator Drop(ActionMap::iterator it, std::string_view reason);
+
+  std::vector<v1::Decision> TakeDecisions() { return std::move(decisions_); }
+  v1::Decision& Decide(std::string_view verdict, const PlannedAction& action, const v1::PairScore* score,
+                       std::string reason);
+  void CountTrouble(bool troubled);
+
+ private:
+  // One pair at or above its threshold, and who of it gives way.
+  struct Trouble {
+    const v1::PairScore* score;
+    const v1::WorkloadReport* victim;
+    const v1::WorkloadReport* giver;
+    const v1::Threshold* threshold;
+  };
+
+  std::vector<Trouble> FindTrouble();
+  void Act(const Trouble& trouble);
+  // Whether something stands against acting at all; says so once.
+  bool StandsBack(const Trouble& trouble, v1::Mode mode);
+  // A lever that can be asked for, or an explanation.
+  bool Usable(const Trouble& trouble, v1::Lever lever, std::string* why_not);
+  bool Create(const Trouble& trouble, v1::Lever lever, v1::Mode mode);
+  void Join(const Trouble& trouble, PlannedAction& action);
+  void Escalate(const Trouble& trouble, PlannedAction* pin, PlannedAction* quota, v1::Mode mode);
+  void Tighten(const Trouble& trouble, PlannedAction& quota);
+  void LeaveAlone(const v1::PairScore& score, std::string_view code, std::string reason);
+  absl::Duration DwellFor(const Trouble& trouble, bool returning);
+  // CPUs that the victims of all pins need together, and `newcomer` with them.
+  int VictimsNeed(const std::string* newcomer = nullptr) const;
+  std::vector<uint32_t> PinnedCpus(bool by_llc_domain, int victims_need) const;
+  bool CanPin(const Trouble& trouble) const;
+
+  // Why an action can't go on; empty when it can.
+  std::string Obstacle(PlannedAction& planned);
+  bool IsCalm(const PlannedAction& planned) const;
+  // Returns true when the action was erased; *it then is its successor.
+  bool Loosen(ActionMap::iterator* it);
+  void RememberRelease(const PlannedAction& planned);
+  std::string Evidence(const Trouble& trouble) const;
+  PlannedAction* Find(const std::string& workload, v1::Lever lever);
+  absl::Duration step() const;
+
+  const HostState& host_;
+  HostPlan& plan_;
+  PlanContext& context_;
+  const v1::Policy& policy_;
+  absl::Duration now_;
+  std::vector<v1::Decision> decisions_;
+};
+
+}  // namespace truce::controller

@@ -1,0 +1,202 @@
+// The half of a planning round that lets go: actions that can't go on, and those that are no longer needed; and the
+// CPUs of all pins together.
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "controller/fleet/words.h"
+#include "controller/plan/cpu_split.h"
+#include "controller/plan/give_way.h"
+#include "controller/plan/policy.h"
+#include "controller/plan/tick.h"
+#include "src/base/text.h"
+
+namespace truce::controller {
+
+PlanTick::ActionMap::iterator PlanTick::Drop(ActionMap::iterator it, std::string_view reason) {
+  const PlannedAction& planned = it->second;
+  Decide("release", planned, host_.FindPair(planned.action.victim(), planned.action.workload()), std::string(reason));
+  return plan_.actions.erase(it);
+}
+
+void PlanTick::ReleaseAll(std::string_view reason) {
+  for (auto it = plan_.actions.begin(); it != plan_.actions.end();) it = Drop(it, reason);
+  plan_.victims_need_cpus = 0;
+}
+
+std::string PlanTick::Obstacle(PlannedAction& planned) {
+  const v1::WorkloadReport* giver = host_.Find(planned.action.workload());
+  if (giver == nullptr) return "the workload is gone";
+  const auto& workload = giver->workload();
+  if (planned.action.workload_instance() != 0 && planned.action.workload_instance() != workload.instance()) {
+    return "the workload was made anew; this one has done nothing yet";
+  }
+  if (workload.workload_class() == v1::WORKLOAD_CLASS_CRITICAL) return "the workload is critical now";
+  if (!Allows(workload, planned.action.lever())) return "the lever is no longer allowed on the workload";
+  const v1::Mode mode = ModeOf(policy_, host_, workload);
+  if (mode == v1::MODE_OBSERVE) return StrCat("the mode of ", workload.name(), " is observe now");
+  std::erase_if(planned.victims, [&](const std::string& victim) { return host_.Find(victim) == nullptr; });
+  if (planned.victims.empty()) return "the victim is gone";
+  const double usage = HostState::CpuUsage(*giver).value_or(kIdleCores);
+  // Under a small quota, little use is no sign of idleness.
+  const bool by_quota = planned.action.lever() == v1::LEVER_CPU_QUOTA;
+  const double idle = by_quota ? std::min(kIdleCores, planned.action.quota_cores() / 2) : kIdleCores;
+  if (usage >= idle) {
+    planned.idle_since.reset();
+  } else if (!planned.idle_since.has_value()) {
+    planned.idle_since = now_;
+  } else if (now_ - *planned.idle_since >= kIdleTime) {
+    return absl::StrFormat("%s has been idle (under %.2f cores) for %s", workload.name(), idle,
+                           absl::FormatDuration(absl::Trunc(now_ - *planned.idle_since, absl::Seconds(1))));
+  }
+  return "";
+}
+
+void PlanTick::DropImpossible() {
+  for (auto it = plan_.actions.begin(); it != plan_.actions.end();) {
+    PlannedAction& planned = it->second;
+    const std::string obstacle = Obstacle(planned);
+    if (!obstacle.empty()) {
+      it = Drop(it, obstacle);
+      continue;
+    }
+    if (!planned.victims.contains(planned.action.victim())) planned.action.set_victim(*planned.victims.begin());
+    const v1::Mode mode = ModeOf(policy_, host_, host_.Find(planned.action.workload())->workload());
+    if (planned.action.mode() != mode) {
+      planned.action.set_mode(mode);
+      planned.state = v1::ACTION_STATE_PENDING;
+      planned.applied_at.reset();
+      planned.changed_at = now_;
+      Decide("apply", planned, host_.FindPair(planned.action.victim(), planned.action.workload()),
+             StrCat("the mode of ", planned.action.workload(), " is ", ModeWord(mode), " now; ",
+                    planned.action.reason()));
+    }
+    ++it;
+  }
+}
+
+bool PlanTick::IsCalm(const PlannedAction& planned) const {
+  const v1::WorkloadReport* giver = host_.Find(planned.action.workload());
+  return std::all_of(planned.victims.begin(), planned.victims.end(), [&](const std::string& name) {
+    const v1::PairScore* score = host_.FindPair(name, planned.action.workload());
+    // A pair that the agent does not list scores below its floor, or its victim does too little to be slowed.
+    if (score == nullptr) return true;
+    return score->score() <= ThresholdOf(policy_, host_.Find(name)->workload(), giver->workload()).restore_score();
+  });
+}
+
+void PlanTick::RememberRelease(const PlannedAction& planned) {
+  for (const auto& victim : planned.victims) {
+    PairMemory& memory = plan_.pairs[{victim, planned.action.workload()}];
+    memory.released_at = now_;
+    memory.dwell = planned.dwell;
+    memory.seen_at = now_;
+  }
+}
+
+bool PlanTick::Loosen(ActionMap::iterator* it) {
+  PlannedAction& planned = (*it)->second;
+  const auto& action = planned.action;
+  const v1::PairScore* score = host_.FindPair(action.victim(), action.workload());
+  const std::string why = absl::StrFormat("calm for %s (restore score or below, dwell %s)",
+                                          absl::FormatDuration(absl::Trunc(now_ - *planned.calm_since, absl::Seconds(1))),
+                                          absl::FormatDuration(planned.dwell));
+  const double wanted = action.quota_cores() + policy_.quota_release_ratio() * planned.usage_before_cores;
+  const bool in_steps = action.lever() == v1::LEVER_CPU_QUOTA && action.mode() == v1::MODE_ENFORCE &&
+                        wanted < planned.usage_before_cores;
+  if (!in_steps) {
+    RememberRelease(planned);
+    // The pin of the same workload goes a step after its quota, not with it.
+    if (PlannedAction* pin = Find(action.workload(), v1::LEVER_CPU_PIN)) pin->changed_at = now_;
+    *it = Drop(*it, why);
+    return true;
+  }
+  const double old_cores = action.quota_cores();
+  planned.loosening = true;
+  planned.changed_at = now_;
+  planned.state = v1::ACTION_STATE_PENDING;
+  planned.action.set_quota_cores(wanted);
+  planned.action.set_reason(absl::StrFormat("%s; cpu_quota %.2f -> %.2f cores", why, old_cores, wanted));
+  v1::Decision& decision = Decide("loosen", planned, score, planned.action.reason());
+  planned.action.set_decision_id(decision.id());
+  return false;
+}
+
+void PlanTick::ReleaseCalm() {
+  for (auto it = plan_.actions.begin(); it != plan_.actions.end();) {
+    PlannedAction& planned = it->second;
+    if (!IsCalm(planned)) {
+      planned.calm_since.reset();
+      ++it;
+      continue;
+    }
+    if (!planned.calm_since.has_value()) planned.calm_since = now_;
+    const absl::Duration in_force_since =
+        planned.applied_at.has_value() ? planned.applied_at->monotonic : planned.created_at.monotonic;
+    const bool dwelt = now_ - std::max(*planned.calm_since, in_force_since) >= planned.dwell;
+    const bool stepped = now_ - planned.changed_at >= step();
+    const bool after_quota = planned.action.lever() != v1::LEVER_CPU_PIN ||
+                             Find(planned.action.workload(), v1::LEVER_CPU_QUOTA) == nullptr;
+    if (dwelt && stepped && after_quota && Loosen(&it)) continue;
+    ++it;
+  }
+}
+
+int PlanTick::VictimsNeed(const std::string* newcomer) const {
+  std::set<std::string> victims;
+  if (newcomer != nullptr) victims.insert(*newcomer);
+  for (const auto& [key, planned] : plan_.actions) {
+    if (key.second == v1::LEVER_CPU_PIN) victims.insert(planned.victims.begin(), planned.victims.end());
+  }
+  double cores = 0;
+  for (const auto& name : victims) {
+    const v1::WorkloadReport* victim = host_.Find(name);
+    if (victim == nullptr) continue;
+    cores += std::max(HostState::CpuP95(*victim), HostState::CpuUsage(*victim).value_or(0));
+  }
+  // A nanocore of rounding must not cost a CPU.
+  return std::clamp(static_cast<int>(std::ceil(std::min(cores, 1e6) - 1e-9)), 1, 1'000'000);
+}
+
+std::vector<uint32_t> PlanTick::PinnedCpus(bool by_llc_domain, int victims_need) const {
+  const std::vector<v1::Cpu> cpus(host_.inventory.cpus().begin(), host_.inventory.cpus().end());
+  const auto chosen = by_llc_domain ? LlcDomainsForGivers(cpus, victims_need) : CpusForGivers(cpus, victims_need);
+  return chosen.value_or(std::vector<uint32_t>());
+}
+
+void PlanTick::LayOutPins() {
+  const bool any = std::any_of(plan_.actions.begin(), plan_.actions.end(),
+                               [](const auto& entry) { return entry.first.second == v1::LEVER_CPU_PIN; });
+  if (!any) {
+    plan_.victims_need_cpus = 0;
+    return;
+  }
+  // The victims' part only grows while pins are wanted, and not more often than a step: a 95th percentile that wavers
+  // about a whole number must not move anybody to and fro.
+  const int need = VictimsNeed();
+  if (need > plan_.victims_need_cpus && now_ - plan_.pins_changed_at >= step()) plan_.victims_need_cpus = need;
+  for (auto& [key, planned] : plan_.actions) {
+    if (key.second != v1::LEVER_CPU_PIN || plan_.victims_need_cpus == 0) continue;
+    const std::string cpus = CpuList(PinnedCpus(planned.by_llc_domain, plan_.victims_need_cpus));
+    if (cpus.empty() || cpus == planned.action.cpus()) continue;
+    const std::string why = StrCat("the victims need ", plan_.victims_need_cpus, " CPUs: ", planned.action.workload(),
+                                   " goes from CPUs ", planned.action.cpus(), " to ", cpus);
+    plan_.pins_changed_at = now_;
+    planned.action.set_cpus(cpus);
+    planned.changed_at = now_;
+    planned.state = v1::ACTION_STATE_PENDING;
+    planned.action.set_reason(why);
+    v1::Decision& decision =
+        Decide("tighten", planned, host_.FindPair(planned.action.victim(), planned.action.workload()), why);
+    planned.action.set_decision_id(decision.id());
+  }
+}
+
+void PlanTick::Forget() {
+  std::erase_if(plan_.pairs, [&](const auto& entry) { return now_ - entry.second.seen_at > kForgetPair; });
+  std::erase_if(plan_.blocked_until, [&](const auto& entry) { return now_ >= entry.second; });
+}
+
+}  // namespace truce::controller

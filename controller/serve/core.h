@@ -1,0 +1,183 @@
+// The controller's one strand: fleet state, plans, policy, modes and holds behind one named lock. Streams feed it reports,
+// operators ask and steer it, a tick once a second looks for hosts that fell silent.
+//
+//   AgentService ─► OnMessage ─► Fleet ─► PlanHost ─► desired set ─► SessionSink (queued under the lock, sent outside)
+//                                             └─► decisions, events ─► Store (queue)
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "controller/fleet/fleet.h"
+#include "controller/plan/planner.h"
+#include "controller/serve/history.h"
+#include "controller/serve/metrics.h"
+#include "controller/serve/placement.h"
+#include "controller/store/store.h"
+#include "src/base/clock.h"
+#include "truce/v1/agent.pb.h"
+#include "truce/v1/operator.pb.h"
+#include "truce/v1/scheduler.pb.h"
+
+namespace truce::controller {
+
+// One agent's stream as the core sees it. Thread-safe.
+class SessionSink {
+ public:
+  virtual ~SessionSink() = default;
+  // Queues a message or the end of the stream. Called under the core's lock: must not send, block or call back.
+  virtual void Queue(v1::ConnectResponse message) = 0;
+  virtual void QueueClose(absl::Status status) = 0;
+  // Sends what is queued. Called without any lock.
+  virtual void Pump() = 0;
+};
+
+struct CoreOptions {
+  FleetOptions fleet;
+  // Until an operator applies one; one that is in the store wins.
+  v1::Policy initial_policy;
+  std::string version;
+  // Names this run of the controller; lease ids begin with it.
+  std::string instance;
+  bool history = true;
+  // A stream that has not said hello by then is closed.
+  absl::Duration hello_timeout = absl::Seconds(10);
+};
+
+// Thread-safe. Errors of the operator functions name what was not found or is ambiguous, and list candidates.
+class ControllerCore {
+ public:
+  // `clock` and `store` outlive it.
+  ControllerCore(CoreOptions options, const Clock& clock, Store& store);
+
+  // Streams. `certified_host` is the host that the caller's certificate names; nullopt on a plain-text server, where only
+  // this machine can call.
+  uint64_t OnOpened(std::shared_ptr<SessionSink> sink, std::optional<std::string> certified_host);
+  void OnMessage(uint64_t session, v1::ConnectRequest request);
+  void OnClosed(uint64_t session);
+  // Once a second.
+  void Tick();
+  // Before the server stops: ends every stream, so that agents reconnect elsewhere or let their leases run out.
+  void CloseAll(const absl::Status& status);
+
+  // What operators ask.
+  absl::StatusOr<v1::ListHostsResponse> ListHosts(const v1::ListHostsRequest& request);
+  absl::StatusOr<v1::ListWorkloadsResponse> ListWorkloads(const v1::ListWorkloadsRequest& request);
+  absl::StatusOr<v1::ListPairsResponse> ListPairs(const v1::ListPairsRequest& request);
+  absl::StatusOr<v1::ListActionsResponse> ListActions(const v1::ListActionsRequest& request);
+  absl::StatusOr<v1::ListEventsResponse> ListEvents(const v1::ListEventsRequest& request);
+  absl::StatusOr<v1::ListReceiptsResponse> ListReceipts(const v1::ListReceiptsRequest& request);
+  absl::StatusOr<v1::ListDecisionsResponse> ListDecisions(const v1::ListDecisionsRequest& request);
+  absl::StatusOr<v1::ExplainResponse> Explain(const v1::ExplainRequest& request);
+  v1::GetPolicyResponse GetPolicy();
+
+  // What operators change. In force, and on its way to the hosts, when they return; `who` goes to the audit log.
+  absl::StatusOr<v1::SetModeResponse> SetMode(const v1::SetModeRequest& request, std::string_view who);
+  absl::StatusOr<v1::HoldResponse> Hold(const v1::HoldRequest& request, std::string_view who);
+  absl::StatusOr<v1::ResumeResponse> Resume(const v1::ResumeRequest& request, std::string_view who);
+  absl::StatusOr<v1::ApplyPolicyResponse> ApplyPolicy(const v1::ApplyPolicyRequest& request, std::string_view who);
+
+  // What schedulers ask.
+  absl::StatusOr<v1::ScoreHostsResponse> ScoreHosts(const v1::ScoreHostsRequest& request);
+  absl::StatusOr<v1::PlaceResponse> Place(const v1::PlaceRequest& request);
+
+  MetricsSnapshot Metrics();
+
+ private:
+  struct Session {
+    std::shared_ptr<SessionSink> sink;
+    std::optional<std::string> certified_host;
+    absl::Duration opened_at;
+    bool said_hello = false;
+  };
+  struct Entry {
+    HostPlan plan;
+    // The last desired set's version and content (without version and nonce).
+    uint64_t version = 0;
+    std::string content;
+    absl::Duration refusal_told_at = -absl::InfiniteDuration();
+    // Receipt batches that were acted upon already.
+    std::deque<std::string> seen_batches;
+  };
+  // Sinks with something queued; pumped when the lock is gone.
+  using Pumps = std::vector<std::shared_ptr<SessionSink>>;
+
+  void OnHello(uint64_t id, Session& session, const v1::Hello& hello, Pumps& pumps)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnReport(Session& session, HostState& host, v1::Report report, Pumps& pumps)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnReceipts(Session& session, HostState& host, v1::ReceiptBatch batch, Pumps& pumps)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnResult(Session& session, HostState& host, const v1::DesiredSetResult& result, Pumps& pumps)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Close(Session& session, absl::Status status, Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnLost(HostState& host, std::string_view why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Plans the host and queues its desired set if `always`, or if its content changed.
+  void PlanAndSend(HostState& host, bool always, Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SendDesired(HostState& host, bool always, Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PlanAll(Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  PlanContext Context(const HostState& host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Record(std::vector<v1::Decision> decisions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Tell(std::string_view host, std::string_view workload, std::string_view kind, std::string message)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellRefusal(HostState& host, const Refusal& refusal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsHeld(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status KnownHost(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Waits for the store; a change that is in force but not on disk becomes an event.
+  void MakeDurable(std::string_view what);
+
+  struct Found {
+    const HostState* host;
+    const v1::WorkloadReport* workload;
+  };
+  // Workloads that `query` may mean, on `host` or (empty) all.
+  std::vector<Found> FindWorkloads(std::string_view host, std::string_view query) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Exactly one, or an error with candidates.
+  absl::StatusOr<Found> OneWorkload(std::string_view host, std::string_view query) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status NoSuchWorkload(std::string_view host, std::string_view query) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The full name that a query means, for filters of stored rows; the query itself when nobody lives by it now.
+  std::string FullName(std::string_view host, const std::string& query);
+  const HostPlan& PlanOf(const HostState& host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<const HostState*> HostsFor(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::vector<v1::HostScore>> Ranked(const v1::WorkloadDescription& workload,
+                                                    const google::protobuf::RepeatedPtrField<std::string>& hosts)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const CoreOptions options_;
+  const Clock& clock_;
+  Store& store_;
+
+  absl::Mutex mutex_;
+  Fleet fleet_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, Session> sessions_ ABSL_GUARDED_BY(mutex_);
+  FleetBrake brake_ ABSL_GUARDED_BY(mutex_);
+  v1::Policy policy_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> holds_ ABSL_GUARDED_BY(mutex_);
+  MinuteHistory history_ ABSL_GUARDED_BY(mutex_);
+  PlacementLedger placements_ ABSL_GUARDED_BY(mutex_);
+  MetricsCounts counts_ ABSL_GUARDED_BY(mutex_);
+  uint64_t next_session_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t next_decision_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t next_event_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t next_nonce_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t store_losses_told_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Duration store_told_at_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
+};
+
+}  // namespace truce::controller

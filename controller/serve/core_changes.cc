@@ -1,0 +1,232 @@
+// ControllerCore's half that operators and schedulers change: modes, holds, policy, placements; and the metrics.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "controller/fleet/words.h"
+#include "controller/plan/policy.h"
+#include "controller/serve/core.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::controller {
+namespace {
+
+void PumpAll(const std::vector<std::shared_ptr<SessionSink>>& sinks) {
+  for (const auto& sink : sinks) sink->Pump();
+}
+
+}  // namespace
+
+void ControllerCore::MakeDurable(std::string_view what) {
+  const absl::Status status = store_.Flush();
+  if (status.ok()) return;
+  absl::MutexLock lock(&mutex_);
+  Tell("", "", "store_failed",
+       StrCat(what, " is in force but could not be stored and will be forgotten when the controller restarts: ",
+              StdView(status.message())));
+}
+
+absl::StatusOr<v1::SetModeResponse> ControllerCore::SetMode(const v1::SetModeRequest& request, std::string_view who) {
+  TRUCE_RETURN_IF_ERROR(CheckModeRule(request.rule()));
+  Pumps pumps;
+  v1::SetModeResponse response;
+  {
+    absl::MutexLock lock(&mutex_);
+    v1::ModeRule rule = request.rule();
+    TRUCE_RETURN_IF_ERROR(KnownHost(rule.host()));
+    if (!rule.workload().empty()) {
+      // Agents match rules by full name: say that, whatever short name the operator used.
+      const auto found = FindWorkloads(rule.host(), rule.workload());
+      if (found.empty()) return NoSuchWorkload(rule.host(), rule.workload());
+      const std::string& name = found.front().workload->workload().name();
+      const bool same = std::all_of(found.begin(), found.end(),
+                                    [&](const Found& one) { return one.workload->workload().name() == name; });
+      if (!same) TRUCE_RETURN_IF_ERROR(OneWorkload(rule.host(), rule.workload()).status());
+      rule.set_workload(name);
+    }
+    v1::Policy changed = policy_;
+    SetModeRule(rule, &changed);
+    for (const HostState* host : HostsFor(rule.host())) {
+      bool concerned = false;
+      for (const auto& report : host->report.workloads()) {
+        const auto& workload = report.workload();
+        const bool matches = (rule.workload().empty() || workload.name() == rule.workload()) &&
+                             (rule.workload_class() == v1::WORKLOAD_CLASS_UNSPECIFIED ||
+                              workload.workload_class() == rule.workload_class());
+        if (!matches) continue;
+        concerned = true;
+        if (ModeOf(changed, *host, workload) != ModeOf(policy_, *host, workload)) {
+          response.set_affected_workload_count(response.affected_workload_count() + 1);
+        }
+      }
+      if (concerned && rule.mode() > host->mode_ceiling) response.add_capped_hosts(host->name);
+    }
+    if (request.validate_only()) return response;
+    changed.set_version(policy_.version() + 1);
+    policy_ = std::move(changed);
+    Tell(rule.host(), rule.workload(), "mode_set",
+         StrCat(who, " set the mode of ", DescribeScope(rule), " to ", ModeWord(rule.mode()), "; it changes ",
+                response.affected_workload_count(), " workloads"));
+    store_.SavePolicy(policy_);
+    PlanAll(pumps);
+  }
+  PumpAll(pumps);
+  MakeDurable("the new mode");
+  return response;
+}
+
+absl::StatusOr<v1::HoldResponse> ControllerCore::Hold(const v1::HoldRequest& request, std::string_view who) {
+  Pumps pumps;
+  v1::HoldResponse response;
+  {
+    absl::MutexLock lock(&mutex_);
+    TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
+    size_t actions = 0;
+    for (const HostState* host : HostsFor(request.host())) actions += PlanOf(*host).actions.size();
+    response.set_released_action_count(static_cast<uint32_t>(actions));
+    if (request.validate_only()) return response;
+    holds_[request.host()] = request.reason();
+    Tell(request.host(), "", "hold",
+         StrCat(who, " put ", request.host().empty() ? std::string("the fleet") : StrCat("host ", request.host()),
+                " on hold", request.reason().empty() ? std::string() : StrCat(" (", request.reason(), ")"), ": ", actions,
+                " actions are restored and none is taken"));
+    store_.SaveHolds(holds_);
+    PlanAll(pumps);
+  }
+  PumpAll(pumps);
+  MakeDurable("the hold");
+  return response;
+}
+
+absl::StatusOr<v1::ResumeResponse> ControllerCore::Resume(const v1::ResumeRequest& request, std::string_view who) {
+  Pumps pumps;
+  v1::ResumeResponse response;
+  {
+    absl::MutexLock lock(&mutex_);
+    TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
+    if (!holds_.contains(request.host())) {
+      std::vector<std::string> held;
+      for (const auto& [host, _] : holds_) held.push_back(host.empty() ? "the fleet" : host);
+      return absl::FailedPreconditionError(
+          StrCat(request.host().empty() ? std::string("the fleet") : StrCat("host ", request.host()), " is not on hold; ",
+                 held.empty() ? std::string("nothing is") : StrCat("on hold: ", absl::StrJoin(held, ", "))));
+    }
+    auto holds = holds_;
+    holds.erase(request.host());
+    uint32_t resumed = 0;
+    for (const HostState* host : HostsFor(request.host())) {
+      if (!holds.contains("") && !holds.contains(host->name)) ++resumed;
+    }
+    response.set_resumed_host_count(resumed);
+    if (request.validate_only()) return response;
+    holds_ = std::move(holds);
+    Tell(request.host(), "", "resume",
+         StrCat(who, " ended the hold of ",
+                request.host().empty() ? std::string("the fleet") : StrCat("host ", request.host()), "; ", resumed,
+                " hosts resume"));
+    store_.SaveHolds(holds_);
+    PlanAll(pumps);
+  }
+  PumpAll(pumps);
+  MakeDurable("the end of the hold");
+  return response;
+}
+
+absl::StatusOr<v1::ApplyPolicyResponse> ControllerCore::ApplyPolicy(const v1::ApplyPolicyRequest& request,
+                                                                    std::string_view who) {
+  Pumps pumps;
+  v1::ApplyPolicyResponse response;
+  {
+    absl::MutexLock lock(&mutex_);
+    v1::Policy policy = request.policy();
+    const std::vector<std::string> filled = CompletePolicy(options_.initial_policy, &policy);
+    TRUCE_RETURN_IF_ERROR(CheckPolicy(policy));
+    policy.set_version(policy_.version() + 1);
+    for (auto& change : DescribeChanges(policy_, policy)) response.add_changes(std::move(change));
+    const std::string changes = absl::StrJoin(response.changes(), "; ");
+    if (!filled.empty()) response.add_changes(StrCat("not given, so at their defaults: ", absl::StrJoin(filled, ", ")));
+    *response.mutable_policy() = policy;
+    if (request.validate_only()) return response;
+    policy_ = std::move(policy);
+    Tell("", "", "policy_applied",
+         StrCat(who, " applied policy ", policy_.version(), ": ", changes.empty() ? "nothing changes" : changes));
+    store_.SavePolicy(policy_);
+    PlanAll(pumps);
+  }
+  PumpAll(pumps);
+  MakeDurable("the new policy");
+  return response;
+}
+
+absl::StatusOr<std::vector<v1::HostScore>> ControllerCore::Ranked(
+    const v1::WorkloadDescription& workload, const google::protobuf::RepeatedPtrField<std::string>& hosts) {
+  TRUCE_RETURN_IF_ERROR(CheckDescription(workload));
+  std::vector<v1::HostScore> scores;
+  const absl::Duration now = clock_.Monotonic();
+  for (const auto& name : hosts) {
+    TRUCE_RETURN_IF_ERROR(KnownHost(name.empty() ? std::string_view("(empty)") : std::string_view(name)));
+  }
+  for (const auto& [name, host] : fleet_.hosts()) {
+    if (!hosts.empty() && std::find(hosts.begin(), hosts.end(), name) == hosts.end()) continue;
+    scores.push_back(ScoreHost(host, placements_.Reserved(name, now), workload));
+  }
+  Rank(&scores);
+  return scores;
+}
+
+absl::StatusOr<v1::ScoreHostsResponse> ControllerCore::ScoreHosts(const v1::ScoreHostsRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  TRUCE_ASSIGN_OR_RETURN(auto scores, Ranked(request.workload(), request.hosts()));
+  v1::ScoreHostsResponse response;
+  for (auto& score : scores) *response.add_hosts() = std::move(score);
+  return response;
+}
+
+absl::StatusOr<v1::PlaceResponse> ControllerCore::Place(const v1::PlaceRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  if (auto answer = placements_.Answered(request.request_id(), clock_.Monotonic())) return *std::move(answer);
+  TRUCE_ASSIGN_OR_RETURN(auto scores, Ranked(request.workload(), request.hosts()));
+  if (scores.empty() || !scores.front().fits()) {
+    return absl::ResourceExhaustedError(
+        scores.empty() ? std::string("no agent has connected yet, so no host is known")
+                       : StrCat("no host fits; the nearest is ", scores.front().host(), ": ", scores.front().reason()));
+  }
+  v1::PlaceResponse response;
+  *response.mutable_chosen() = scores.front();
+  for (size_t i = 1; i < scores.size() && i <= 3 && scores[i].fits(); ++i) *response.add_alternatives() = scores[i];
+  if (!request.validate_only()) {
+    placements_.Remember(request.request_id(), response, request.workload(), clock_.Monotonic());
+  }
+  return response;
+}
+
+MetricsSnapshot ControllerCore::Metrics() {
+  MetricsSnapshot snapshot;
+  snapshot.store = store_.status();
+  snapshot.version = options_.version;
+  absl::MutexLock lock(&mutex_);
+  snapshot.counts = counts_;
+  for (const auto& [reason, count] : fleet_.refused()) snapshot.counts.refused_by_reason[reason] += count;
+  snapshot.reports = fleet_.reports();
+  snapshot.hosts_connected = fleet_.connected_count();
+  snapshot.hosts_disconnected = static_cast<int>(fleet_.hosts().size()) - snapshot.hosts_connected;
+  snapshot.hosts_troubled = brake_.troubled_hosts;
+  snapshot.sessions = static_cast<int>(sessions_.size());
+  for (const auto& [name, host] : fleet_.hosts()) {
+    snapshot.workloads += host.report.workloads_size();
+    snapshot.pairs += host.report.pairs_size();
+    snapshot.hosts_held += IsHeld(name) ? 1 : 0;
+    if (host.summary.worst_score > 0) snapshot.worst_hosts.emplace_back(name, host.summary.worst_score);
+    for (const auto& [_, planned] : PlanOf(host).actions) {
+      ++snapshot.actions_by_state[std::string(StateWord(planned.state))];
+    }
+  }
+  std::sort(snapshot.worst_hosts.begin(), snapshot.worst_hosts.end(), [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
+  if (snapshot.worst_hosts.size() > kWorstHosts) snapshot.worst_hosts.resize(kWorstHosts);
+  return snapshot;
+}
+
+}  // namespace truce::controller

@@ -1,0 +1,262 @@
+// ControllerCore's half that operators see.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
+#include "controller/fleet/words.h"
+#include "controller/plan/policy.h"
+#include "controller/serve/core.h"
+#include "controller/serve/views.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::controller {
+namespace {
+
+constexpr size_t kCandidates = 8;
+constexpr int kDefaultLimit = 100;
+constexpr int kExplainRows = 10;
+
+int Limit(uint32_t limit) { return limit == 0 ? kDefaultLimit : static_cast<int>(std::min<uint32_t>(limit, 10'000)); }
+
+// "; did you mean a, b, c?" or "".
+std::string Candidates(std::vector<std::string> names) {
+  if (names.empty()) return "";
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  const bool more = names.size() > kCandidates;
+  if (more) names.resize(kCandidates);
+  return absl::StrJoin(names, ", ") + (more ? ", ..." : "");
+}
+
+}  // namespace
+
+bool ControllerCore::IsHeld(std::string_view host) const {
+  return holds_.contains("") || holds_.contains(std::string(host));
+}
+
+const HostPlan& ControllerCore::PlanOf(const HostState& host) const {
+  static const auto* const kNone = new HostPlan();
+  const auto it = entries_.find(host.name);
+  return it == entries_.end() ? *kNone : it->second.plan;
+}
+
+absl::Status ControllerCore::KnownHost(std::string_view host) const {
+  if (host.empty() || fleet_.Find(host) != nullptr) return absl::OkStatus();
+  std::vector<std::string> names;
+  for (const auto& [name, _] : fleet_.hosts()) {
+    if (absl::StrContains(name, AbslView(host)) || absl::StrContains(AbslView(host), name)) names.push_back(name);
+  }
+  if (names.empty()) {
+    for (const auto& [name, _] : fleet_.hosts()) names.push_back(name);
+  }
+  const std::string candidates = Candidates(std::move(names));
+  return absl::NotFoundError(StrCat("no host is named \"", host, "\"; ",
+                                    candidates.empty() ? std::string("no agent has connected yet")
+                                                       : StrCat("known are: ", candidates)));
+}
+
+std::vector<const HostState*> ControllerCore::HostsFor(std::string_view host) const {
+  std::vector<const HostState*> hosts;
+  if (!host.empty()) {
+    if (const HostState* one = fleet_.Find(host)) hosts.push_back(one);
+    return hosts;
+  }
+  for (const auto& [_, state] : fleet_.hosts()) hosts.push_back(&state);
+  return hosts;
+}
+
+std::vector<ControllerCore::Found> ControllerCore::FindWorkloads(std::string_view host, std::string_view query) const {
+  std::vector<Found> exact;
+  std::vector<Found> found;
+  for (const HostState* state : HostsFor(host)) {
+    if (const auto* workload = state->Find(query)) exact.push_back({state, workload});
+    for (const auto& workload : state->report.workloads()) {
+      if (NamesWorkload(workload.workload(), query)) found.push_back({state, &workload});
+    }
+  }
+  // A full name means that workload, whatever else ends in it.
+  return exact.empty() ? found : exact;
+}
+
+absl::Status ControllerCore::NoSuchWorkload(std::string_view host, std::string_view query) const {
+  std::vector<std::string> names;
+  for (const HostState* state : HostsFor(host)) {
+    for (const auto& workload : state->report.workloads()) {
+      if (absl::StrContainsIgnoreCase(workload.workload().name(), AbslView(query))) {
+        names.push_back(StrCat(state->name, "/", workload.workload().name()));
+      }
+    }
+  }
+  const std::string candidates = Candidates(std::move(names));
+  return absl::NotFoundError(StrCat("no workload", host.empty() ? std::string() : StrCat(" on host ", host), " is named \"",
+                                    query, "\" by name, last path element or application",
+                                    candidates.empty() ? std::string("; trucectl get workloads lists them")
+                                                       : StrCat("; did you mean: ", candidates)));
+}
+
+absl::StatusOr<ControllerCore::Found> ControllerCore::OneWorkload(std::string_view host, std::string_view query) const {
+  TRUCE_RETURN_IF_ERROR(KnownHost(host));
+  if (query.empty()) return absl::InvalidArgumentError("no workload was named");
+  const std::vector<Found> found = FindWorkloads(host, query);
+  if (found.empty()) return NoSuchWorkload(host, query);
+  if (found.size() == 1) return found.front();
+  std::vector<std::string> names;
+  for (const Found& one : found) names.push_back(StrCat(one.host->name, "/", one.workload->workload().name()));
+  return absl::FailedPreconditionError(StrCat("\"", query, "\" may be any of ", found.size(), " workloads: ",
+                                              Candidates(std::move(names)), "; name the host or give the full name"));
+}
+
+absl::StatusOr<v1::ListHostsResponse> ControllerCore::ListHosts(const v1::ListHostsRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
+  v1::ListHostsResponse response;
+  for (const HostState* host : HostsFor(request.host())) {
+    *response.add_hosts() = ViewHost(*host, PlanOf(*host), policy_, IsHeld(host->name));
+  }
+  return response;
+}
+
+absl::StatusOr<v1::ListWorkloadsResponse> ControllerCore::ListWorkloads(const v1::ListWorkloadsRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
+  v1::ListWorkloadsResponse response;
+  for (const HostState* host : HostsFor(request.host())) {
+    for (auto& workload : ViewWorkloads(*host, PlanOf(*host), policy_)) {
+      if (request.workload().empty() || NamesWorkload(workload.report().workload(), request.workload())) {
+        *response.add_workloads() = std::move(workload);
+      }
+    }
+  }
+  if (response.workloads().empty() && !request.workload().empty()) {
+    return NoSuchWorkload(request.host(), request.workload());
+  }
+  std::sort(response.mutable_workloads()->begin(), response.mutable_workloads()->end(), [](const auto& a, const auto& b) {
+    return std::pair(a.host(), a.report().workload().name()) < std::pair(b.host(), b.report().workload().name());
+  });
+  return response;
+}
+
+absl::StatusOr<v1::ListPairsResponse> ControllerCore::ListPairs(const v1::ListPairsRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
+  if (!request.workload().empty() && FindWorkloads(request.host(), request.workload()).empty()) {
+    return NoSuchWorkload(request.host(), request.workload());
+  }
+  v1::ListPairsResponse response;
+  for (const HostState* host : HostsFor(request.host())) {
+    const auto named = [&](const std::string& name) {
+      const auto* workload = host->Find(name);
+      return workload != nullptr && NamesWorkload(workload->workload(), request.workload());
+    };
+    for (const auto& pair : host->report.pairs()) {
+      if (pair.score() < request.minimum_score()) continue;
+      if (!request.workload().empty() && !named(pair.victim()) && !named(pair.aggressor())) continue;
+      *response.add_pairs() = ViewPair(*host, PlanOf(*host), policy_, pair);
+    }
+  }
+  std::stable_sort(response.mutable_pairs()->begin(), response.mutable_pairs()->end(),
+                   [](const auto& a, const auto& b) { return a.score().score() > b.score().score(); });
+  return response;
+}
+
+absl::StatusOr<v1::ListActionsResponse> ControllerCore::ListActions(const v1::ListActionsRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
+  v1::ListActionsResponse response;
+  for (const HostState* host : HostsFor(request.host())) {
+    for (const auto& [_, planned] : PlanOf(*host).actions) *response.add_actions() = ViewAction(*host, planned);
+  }
+  return response;
+}
+
+std::string ControllerCore::FullName(std::string_view host, const std::string& query) {
+  if (query.empty()) return query;
+  absl::MutexLock lock(&mutex_);
+  const auto found = FindWorkloads(host, query);
+  const bool same = !found.empty() && std::all_of(found.begin(), found.end(), [&](const Found& one) {
+    return one.workload->workload().name() == found.front().workload->workload().name();
+  });
+  return same ? found.front().workload->workload().name() : query;
+}
+
+absl::StatusOr<v1::ListEventsResponse> ControllerCore::ListEvents(const v1::ListEventsRequest& request) {
+  TRUCE_ASSIGN_OR_RETURN(auto events, store_.Events(request.host(), request.after_sequence(), Limit(request.limit())));
+  v1::ListEventsResponse response;
+  for (auto& event : events) *response.add_events() = std::move(event);
+  return response;
+}
+
+absl::StatusOr<v1::ListReceiptsResponse> ControllerCore::ListReceipts(const v1::ListReceiptsRequest& request) {
+  TRUCE_ASSIGN_OR_RETURN(auto receipts,
+                         store_.Receipts(request.host(), FullName(request.host(), request.workload()),
+                                         Limit(request.limit())));
+  v1::ListReceiptsResponse response;
+  for (auto& receipt : receipts) *response.add_receipts() = std::move(receipt);
+  return response;
+}
+
+absl::StatusOr<v1::ListDecisionsResponse> ControllerCore::ListDecisions(const v1::ListDecisionsRequest& request) {
+  TRUCE_ASSIGN_OR_RETURN(auto decisions,
+                         store_.Decisions(request.host(), FullName(request.host(), request.workload()),
+                                          Limit(request.limit())));
+  v1::ListDecisionsResponse response;
+  for (auto& decision : decisions) *response.add_decisions() = std::move(decision);
+  return response;
+}
+
+absl::StatusOr<v1::ExplainResponse> ControllerCore::Explain(const v1::ExplainRequest& request) {
+  std::string host_name;
+  std::string victim_name;
+  {
+    absl::MutexLock lock(&mutex_);
+    TRUCE_ASSIGN_OR_RETURN(const Found victim, OneWorkload(request.host(), request.victim()));
+    host_name = victim.host->name;
+    victim_name = victim.workload->workload().name();
+  }
+  // The store is asked without the lock: it may be slow, and no stream may wait for it.
+  auto decisions = store_.Decisions(host_name, victim_name, kExplainRows);
+  auto receipts = store_.Receipts(host_name, victim_name, kExplainRows);
+  absl::MutexLock lock(&mutex_);
+  TRUCE_ASSIGN_OR_RETURN(const Found victim, OneWorkload(host_name, victim_name));
+  const HostState& host = *victim.host;
+  std::string aggressor_name;
+  if (!request.aggressor().empty()) {
+    TRUCE_ASSIGN_OR_RETURN(const Found aggressor, OneWorkload(host_name, request.aggressor()));
+    aggressor_name = aggressor.workload->workload().name();
+  }
+  v1::ExplainResponse response;
+  for (auto& workload : ViewWorkloads(host, PlanOf(host), policy_)) {
+    if (workload.report().workload().name() == victim_name) *response.mutable_victim() = std::move(workload);
+  }
+  for (const auto& pair : host.report.pairs()) {
+    if (pair.victim() != victim_name || (!aggressor_name.empty() && pair.aggressor() != aggressor_name)) continue;
+    *response.add_pairs() = ViewPair(host, PlanOf(host), policy_, pair);
+  }
+  std::stable_sort(response.mutable_pairs()->begin(), response.mutable_pairs()->end(),
+                   [](const auto& a, const auto& b) { return a.score().score() > b.score().score(); });
+  if (decisions.ok()) {
+    for (auto& decision : *decisions) *response.add_decisions() = std::move(decision);
+  }
+  if (receipts.ok()) {
+    for (auto& receipt : *receipts) *response.add_receipts() = std::move(receipt);
+  }
+  for (auto& sentence :
+       ExplainSentences(host, PlanOf(host), policy_, IsHeld(host.name), MomentOf(clock_), response)) {
+    response.add_sentences(std::move(sentence));
+  }
+  for (const auto& status : {decisions.status(), receipts.status()}) {
+    if (!status.ok()) response.add_sentences(StrCat("What was decided before can't be told: ", StdView(status.message())));
+  }
+  return response;
+}
+
+v1::GetPolicyResponse ControllerCore::GetPolicy() {
+  absl::MutexLock lock(&mutex_);
+  v1::GetPolicyResponse response;
+  *response.mutable_policy() = policy_;
+  return response;
+}
+
+}  // namespace truce::controller

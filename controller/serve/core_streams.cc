@@ -1,0 +1,332 @@
+// ControllerCore's half that talks to agents.
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "controller/fleet/words.h"
+#include "controller/plan/policy.h"
+#include "controller/serve/core.h"
+#include "spdlog/spdlog.h"
+#include "src/base/text.h"
+
+namespace truce::controller {
+namespace {
+
+constexpr size_t kSeenBatches = 64;
+constexpr absl::Duration kTellAgain = absl::Minutes(1);
+
+void PumpAll(const std::vector<std::shared_ptr<SessionSink>>& sinks) {
+  for (const auto& sink : sinks) sink->Pump();
+}
+
+}  // namespace
+
+ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& store)
+    : options_(std::move(options)),
+      clock_(clock),
+      store_(store),
+      fleet_(options_.fleet),
+      policy_(store.restored().policy.value_or(options_.initial_policy)),
+      holds_(store.restored().holds),
+      next_decision_id_(store.restored().next_decision_id),
+      next_event_(store.restored().next_event_sequence) {
+  // A policy that an older controller stored may lack fields that were added since.
+  CompletePolicy(options_.initial_policy, &policy_);
+}
+
+uint64_t ControllerCore::OnOpened(std::shared_ptr<SessionSink> sink, std::optional<std::string> certified_host) {
+  absl::MutexLock lock(&mutex_);
+  ++counts_.sessions_opened;
+  const uint64_t id = next_session_++;
+  sessions_[id] = {std::move(sink), std::move(certified_host), clock_.Monotonic(), false};
+  return id;
+}
+
+void ControllerCore::OnMessage(uint64_t id, v1::ConnectRequest request) {
+  Pumps pumps;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto it = sessions_.find(id);
+    if (it == sessions_.end()) return;
+    Session& session = it->second;
+    HostState* host = fleet_.OfSession(id);
+    if (request.has_hello() && !session.said_hello) {
+      OnHello(id, session, request.hello(), pumps);
+    } else if (host == nullptr || request.has_hello()) {
+      ++counts_.refused_by_reason["out_of_order"];
+      Close(session,
+            absl::InvalidArgumentError(session.said_hello ? "a stream says hello once"
+                                                          : "the first message of a stream must be a hello"),
+            pumps);
+    } else if (request.has_report()) {
+      OnReport(session, *host, std::move(*request.mutable_report()), pumps);
+    } else if (request.has_receipts()) {
+      OnReceipts(session, *host, std::move(*request.mutable_receipts()), pumps);
+    } else if (request.has_desired_set_result()) {
+      OnResult(session, *host, request.desired_set_result(), pumps);
+    } else {
+      ++counts_.refused_by_reason["missing_field"];
+      TellRefusal(*host, {"missing_field", "a message without content"});
+    }
+  }
+  PumpAll(pumps);
+}
+
+void ControllerCore::OnClosed(uint64_t id) {
+  absl::MutexLock lock(&mutex_);
+  sessions_.erase(id);
+  if (HostState* host = fleet_.OnClosed(id, MomentOf(clock_))) OnLost(*host, "its stream ended");
+}
+
+void ControllerCore::Close(Session& session, absl::Status status, Pumps& pumps) {
+  session.sink->QueueClose(std::move(status));
+  pumps.push_back(session.sink);
+}
+
+void ControllerCore::CloseAll(const absl::Status& status) {
+  Pumps pumps;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto& [_, session] : sessions_) Close(session, status, pumps);
+  }
+  PumpAll(pumps);
+}
+
+void ControllerCore::OnLost(HostState& host, std::string_view why) {
+  Entry& entry = entries_[host.name];
+  if (entry.plan.troubled) --brake_.troubled_hosts;
+  entry.plan.troubled = false;
+  Tell(host.name, "", "host_disconnected",
+       StrCat("host ", host.name, " is not connected any more: ", why, "; its leases end by themselves within ",
+              absl::FormatDuration(ToDuration(policy_.lease_time_to_live()))));
+}
+
+void ControllerCore::OnHello(uint64_t id, Session& session, const v1::Hello& hello, Pumps& pumps) {
+  const std::string& claimed = hello.inventory().host();
+  if (session.certified_host.has_value() && *session.certified_host != claimed) {
+    ++counts_.refused_by_reason["wrong_identity"];
+    Tell("", "", "agent_refused",
+         StrCat("an agent with a certificate for host \"", *session.certified_host, "\" claims to be host \"", claimed,
+                "\" and was refused"));
+    Close(session,
+          absl::PermissionDeniedError(StrCat("the certificate is for host \"", *session.certified_host,
+                                             "\" and the agent says that it is host \"", claimed,
+                                             "\"; issue a certificate for it with: trucectl certs issue DIR agent ",
+                                             claimed)),
+          pumps);
+    return;
+  }
+  const absl::StatusOr<Fleet::Accepted> accepted = fleet_.OnHello(id, hello, MomentOf(clock_));
+  if (!accepted.ok()) {
+    Tell("", "", "agent_refused", std::string(accepted.status().message()));
+    Close(session, accepted.status(), pumps);
+    return;
+  }
+  session.said_hello = true;
+  HostState& host = *accepted->host;
+  if (const auto older = sessions_.find(accepted->replaced_session); older != sessions_.end()) {
+    Tell(host.name, "", "session_replaced", StrCat("a newer connection of host ", host.name, " took the place of the older"));
+    Close(older->second,
+          absl::AbortedError(StrCat("a newer connection of host ", host.name, " took the place of this one")), pumps);
+  }
+  Tell(host.name, "", "host_connected",
+       StrCat("host ", host.name, " connected: agent ", host.inventory.agent_version(), ", ", host.inventory.cpus_size(),
+              " CPUs, mode ", ModeWord(host.agent_mode), " (at most ", ModeWord(host.mode_ceiling), "), holds ",
+              hello.held_size(), " actions"));
+  Entry& entry = entries_[host.name];
+  if (hello.desired_set_version() > entry.version) {
+    entry.version = hello.desired_set_version();
+    entry.content.clear();
+  }
+  PlanContext context = Context(host);
+  Record(Adopt(host, accepted->away, entry.plan, context));
+  v1::ConnectResponse response;
+  auto& welcome = *response.mutable_welcome();
+  welcome.set_protocol_version(kProtocolVersion);
+  welcome.set_controller_version(options_.version);
+  SetDuration(options_.fleet.report_interval, welcome.mutable_report_interval());
+  session.sink->Queue(std::move(response));
+  pumps.push_back(session.sink);
+  // What it holds is renewed at once: a lease must not run out while the first report is on its way.
+  SendDesired(host, true, pumps);
+}
+
+void ControllerCore::OnReport(Session& session, HostState& host, v1::Report report, Pumps& pumps) {
+  const uint64_t sequence = report.sequence();
+  if (auto refusal = fleet_.OnReport(host, std::move(report), MomentOf(clock_))) {
+    TellRefusal(host, *refusal);
+  } else {
+    for (const auto& event : host.report.events()) Tell(host.name, event.workload(), event.kind(), event.message());
+    if (options_.history) {
+      MinuteHistory::Rows rows = history_.Add(host, clock_.Now());
+      for (auto& row : rows.pairs) store_.Add(std::move(row));
+      for (auto& row : rows.workloads) store_.Add(std::move(row));
+    }
+  }
+  // A refused report is acknowledged too: the same one again would be refused again.
+  v1::ConnectResponse response;
+  response.mutable_acknowledgement()->set_report_sequence(sequence);
+  session.sink->Queue(std::move(response));
+  pumps.push_back(session.sink);
+  PlanAndSend(host, true, pumps);
+}
+
+void ControllerCore::OnReceipts(Session& session, HostState& host, v1::ReceiptBatch batch, Pumps& pumps) {
+  const uint64_t batch_id = batch.batch_id();
+  const auto acknowledge = [batch_id] {
+    v1::ConnectResponse response;
+    response.mutable_acknowledgement()->set_batch_id(batch_id);
+    return response;
+  };
+  if (auto refusal = fleet_.OnReceipts(batch)) {
+    TellRefusal(host, *refusal);
+    session.sink->Queue(acknowledge());
+    pumps.push_back(session.sink);
+    return;
+  }
+  Entry& entry = entries_[host.name];
+  const std::string name = StrCat(batch_id, "/", std::hash<std::string>()(batch.SerializeAsString()));
+  if (std::find(entry.seen_batches.begin(), entry.seen_batches.end(), name) == entry.seen_batches.end()) {
+    entry.seen_batches.push_back(name);
+    if (entry.seen_batches.size() > kSeenBatches) entry.seen_batches.pop_front();
+    PlanContext context = Context(host);
+    for (const auto& receipt : batch.receipts()) {
+      ++counts_.receipts_by_outcome[std::string(OutcomeWord(receipt.outcome()))];
+      Record(controller::OnReceipt(host, receipt, entry.plan, context));
+    }
+  }
+  // Acknowledged when it is on disk; until then the agent keeps it and sends it again.
+  std::weak_ptr<SessionSink> sink = session.sink;
+  store_.AddReceipts(host.name, std::move(batch), [sink, acknowledge](const absl::Status& status) {
+    const auto alive = sink.lock();
+    if (!status.ok() || alive == nullptr) return;
+    alive->Queue(acknowledge());
+    alive->Pump();
+  });
+  SendDesired(host, false, pumps);
+}
+
+void ControllerCore::OnResult(Session&, HostState& host, const v1::DesiredSetResult& result, Pumps& pumps) {
+  if (auto refusal = fleet_.OnResult(result)) {
+    TellRefusal(host, *refusal);
+    return;
+  }
+  Entry& entry = entries_[host.name];
+  if (!result.accepted() && !result.reason().empty()) {
+    Tell(host.name, "", "desired_set_refused",
+         StrCat("host ", host.name, " refused desired set ", result.version(), ": ", result.reason()));
+  }
+  PlanContext context = Context(host);
+  for (const auto& action : result.results()) Record(OnActionResult(host, action, entry.plan, context));
+  SendDesired(host, false, pumps);
+}
+
+PlanContext ControllerCore::Context(const HostState& host) {
+  brake_.connected_hosts = fleet_.connected_count();
+  return {.policy = policy_,
+          .brake = brake_,
+          .next_decision_id = next_decision_id_,
+          .lease_prefix = options_.instance,
+          .hold = IsHeld(host.name),
+          .now = MomentOf(clock_)};
+}
+
+void ControllerCore::PlanAndSend(HostState& host, bool always, Pumps& pumps) {
+  PlanContext context = Context(host);
+  const absl::Duration start = clock_.Monotonic();
+  Record(PlanHost(host, entries_[host.name].plan, context));
+  ++counts_.plans;
+  counts_.plan_time += clock_.Monotonic() - start;
+  SendDesired(host, always, pumps);
+}
+
+void ControllerCore::SendDesired(HostState& host, bool always, Pumps& pumps) {
+  const auto session = sessions_.find(host.session);
+  if (!host.connected || session == sessions_.end()) return;
+  Entry& entry = entries_[host.name];
+  v1::ConnectResponse response;
+  v1::DesiredSet& desired = *response.mutable_desired_set();
+  FillDesiredSet(host, entry.plan, policy_, IsHeld(host.name), &desired);
+  std::string content = desired.SerializeAsString();
+  const bool changed = entry.version == 0 || content != entry.content;
+  if (!changed && !always) return;
+  if (changed) {
+    ++entry.version;
+    entry.content = std::move(content);
+  }
+  desired.set_version(entry.version);
+  desired.set_nonce(StrCat(options_.instance, "-", next_nonce_++));
+  ++counts_.desired_sets_sent;
+  session->second.sink->Queue(std::move(response));
+  pumps.push_back(session->second.sink);
+}
+
+void ControllerCore::PlanAll(Pumps& pumps) {
+  for (auto& [_, host] : fleet_.hosts()) PlanAndSend(host, false, pumps);
+}
+
+void ControllerCore::Record(std::vector<v1::Decision> decisions) {
+  for (auto& decision : decisions) {
+    ++counts_.decisions_by_verdict[decision.verdict()];
+    spdlog::info("{} {}: {} {} for {}: {}", decision.host(), decision.verdict(), std::string(LeverWord(decision.lever())),
+                 decision.workload(), decision.victim(), decision.reason());
+    store_.Add(std::move(decision));
+  }
+}
+
+void ControllerCore::Tell(std::string_view host, std::string_view workload, std::string_view kind, std::string message) {
+  v1::Event event;
+  event.set_sequence(next_event_++);
+  SetTime(clock_.Now(), event.mutable_occurred_at());
+  event.set_host(std::string(host));
+  event.set_workload(std::string(workload));
+  event.set_kind(std::string(kind));
+  event.set_message(std::move(message));
+  ++counts_.events;
+  spdlog::info("{}: {}", event.kind(), event.message());
+  store_.Add(std::move(event));
+}
+
+void ControllerCore::TellRefusal(HostState& host, const Refusal& refusal) {
+  Entry& entry = entries_[host.name];
+  if (clock_.Monotonic() - entry.refusal_told_at < kTellAgain) return;
+  entry.refusal_told_at = clock_.Monotonic();
+  Tell(host.name, "", "message_refused",
+       StrCat("a message of host ", host.name, " was refused: ", refusal.detail, " (further ones are only counted for ",
+              absl::FormatDuration(kTellAgain), ")"));
+}
+
+void ControllerCore::Tick() {
+  Pumps pumps;
+  {
+    absl::MutexLock lock(&mutex_);
+    const Moment now = MomentOf(clock_);
+    for (const auto& [host, id] : fleet_.DropSilent(now)) {
+      OnLost(*host, absl::StrFormat("no report for %d intervals", options_.fleet.missed_report_limit));
+      const auto it = sessions_.find(id);
+      if (it == sessions_.end()) continue;
+      Close(it->second, absl::DeadlineExceededError(StrCat("no report for ", options_.fleet.missed_report_limit,
+                                                           " intervals; connect again")),
+            pumps);
+    }
+    for (auto& [_, session] : sessions_) {
+      if (session.said_hello || now.monotonic - session.opened_at < options_.hello_timeout) continue;
+      session.said_hello = true;  // closes once
+      Close(session, absl::DeadlineExceededError("no hello"), pumps);
+    }
+    const StoreStatus store = store_.status();
+    const uint64_t losses = store.dropped + store.failed;
+    if (losses > store_losses_told_ && now.monotonic - store_told_at_ >= kTellAgain) {
+      Tell("", "", "store_failed",
+           StrCat(losses - store_losses_told_, " writes to the store were lost",
+                  store.last_error.ok() ? std::string(" because its queue was full")
+                                        : StrCat(": ", StdView(store.last_error.message()))));
+      store_losses_told_ = losses;
+      store_told_at_ = now.monotonic;
+    }
+  }
+  PumpAll(pumps);
+}
+
+}  // namespace truce::controller

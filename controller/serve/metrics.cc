@@ -1,0 +1,92 @@
+#include "controller/serve/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <string_view>
+
+#include "src/base/text.h"
+
+namespace truce::controller {
+namespace {
+
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+class Families {
+ public:
+  void Open(std::string_view name, std::string_view help, MetricType type) {
+    MetricFamily& family = families_.emplace_back();
+    family.name = StrCat("truce_controller_", name);
+    family.help = std::string(help);
+    family.type = type;
+  }
+  void Value(double value, std::vector<prometheus::ClientMetric::Label> labels = {}) {
+    prometheus::ClientMetric metric;
+    metric.label = std::move(labels);
+    if (families_.back().type == MetricType::Counter) {
+      metric.counter.value = value;
+    } else {
+      metric.gauge.value = value;
+    }
+    families_.back().metric.push_back(std::move(metric));
+  }
+  void Gauge(std::string_view name, std::string_view help, double value) {
+    Open(name, help, MetricType::Gauge);
+    Value(value);
+  }
+  void Counter(std::string_view name, std::string_view help, double value) {
+    Open(name, help, MetricType::Counter);
+    Value(value);
+  }
+  template <typename Map>
+  void ByLabel(std::string_view name, std::string_view help, MetricType type, const std::string& label,
+               const Map& values) {
+    Open(name, help, type);
+    for (const auto& [key, value] : values) Value(static_cast<double>(value), {{label, std::string(key)}});
+  }
+  std::string Text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+}  // namespace
+
+std::string RenderMetrics(const MetricsSnapshot& snapshot) {
+  const auto& counts = snapshot.counts;
+  const auto number = [](auto value) { return static_cast<double>(value); };
+  Families families;
+  families.Open("build_info", "The controller's version; always 1.", MetricType::Gauge);
+  families.Value(1, {{"version", snapshot.version}});
+  families.Open("hosts", "Known hosts by whether their agent is connected.", MetricType::Gauge);
+  families.Value(snapshot.hosts_connected, {{"state", "connected"}});
+  families.Value(snapshot.hosts_disconnected, {{"state", "disconnected"}});
+  families.Gauge("hosts_troubled", "Hosts with a pair at or above its trigger score.", snapshot.hosts_troubled);
+  families.Gauge("hosts_held", "Known hosts that an operator put on hold.", snapshot.hosts_held);
+  families.Gauge("sessions", "Open agent streams.", snapshot.sessions);
+  families.Gauge("workloads", "Workloads in the last reports.", number(snapshot.workloads));
+  families.Gauge("pairs", "Scored pairs in the last reports.", number(snapshot.pairs));
+  families.Counter("sessions_opened_total", "Agent streams opened.", number(counts.sessions_opened));
+  families.Counter("reports_total", "Reports accepted.", number(snapshot.reports));
+  families.ByLabel("refused_messages_total", "Messages of agents that were refused, by reason.", MetricType::Counter,
+                   "reason", counts.refused_by_reason);
+  families.Counter("desired_sets_sent_total", "Desired sets sent.", number(counts.desired_sets_sent));
+  families.Counter("plans_total", "Planning rounds of one host.", number(counts.plans));
+  families.Counter("plan_seconds_total", "Time spent planning.", absl::ToDoubleSeconds(counts.plan_time));
+  families.ByLabel("decisions_total", "Decisions by verdict.", MetricType::Counter, "verdict",
+                   counts.decisions_by_verdict);
+  families.ByLabel("actions", "Wanted actions by state.", MetricType::Gauge, "state", snapshot.actions_by_state);
+  families.ByLabel("receipts_total", "Receipts of ended actions by outcome.", MetricType::Counter, "outcome",
+                   counts.receipts_by_outcome);
+  families.Counter("events_total", "Events recorded.", number(counts.events));
+  families.Gauge("store_queue", "Writes that wait for the store.", snapshot.store.queued);
+  families.Counter("store_writes_total", "Writes stored.", number(snapshot.store.written));
+  families.Counter("store_dropped_total", "Writes dropped because the queue was full.", number(snapshot.store.dropped));
+  families.Counter("store_failed_total", "Writes that the database refused.", number(snapshot.store.failed));
+  families.ByLabel("host_worst_score", "Worst contention score, 0-100, of the hosts where it is highest.",
+                   MetricType::Gauge, "host", snapshot.worst_hosts);
+  return families.Text();
+}
+
+}  // namespace truce::controller

@@ -1,0 +1,48 @@
+// What /metrics shows. ControllerCore fills a snapshot; RenderMetrics turns it into Prometheus text.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "controller/store/store.h"
+
+namespace truce::controller {
+
+// Counts that only rise; kept by ControllerCore.
+struct MetricsCounts {
+  std::map<std::string, uint64_t> decisions_by_verdict;
+  std::map<std::string, uint64_t> receipts_by_outcome;
+  std::map<std::string, uint64_t> refused_by_reason;
+  uint64_t events = 0;
+  uint64_t sessions_opened = 0;
+  uint64_t desired_sets_sent = 0;
+  uint64_t plans = 0;
+  absl::Duration plan_time;
+};
+
+struct MetricsSnapshot {
+  std::string version;
+  MetricsCounts counts;
+  uint64_t reports = 0;
+  int hosts_connected = 0;
+  int hosts_disconnected = 0;
+  int hosts_troubled = 0;
+  int hosts_held = 0;
+  int sessions = 0;
+  int64_t workloads = 0;
+  int64_t pairs = 0;
+  std::map<std::string, int> actions_by_state;
+  // The hosts with the worst scores, worst first; at most kWorstHosts, which bounds the label.
+  std::vector<std::pair<std::string, double>> worst_hosts;
+  StoreStatus store;
+};
+inline constexpr size_t kWorstHosts = 50;
+
+// Prometheus text format 0.0.4.
+std::string RenderMetrics(const MetricsSnapshot& snapshot);
+
+}  // namespace truce::controller

@@ -1,0 +1,139 @@
+#include "controller/serve/operator_service.h"
+
+#include <string>
+#include <utility>
+
+#include "src/base/text.h"
+#include "src/rpc/security.h"
+#include "truce/v1/operator.grpc.pb.h"
+#include "truce/v1/scheduler.grpc.pb.h"
+
+namespace truce::controller {
+namespace {
+
+// For the audit log: "operator alice".
+std::string Who(const grpc::ServerContext& context) {
+  const auto identity = rpc::CallerIdentity(context);
+  if (!identity.ok()) return "somebody without a name";
+  return StrCat(rpc::RoleName(identity->role), " ", identity->name);
+}
+
+template <typename Response>
+grpc::Status Answer(absl::StatusOr<Response> result, Response* response) {
+  if (!result.ok()) return rpc::ToGrpc(result.status());
+  *response = *std::move(result);
+  return grpc::Status::OK;
+}
+
+class OperatorServiceImpl final : public v1::OperatorService::Service {
+ public:
+  explicit OperatorServiceImpl(ControllerCore& core) : core_(core) {}
+
+  grpc::Status ListHosts(grpc::ServerContext* context, const v1::ListHostsRequest* request,
+                         v1::ListHostsResponse* response) override {
+    return Read(context, &ControllerCore::ListHosts, request, response);
+  }
+  grpc::Status ListWorkloads(grpc::ServerContext* context, const v1::ListWorkloadsRequest* request,
+                             v1::ListWorkloadsResponse* response) override {
+    return Read(context, &ControllerCore::ListWorkloads, request, response);
+  }
+  grpc::Status ListPairs(grpc::ServerContext* context, const v1::ListPairsRequest* request,
+                         v1::ListPairsResponse* response) override {
+    return Read(context, &ControllerCore::ListPairs, request, response);
+  }
+  grpc::Status ListActions(grpc::ServerContext* context, const v1::ListActionsRequest* request,
+                           v1::ListActionsResponse* response) override {
+    return Read(context, &ControllerCore::ListActions, request, response);
+  }
+  grpc::Status ListEvents(grpc::ServerContext* context, const v1::ListEventsRequest* request,
+                          v1::ListEventsResponse* response) override {
+    return Read(context, &ControllerCore::ListEvents, request, response);
+  }
+  grpc::Status ListReceipts(grpc::ServerContext* context, const v1::ListReceiptsRequest* request,
+                            v1::ListReceiptsResponse* response) override {
+    return Read(context, &ControllerCore::ListReceipts, request, response);
+  }
+  grpc::Status ListDecisions(grpc::ServerContext* context, const v1::ListDecisionsRequest* request,
+                             v1::ListDecisionsResponse* response) override {
+    return Read(context, &ControllerCore::ListDecisions, request, response);
+  }
+  grpc::Status Explain(grpc::ServerContext* context, const v1::ExplainRequest* request,
+                       v1::ExplainResponse* response) override {
+    return Read(context, &ControllerCore::Explain, request, response);
+  }
+  grpc::Status GetPolicy(grpc::ServerContext* context, const v1::GetPolicyRequest*,
+                         v1::GetPolicyResponse* response) override {
+    if (auto status = Check(context); !status.ok()) return status;
+    *response = core_.GetPolicy();
+    return grpc::Status::OK;
+  }
+  grpc::Status SetMode(grpc::ServerContext* context, const v1::SetModeRequest* request,
+                       v1::SetModeResponse* response) override {
+    return Change(context, &ControllerCore::SetMode, request, response);
+  }
+  grpc::Status Hold(grpc::ServerContext* context, const v1::HoldRequest* request, v1::HoldResponse* response) override {
+    return Change(context, &ControllerCore::Hold, request, response);
+  }
+  grpc::Status Resume(grpc::ServerContext* context, const v1::ResumeRequest* request,
+                      v1::ResumeResponse* response) override {
+    return Change(context, &ControllerCore::Resume, request, response);
+  }
+  grpc::Status ApplyPolicy(grpc::ServerContext* context, const v1::ApplyPolicyRequest* request,
+                           v1::ApplyPolicyResponse* response) override {
+    return Change(context, &ControllerCore::ApplyPolicy, request, response);
+  }
+
+ private:
+  static grpc::Status Check(grpc::ServerContext* context) {
+    return rpc::ToGrpc(rpc::RequireRole(*context, {rpc::Role::kOperator}));
+  }
+  template <typename Request, typename Response>
+  grpc::Status Read(grpc::ServerContext* context, absl::StatusOr<Response> (ControllerCore::*method)(const Request&),
+                    const Request* request, Response* response) {
+    if (auto status = Check(context); !status.ok()) return status;
+    return Answer((core_.*method)(*request), response);
+  }
+  template <typename Request, typename Response>
+  grpc::Status Change(grpc::ServerContext* context,
+                      absl::StatusOr<Response> (ControllerCore::*method)(const Request&, std::string_view),
+                      const Request* request, Response* response) {
+    if (auto status = Check(context); !status.ok()) return status;
+    return Answer((core_.*method)(*request, Who(*context)), response);
+  }
+
+  ControllerCore& core_;
+};
+
+class SchedulerServiceImpl final : public v1::SchedulerService::Service {
+ public:
+  explicit SchedulerServiceImpl(ControllerCore& core) : core_(core) {}
+
+  grpc::Status ScoreHosts(grpc::ServerContext* context, const v1::ScoreHostsRequest* request,
+                          v1::ScoreHostsResponse* response) override {
+    if (auto status = Check(context); !status.ok()) return status;
+    return Answer(core_.ScoreHosts(*request), response);
+  }
+  grpc::Status Place(grpc::ServerContext* context, const v1::PlaceRequest* request,
+                     v1::PlaceResponse* response) override {
+    if (auto status = Check(context); !status.ok()) return status;
+    return Answer(core_.Place(*request), response);
+  }
+
+ private:
+  static grpc::Status Check(grpc::ServerContext* context) {
+    return rpc::ToGrpc(rpc::RequireRole(*context, {rpc::Role::kScheduler, rpc::Role::kOperator}));
+  }
+
+  ControllerCore& core_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeOperatorService(ControllerCore& core) {
+  return std::make_unique<OperatorServiceImpl>(core);
+}
+std::unique_ptr<grpc::Service> MakeSchedulerService(ControllerCore& core) {
+  return std::make_unique<SchedulerServiceImpl>(core);
+}
+
+}  // namespace truce::controller

@@ -1,0 +1,26 @@
+// Turns the controller's state into what operators read: the messages of the operator service, and Explain's sentences.
+// Pure; called by ControllerCore.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controller/fleet/fleet.h"
+#include "controller/plan/planner.h"
+#include "truce/v1/operator.pb.h"
+
+namespace truce::controller {
+
+v1::HostStatus ViewHost(const HostState& host, const HostPlan& plan, const v1::Policy& policy, bool held);
+v1::ActionStatus ViewAction(const HostState& host, const PlannedAction& planned);
+v1::PairStatus ViewPair(const HostState& host, const HostPlan& plan, const v1::Policy& policy,
+                        const v1::PairScore& score);
+
+// Risk and worst score of every workload of a host at once: one pass over the pairs.
+std::vector<v1::WorkloadStatus> ViewWorkloads(const HostState& host, const HostPlan& plan, const v1::Policy& policy);
+
+// Why a victim is slow, who is suspected, what Truce does about it: one sentence a line, for a person at 3 am.
+std::vector<std::string> ExplainSentences(const HostState& host, const HostPlan& plan, const v1::Policy& policy,
+                                          bool held, Moment now, const v1::ExplainResponse& facts);
+
+}  // namespace truce::controller

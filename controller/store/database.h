@@ -1,0 +1,104 @@
+// The controller's tables, behind SOCI. Everything here runs on the store's owner thread; SOCI's exceptions stop here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "truce/v1/agent.pb.h"
+#include "truce/v1/operator.pb.h"
+
+namespace soci {
+class session;
+}
+
+namespace truce::controller {
+
+// What a controller needs back after a restart.
+struct StoredState {
+  std::optional<v1::Policy> policy;
+  // Holds by host with their reason; the host "" is the fleet.
+  std::map<std::string, std::string> holds;
+  // Continue here.
+  uint64_t next_decision_id = 1;
+  uint64_t next_event_sequence = 1;
+};
+
+// A pair's scores within one minute.
+struct PairMinute {
+  absl::Time minute;
+  std::string host;
+  std::string victim;
+  std::string aggressor;
+  double mean_score = 0;
+  double worst_score = 0;
+  int sample_count = 0;
+};
+
+// A workload's CPU use within one minute.
+struct WorkloadMinute {
+  absl::Time minute;
+  std::string host;
+  std::string workload;
+  double mean_cores = 0;
+  double most_cores = 0;
+  int sample_count = 0;
+};
+
+// Not thread-safe. Errors name the file and what can be done; ResourceExhausted means a full disk or the size bound.
+class Database {
+ public:
+  // Opens or creates `file` (":memory:" keeps everything in memory) and brings its schema up to date. `maximum_bytes`
+  // bounds the file; zero does not. DataLoss for a file that is no database, FailedPrecondition for one that a newer
+  // controller wrote or that another one has open.
+  static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& file, int64_t maximum_bytes);
+  ~Database();
+
+  absl::StatusOr<StoredState> Load();
+  absl::Status Begin();
+  absl::Status Commit();
+  // Never fails for a transaction that is over already.
+  void Rollback();
+
+  absl::Status Insert(const v1::Decision& decision);
+  absl::Status Insert(const v1::Event& event);
+  // A batch that is known already (same host, id and content) is accepted and changes nothing.
+  absl::Status Insert(const std::string& host, const v1::ReceiptBatch& batch, absl::Time now);
+  absl::Status Insert(const PairMinute& row);
+  absl::Status Insert(const WorkloadMinute& row);
+  absl::Status SavePolicy(const v1::Policy& policy);
+  absl::Status SaveHolds(const std::map<std::string, std::string>& holds);
+
+  // The newest `limit`, newest last. Empty filters let everything through.
+  absl::StatusOr<std::vector<v1::Decision>> Decisions(const std::string& host, const std::string& workload, int limit);
+  absl::StatusOr<std::vector<v1::ReceiptRecord>> Receipts(const std::string& host, const std::string& workload,
+                                                          int limit);
+  // With `after`, the oldest `limit` events after that sequence; without, the newest.
+  absl::StatusOr<std::vector<v1::Event>> Events(const std::string& host, uint64_t after, int limit);
+
+  // Deletes at most `batch` rows of each table that are older than `oldest` or beyond the newest `rows`. Returns how many
+  // went; fewer than `batch` means that it is done for now.
+  absl::StatusOr<int64_t> Prune(absl::Time oldest, int64_t rows, int64_t batch);
+  absl::StatusOr<int64_t> CountRows(std::string_view table);
+
+ private:
+  explicit Database(std::string file);
+  // Runs `body` and turns what SOCI throws into a status that begins with `what`.
+  absl::Status Guard(std::string_view what, const std::function<void()>& body);
+  absl::Status SaveSetting(const std::string& name, const std::string& body);
+  int64_t NextId(const std::string& table);
+
+  std::string file_;
+  std::unique_ptr<soci::session> sql_;
+  std::map<std::string, int64_t> next_ids_;
+};
+
+}  // namespace truce::controller

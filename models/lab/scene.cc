@@ -1,0 +1,386 @@
+#include "models/lab/scene.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include <google/protobuf/util/time_util.h>
+
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "models/lab/redis_load.h"
+#include "models/lab/scene_daemons.h"
+#include "src/base/child_process.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "src/host/cgroup.h"
+#include "src/host/scratch_cgroups.h"
+
+namespace truce::lab {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+// The victim counts as protected when an action is in force and its p99 is within this factor of alone for so long.
+constexpr double kProtectedFactor = 1.5;
+constexpr int kProtectedSeconds = 3;
+constexpr double kContendedScore = 60;  // the shipped policy's trigger
+constexpr absl::Duration kWarmUp = absl::Seconds(3);
+constexpr absl::Duration kReleaseLimit = absl::Seconds(40);
+
+absl::Time FromProto(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixNanos(TimeUtil::TimestampToNanoseconds(time));
+}
+
+// "/a/b/redis" -> "redis": what the screen calls a workload.
+std::string Short(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+
+std::string Milliseconds(absl::Duration latency) { return absl::StrFormat("%8.2f ms", absl::ToDoubleMilliseconds(latency)); }
+
+absl::Duration Median(std::vector<absl::Duration> values) {
+  if (values.empty()) return absl::ZeroDuration();
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+double Mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (double value : values) sum += value;
+  return values.empty() ? 0 : sum / static_cast<double>(values.size());
+}
+
+// What one phase measured, a value a second.
+struct Phase {
+  std::vector<absl::Duration> p99;
+  std::vector<double> aggressor_cores;
+};
+
+// One run of the scene. The members are in the order in which they come to life, so they go in the opposite one.
+class Scene {
+ public:
+  Scene(const SceneOptions& options, ShutdownSignals& signals) : options_(options), signals_(signals) {}
+  ~Scene() { CleanUp().IgnoreError(); }
+
+  absl::Status Run() {
+    TRUCE_RETURN_IF_ERROR(SetUp());
+    Heading();
+    TRUCE_RETURN_IF_ERROR(Watch("warming up", kWarmUp, nullptr));
+    TRUCE_RETURN_IF_ERROR(Watch("alone", options_.alone, &alone_));
+    TRUCE_RETURN_IF_ERROR(StartAggressor());
+    TRUCE_RETURN_IF_ERROR(Contend());
+    TRUCE_RETURN_IF_ERROR(Watch("protected", options_.protected_for, &protected_));
+    StopAggressor();
+    TRUCE_RETURN_IF_ERROR(AwaitRelease());
+    if (options_.keep) return KeepOn();
+    return Summarise();
+  }
+
+  absl::Status CleanUp();
+
+ private:
+  absl::Status SetUp();
+  void Heading();
+  // One second of the scene: sleep, measure, look, print. Cancelled after a signal.
+  absl::Status Second(const char* phase, Phase* into);
+  absl::Status Watch(const char* phase, absl::Duration length, Phase* into);
+  absl::Status StartVictim();
+  absl::Status StartAggressor();
+  void StopAggressor();
+  absl::Status Contend();
+  absl::Status AwaitRelease();
+  absl::Status KeepOn();
+  absl::Status Summarise();
+  void NoteMilestones();
+  std::string WhatWasDone();
+  double AggressorCores();
+  void Say(const std::string& line) {
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+  }
+
+  const SceneOptions options_;
+  ShutdownSignals& signals_;
+  std::string directory_;
+  std::optional<host::CgroupLayout> layout_;
+  std::optional<host::ScratchCgroups> cgroups_;
+  std::unique_ptr<host::Cgroup> aggressor_cgroup_;
+  std::string victim_;
+  std::string aggressor_;
+  std::vector<std::string> controls_before_;
+  std::optional<ChildProcess> redis_;
+  std::unique_ptr<RedisLoad> load_;
+  std::unique_ptr<SceneDaemons> daemons_;
+  std::optional<ChildProcess> stress_;
+
+  absl::Time began_;
+  absl::Time onset_;
+  std::optional<absl::Time> detected_;
+  std::optional<absl::Time> acted_;
+  std::optional<absl::Time> relieved_;
+  std::set<uint64_t> decisions_told_;
+  std::set<std::string> receipts_told_;
+  LatencyInterval last_;
+  SceneView view_;
+  double last_cores_ = 0;
+  uint64_t aggressor_usage_us_ = 0;
+  absl::Time aggressor_usage_at_;
+  Phase alone_, contended_, protected_;
+};
+
+absl::Status Scene::SetUp() {
+  char name[] = "/tmp/truce-quickstart.XXXXXX";
+  if (mkdtemp(name) == nullptr) return ErrnoStatus(errno, "making a directory below /tmp");
+  directory_ = name;
+  TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(options_.cgroup_root));
+  auto cgroups = host::ScratchCgroups::Create(*layout_, StrCat("truce-quickstart-", getpid()));
+  if (!cgroups.ok()) return WithContext(cgroups.status(), "the scene needs cgroups of its own (run it as root)");
+  cgroups_.emplace(*std::move(cgroups));
+  TRUCE_ASSIGN_OR_RETURN(victim_, cgroups_->Add("redis"));
+  TRUCE_ASSIGN_OR_RETURN(aggressor_, cgroups_->Add("stress"));
+  TRUCE_ASSIGN_OR_RETURN(aggressor_cgroup_, host::Cgroup::Open(*layout_, aggressor_));
+  for (const char* child : {"redis", "stress"}) {
+    for (std::string& line : cgroups_->SnapshotControls(child)) controls_before_.push_back(std::move(line));
+  }
+  Say("Starting redis-server, truce-controller and truce-agent (mutual TLS, ports chosen by the kernel) ...");
+  TRUCE_RETURN_IF_ERROR(StartVictim());
+  TRUCE_ASSIGN_OR_RETURN(daemons_, StartSceneDaemons(directory_, options_.binaries, options_.cgroup_root, victim_, aggressor_));
+  began_ = absl::Now();
+  return absl::OkStatus();
+}
+
+absl::Status Scene::StartVictim() {
+  // Debian's redis-server is the binary of redis-tools under another name; the package of that name would also start a
+  // service on this host.
+  const std::string socket = directory_ + "/redis.sock";
+  ChildOptions options;
+  options.arguments = {"/usr/bin/redis-check-rdb", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no",
+                       "--dir", directory_};
+  options.name = "redis-server";
+  options.log_file = directory_ + "/redis.log";
+  options.before_exec = [this] { return cgroups_->Enter("redis", 0); };
+  TRUCE_ASSIGN_OR_RETURN(redis_, ChildProcess::Start(options));
+  TRUCE_ASSIGN_OR_RETURN(load_, RedisLoad::Start(socket, absl::Seconds(10)));
+  return absl::OkStatus();
+}
+
+void Scene::Heading() {
+  Say(StrCat("\nHost ", view_.host.inventory().host(), "  victim: ", victim_, " (critical)  aggressor: ", aggressor_, " (best effort)"));
+  if (auto view = daemons_->Look(victim_); view.ok()) {
+    for (const auto& missing : view->host.inventory().missing()) {
+      Say(StrCat("Missing here: ", missing.name(), " - ", missing.reason(), ". Truce goes on without it."));
+    }
+  }
+  Say("\n time  phase        redis p99  stress CPU  worst pair            score  what happened");
+}
+
+double Scene::AggressorCores() {
+  host::ReadBuffer buffer;
+  std::optional<uint64_t> usage;
+  if (auto stat = aggressor_cgroup_->Read(host::Controller::kUnified, "cpu.stat", buffer); stat.ok()) {
+    usage = host::FlatKeyed(*stat, "usage_usec");
+  } else if (auto total = aggressor_cgroup_->Read(host::Controller::kCpuacct, "cpuacct.usage", buffer); total.ok()) {
+    if (auto nanoseconds = host::FirstNumber(*total)) usage = static_cast<uint64_t>(*nanoseconds) / 1000;
+  }
+  const absl::Time now = absl::Now();
+  double cores = 0;
+  if (usage && *usage >= aggressor_usage_us_ && now > aggressor_usage_at_ && aggressor_usage_at_ != absl::Time()) {
+    cores = static_cast<double>(*usage - aggressor_usage_us_) * 1e-6 / absl::ToDoubleSeconds(now - aggressor_usage_at_);
+  }
+  aggressor_usage_us_ = usage.value_or(0);
+  aggressor_usage_at_ = now;
+  return cores;
+}
+
+absl::Status Scene::Second(const char* phase, Phase* into) {
+  if (signals_.WaitFor(absl::Seconds(1))) return absl::CancelledError("interrupted");
+  last_ = load_->Take();
+  last_cores_ = AggressorCores();
+  if (!load_->error().empty()) return absl::UnavailableError(StrCat("redis: ", load_->error()));
+  std::string log;
+  if (!daemons_->Healthy(&log)) {
+    const auto text = host::ReadFile(log);
+    return absl::InternalError(StrCat("a daemon ended; its log says:\n", text.ok() ? *text : log));
+  }
+  if (auto view = daemons_->Look(victim_); view.ok()) view_ = *std::move(view);
+  NoteMilestones();
+  if (into != nullptr) {
+    into->p99.push_back(last_.p99);
+    into->aggressor_cores.push_back(last_cores_);
+  }
+  const bool scored = view_.worst.score() >= 1;
+  Say(absl::StrFormat("%4d s  %-11s %s  %9.2f   %-20s  %5s  %s", absl::ToInt64Seconds(absl::Now() - began_), phase,
+                      Milliseconds(last_.p99), last_cores_,
+                      scored ? StrCat(Short(view_.worst.victim()), " <- ", Short(view_.worst.aggressor())) : "-",
+                      scored ? absl::StrFormat("%.0f", view_.worst.score()) : "-", WhatWasDone()));
+  return absl::OkStatus();
+}
+
+void Scene::NoteMilestones() {
+  if (onset_ == absl::Time()) return;
+  if (!detected_ && view_.worst.score() >= kContendedScore) detected_ = std::max(onset_, FromProto(view_.worst.scored_at()));
+  if (!acted_) {
+    for (const v1::ActionStatus& action : view_.actions) {
+      if (action.state() == v1::ACTION_STATE_APPLIED) acted_ = FromProto(action.applied_at());
+    }
+  }
+}
+
+std::string Scene::WhatWasDone() {
+  std::string told;
+  for (const v1::Decision& decision : view_.decisions) {
+    if (!decisions_told_.insert(decision.id()).second) continue;
+    StrAppend(&told, told.empty() ? "" : "; ", decision.verdict(), ": ", decision.reason());
+  }
+  for (const v1::ReceiptRecord& record : view_.receipts) {
+    if (!receipts_told_.insert(record.receipt().action().lease_id() + record.receipt().detail()).second) continue;
+    StrAppend(&told, told.empty() ? "" : "; ", "receipt: ", record.receipt().detail());
+  }
+  return told;
+}
+
+absl::Status Scene::Watch(const char* phase, absl::Duration length, Phase* into) {
+  const absl::Time end = absl::Now() + length;
+  while (absl::Now() < end) TRUCE_RETURN_IF_ERROR(Second(phase, into));
+  return absl::OkStatus();
+}
+
+absl::Status Scene::StartAggressor() {
+  ChildOptions options;
+  const long cpus = std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
+  options.arguments = {"stress-ng", "--cpu", StrCat(2 * cpus), "--cpu-method", "matrixprod", "--temp-path", directory_, "--quiet"};
+  options.log_file = directory_ + "/stress-ng.log";
+  options.before_exec = [this] { return cgroups_->Enter("stress", 0); };
+  TRUCE_ASSIGN_OR_RETURN(stress_, ChildProcess::Start(options));
+  onset_ = absl::Now();
+  Say(StrCat("        --- stress-ng starts: ", 2 * cpus, " workers on the same ", cpus, " CPUs ---"));
+  return absl::OkStatus();
+}
+
+void Scene::StopAggressor() {
+  Say("        --- stress-ng stops ---");
+  stress_.reset();
+}
+
+absl::Status Scene::Contend() {
+  const absl::Duration good = kProtectedFactor * Median(alone_.p99);
+  const absl::Time give_up = onset_ + options_.protection_limit;
+  int good_seconds = 0;
+  std::optional<absl::Time> relief;
+  while (good_seconds < kProtectedSeconds) {
+    if (absl::Now() > give_up) {
+      return absl::DeadlineExceededError(StrCat("the victim was not protected within ", absl::FormatDuration(options_.protection_limit),
+                                                " of the aggressor's start"));
+    }
+    const bool acted_before = acted_.has_value();
+    TRUCE_RETURN_IF_ERROR(Second(acted_ ? "acting" : "contended", acted_ ? nullptr : &contended_));
+    // The second in which the action fell belongs to neither phase.
+    if (!acted_before || last_.requests == 0 || last_.p99 > good) {
+      good_seconds = 0;
+      relief.reset();
+      continue;
+    }
+    if (!relief) relief = absl::Now();
+    ++good_seconds;
+  }
+  relieved_ = relief;
+  return absl::OkStatus();
+}
+
+absl::Status Scene::AwaitRelease() {
+  const absl::Time give_up = absl::Now() + kReleaseLimit;
+  while (absl::Now() < give_up) {
+    TRUCE_RETURN_IF_ERROR(Second("releasing", nullptr));
+    const bool in_force = std::any_of(view_.actions.begin(), view_.actions.end(), [](const v1::ActionStatus& action) {
+      return action.state() == v1::ACTION_STATE_APPLIED || action.state() == v1::ACTION_STATE_PENDING;
+    });
+    if (!in_force) return absl::OkStatus();
+  }
+  return absl::DeadlineExceededError("the action was not released after the aggressor stopped");
+}
+
+absl::Status Scene::KeepOn() {
+  TRUCE_RETURN_IF_ERROR(Summarise());
+  Say(StrCat("\nStaying up; stress-ng comes back for a minute every other minute. Ctrl-C ends everything. In another terminal:\n  ",
+             daemons_->Environment(), " PATH=", options_.binaries, ":$PATH\n",
+             "  trucectl get pairs --watch\n  trucectl explain redis\n  trucectl describe workload stress\n"
+             "  trucectl hold --reason 'my turn'      (and: trucectl resume)\n"));
+  while (true) {
+    TRUCE_RETURN_IF_ERROR(StartAggressor());
+    TRUCE_RETURN_IF_ERROR(Watch("aggressor", absl::Minutes(1), nullptr));
+    StopAggressor();
+    TRUCE_RETURN_IF_ERROR(Watch("quiet", absl::Minutes(1), nullptr));
+  }
+}
+
+absl::Status Scene::Summarise() {
+  const absl::Duration alone = Median(alone_.p99);
+  const absl::Duration contended = Median(contended_.p99);
+  const absl::Duration guarded = Median(protected_.p99);
+  const double had = Mean(contended_.aggressor_cores);
+  const double kept = Mean(protected_.aggressor_cores);
+  auto since_onset = [this](const std::optional<absl::Time>& when) {
+    return when ? absl::StrFormat("%.1f s", absl::ToDoubleSeconds(*when - onset_)) : std::string("never");
+  };
+  Say("\nSummary (medians of one-second p99s)");
+  Say(StrCat("  redis p99 alone        ", Milliseconds(alone)));
+  Say(StrCat("  redis p99 contended    ", Milliseconds(contended), absl::StrFormat("   %.1f x alone", contended / alone)));
+  Say(StrCat("  redis p99 protected    ", Milliseconds(guarded), absl::StrFormat("   %.2f x alone, %.1f times better than contended", guarded / alone, contended / guarded)));
+  Say(absl::StrFormat("  stress-ng kept         %8.0f %%    of its CPU time (%.2f of %.2f cores)", had > 0 ? 100 * kept / had : 0, kept, had));
+  Say(StrCat("  detected after         ", absl::StrFormat("%11s", since_onset(detected_))));
+  Say(StrCat("  acted after            ", absl::StrFormat("%11s", since_onset(acted_))));
+  Say(StrCat("  protected after        ", absl::StrFormat("%11s", since_onset(relieved_)), "   p99 back within ", absl::StrFormat("%.1f", kProtectedFactor), " x alone, and staying there"));
+
+  std::vector<std::string> now;
+  for (const char* child : {"redis", "stress"}) {
+    for (std::string& line : cgroups_->SnapshotControls(child)) now.push_back(std::move(line));
+  }
+  if (now != controls_before_) {
+    for (size_t i = 0; i < std::min(now.size(), controls_before_.size()); ++i) {
+      if (now[i] != controls_before_[i]) Say(StrCat("  NOT RESTORED: was ", controls_before_[i], "    is ", now[i]));
+    }
+    return absl::InternalError("a control file is not as it was before");
+  }
+  Say(StrCat("  restored               every one of ", now.size(), " control files is as it was before, byte for byte"));
+  return absl::OkStatus();
+}
+
+absl::Status Scene::CleanUp() {
+  stress_.reset();
+  absl::Status status;
+  if (daemons_ != nullptr && daemons_->Stop() != 0) {
+    const auto log = host::ReadFile(directory_ + "/agent.log");
+    status = absl::InternalError(StrCat("truce-agent did not stop cleanly; its log says:\n", log.ok() ? *log : ""));
+  }
+  daemons_.reset();
+  load_.reset();
+  redis_.reset();
+  aggressor_cgroup_.reset();
+  if (cgroups_) {
+    if (absl::Status removed = cgroups_->Remove(); !removed.ok() && status.ok()) status = removed;
+    cgroups_.reset();
+  }
+  if (!directory_.empty()) {
+    std::error_code error;
+    std::filesystem::remove_all(directory_, error);
+    directory_.clear();
+  }
+  return status;
+}
+
+}  // namespace
+
+absl::Status RunScene(const SceneOptions& options, ShutdownSignals& signals) {
+  Scene scene(options, signals);
+  const absl::Status status = scene.Run();
+  const absl::Status cleaned = scene.CleanUp();
+  return status.ok() ? cleaned : status;
+}
+
+}  // namespace truce::lab

@@ -1,0 +1,30 @@
+// What this host is: CPUs with their cores, NUMA nodes and caches, memory, disks, network, kernel, cgroups, and what is
+// missing. Read once at start.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "src/host/cgroup.h"
+#include "src/host/counters.h"
+#include "truce/v1/types.pb.h"
+
+namespace truce::host {
+
+struct InventoryOptions {
+  std::string procfs = "/proc";
+  std::string sysfs = "/sys";
+  // The host's name on the wire; it must match the agent's certificate.
+  std::string host;
+  std::string agent_version;
+};
+
+// FailedPrecondition when sysfs has no CPU list. Every other thing that is not there ends up in `missing`, with the reason
+// and the remedy. `counters` is what CreateCounterService found.
+absl::StatusOr<v1::HostInventory> TakeInventory(const InventoryOptions& options, const CgroupLayout& layout,
+                                                const CounterStatus& counters);
+
+// CPUs online, by sysfs.
+absl::StatusOr<std::vector<int>> OnlineCpus(const std::string& sysfs);
+
+}  // namespace truce::host

@@ -1,0 +1,149 @@
+#include "src/host/scratch_cgroups.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::host {
+namespace {
+
+absl::Status WriteText(const std::string& path, const std::string& text) {
+  UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, StrCat("opening ", path));
+  if (write(fd.get(), text.data(), text.size()) < 0) return ErrnoStatus(errno, StrCat("writing '", text, "' to ", path));
+  return absl::OkStatus();
+}
+
+// Files that levers change, in either version.
+constexpr const char* kControls[] = {"cpuset.cpus",       "cpu.max",   "cpu.cfs_quota_us",
+                                     "cpu.cfs_period_us", "cpu.weight", "cpu.shares"};
+
+}  // namespace
+
+absl::StatusOr<ScratchCgroups> ScratchCgroups::Create(const CgroupLayout& layout, const std::string& name) {
+  ScratchCgroups scratch(layout, name);
+  for (const Hierarchy& hierarchy : layout.hierarchies()) {
+    struct stat status {};
+    if (stat(scratch.Full(hierarchy, name).c_str(), &status) == 0) {
+      scratch.name_.clear();  // not ours to remove
+      return absl::AlreadyExistsError(StrCat("a cgroup ", name, " is already there; end what runs in it and remove it with rmdir"));
+    }
+  }
+  for (const Hierarchy& hierarchy : layout.hierarchies()) {
+    TRUCE_RETURN_IF_ERROR(scratch.MakeIn(hierarchy, name));
+    if (hierarchy.version == 2) TRUCE_RETURN_IF_ERROR(scratch.SwitchOnControllers(hierarchy));
+  }
+  return scratch;
+}
+
+ScratchCgroups::~ScratchCgroups() { Remove().IgnoreError(); }
+
+ScratchCgroups::ScratchCgroups(ScratchCgroups&& other) noexcept
+    : layout_(other.layout_),
+      name_(std::move(other.name_)),
+      children_(std::move(other.children_)),
+      switched_on_(std::move(other.switched_on_)) {
+  other.name_.clear();
+}
+
+std::string ScratchCgroups::Full(const Hierarchy& hierarchy, const std::string& path) const {
+  return StrCat(layout_->root(), "/", hierarchy.directory, hierarchy.directory.empty() ? "" : "/", path);
+}
+
+absl::Status ScratchCgroups::MakeIn(const Hierarchy& hierarchy, const std::string& path) const {
+  const std::string full = Full(hierarchy, path);
+  if (mkdir(full.c_str(), 0755) != 0) return ErrnoStatus(errno, StrCat("making the cgroup ", full));
+  // A v1 cpuset takes no process before it has CPUs and memory nodes of its own.
+  if (hierarchy.version == 1) {
+    for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
+      const std::string control = StrCat(full, "/", file);
+      struct stat status {};
+      if (stat(control.c_str(), &status) != 0) continue;
+      const size_t slash = full.rfind('/');
+      TRUCE_ASSIGN_OR_RETURN(const std::string inherited, ReadFile(StrCat(full.substr(0, slash), "/", file)));
+      TRUCE_RETURN_IF_ERROR(WriteText(control, inherited));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ScratchCgroups::SwitchOnControllers(const Hierarchy& hierarchy) {
+  const std::string root = Full(hierarchy, "");
+  TRUCE_ASSIGN_OR_RETURN(const std::string available, ReadFile(root + "/cgroup.controllers"));
+  TRUCE_ASSIGN_OR_RETURN(const std::string enabled, ReadFile(root + "/cgroup.subtree_control"));
+  auto has = [](const std::string& words, std::string_view word) {
+    std::string_view rest = words;
+    for (std::string_view next = NextWord(&rest); !next.empty(); next = NextWord(&rest)) {
+      if (next == word) return true;
+    }
+    return false;
+  };
+  for (const char* controller : {"cpu", "cpuset", "memory", "io"}) {
+    if (!has(available, controller)) continue;
+    if (!has(enabled, controller)) {
+      TRUCE_RETURN_IF_ERROR(WriteText(root + "/cgroup.subtree_control", StrCat("+", controller)));
+      switched_on_.push_back(controller);
+    }
+    TRUCE_RETURN_IF_ERROR(WriteText(Full(hierarchy, name_) + "/cgroup.subtree_control", StrCat("+", controller)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ScratchCgroups::Add(const std::string& child) {
+  const std::string path = StrCat(name_, "/", child);
+  for (const Hierarchy& hierarchy : layout_->hierarchies()) TRUCE_RETURN_IF_ERROR(MakeIn(hierarchy, path));
+  children_.push_back(child);
+  return path;
+}
+
+absl::Status ScratchCgroups::Enter(const std::string& child, int pid) const {
+  for (const Hierarchy& hierarchy : layout_->hierarchies()) {
+    TRUCE_RETURN_IF_ERROR(WriteText(StrCat(Full(hierarchy, StrCat(name_, "/", child)), "/cgroup.procs"), StrCat(pid)));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> ScratchCgroups::SnapshotControls(const std::string& child) const {
+  std::vector<std::string> snapshot;
+  for (const Hierarchy& hierarchy : layout_->hierarchies()) {
+    for (const char* control : kControls) {
+      const std::string path = StrCat(Full(hierarchy, StrCat(name_, "/", child)), "/", control);
+      if (auto content = ReadFile(path); content.ok()) snapshot.push_back(StrCat(path, ": ", *content));
+    }
+  }
+  return snapshot;
+}
+
+absl::Status ScratchCgroups::Remove() {
+  if (name_.empty()) return absl::OkStatus();
+  absl::Status first;
+  auto remove = [&first](const std::string& path) {
+    // The kernel takes a moment to let go of a cgroup whose last process has just been reaped.
+    for (int attempt = 0; attempt < 50; ++attempt) {
+      if (rmdir(path.c_str()) == 0 || errno == ENOENT) return;
+      if (errno != EBUSY) break;
+      usleep(20'000);
+    }
+    if (first.ok()) first = ErrnoStatus(errno, StrCat("removing the cgroup ", path));
+  };
+  for (const Hierarchy& hierarchy : layout_->hierarchies()) {
+    for (const std::string& child : children_) remove(Full(hierarchy, StrCat(name_, "/", child)));
+    remove(Full(hierarchy, name_));
+    if (hierarchy.version != 2) continue;
+    for (const std::string& controller : switched_on_) {
+      WriteText(Full(hierarchy, "") + "/cgroup.subtree_control", StrCat("-", controller)).IgnoreError();
+    }
+  }
+  name_.clear();
+  children_.clear();
+  switched_on_.clear();
+  return first;
+}
+
+}  // namespace truce::host

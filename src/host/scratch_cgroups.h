@@ -1,0 +1,47 @@
+// Cgroups that a tool makes for itself, in every tree that the host has, and removes again: the scene of the quick start,
+// benchmarks, the lab. Never used by the daemons.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "src/host/cgroup.h"
+
+namespace truce::host {
+
+// Removes what it made when it goes out of scope. Not thread-safe.
+class ScratchCgroups {
+ public:
+  // Makes the cgroup `name` (one path element) at the top of every tree. On a v2 tree the cpu, cpuset, memory and io
+  // controllers are switched on for its children, on the way down from the root where need be; what was switched on at the
+  // root is switched off again at the end. AlreadyExists when somebody has a cgroup of that name. `layout` outlives this.
+  static absl::StatusOr<ScratchCgroups> Create(const CgroupLayout& layout, const std::string& name);
+  ~ScratchCgroups();
+  ScratchCgroups(ScratchCgroups&& other) noexcept;
+  ScratchCgroups& operator=(ScratchCgroups&&) = delete;
+
+  // Makes name/child in every tree, and returns its path below the trees' roots.
+  absl::StatusOr<std::string> Add(const std::string& child);
+  // Moves a process (0: the caller) into name/child in every tree.
+  absl::Status Enter(const std::string& child, int pid) const;
+  // The child's control files that Truce may change, one "name: content" each, for a comparison before and after.
+  std::vector<std::string> SnapshotControls(const std::string& child) const;
+  // Removes everything now. Processes still inside must be gone. The destructor does the same and ignores errors.
+  absl::Status Remove();
+
+ private:
+  explicit ScratchCgroups(const CgroupLayout& layout, std::string name) : layout_(&layout), name_(std::move(name)) {}
+  absl::Status MakeIn(const Hierarchy& hierarchy, const std::string& path) const;
+  absl::Status SwitchOnControllers(const Hierarchy& hierarchy);
+  std::string Full(const Hierarchy& hierarchy, const std::string& path) const;
+
+  const CgroupLayout* layout_;
+  std::string name_;
+  std::vector<std::string> children_;
+  // Controllers that were off in the v2 root's cgroup.subtree_control.
+  std::vector<std::string> switched_on_;
+};
+
+}  // namespace truce::host

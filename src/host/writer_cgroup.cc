@@ -1,0 +1,103 @@
+#include "src/host/writer_cgroup.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::host {
+namespace {
+
+// What an operator can do about a write that the kernel refused.
+std::string_view Remedy(int error) {
+  switch (error) {
+    case EBUSY:
+      return "a nested cgroup or a real-time task still needs the present value; look at the cgroup's children";
+    case EINVAL:
+    case ERANGE:
+      return "the kernel does not take this value here; compare it with the limits and the CPUs of the parent cgroup";
+    case EACCES:
+    case EPERM:
+      return "run the agent as root or delegate the cgroup to it; on a v1 cpuset, stay within the CPUs of the parent";
+    case EROFS:
+      return "the cgroup tree is mounted read-only; mount it read-write for the agent";
+    case ENOENT:
+      return "the cgroup went away, or the controller is not enabled in its parent's cgroup.subtree_control";
+    case ENODEV:
+    case ENXIO:
+      return "the cgroup went away; there is nothing left to change";
+    case ENOSPC:
+      return "a cgroup with tasks needs at least one CPU, and a file needs room on its disk";
+    default:
+      return "see the kernel's log";
+  }
+}
+
+// One write(2) is one change for the kernel; it can't be cut in two.
+absl::Status WriteOnce(int fd, const ControlFile& control, std::string_view value) {
+  ssize_t count = 0;
+  do {
+    count = write(fd, value.data(), value.size());
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) return ControlWriteError(errno, control, value);
+  if (static_cast<size_t>(count) != value.size()) return ControlWriteError(ENOSPC, control, value);
+  return absl::OkStatus();
+}
+
+absl::Status NoDirectory(const ControlFile& control) {
+  return absl::NotFoundError(
+      StrCat("no ", ControllerName(control.controller), " controller on ", control.cgroup->path(), " for ", control.file));
+}
+
+}  // namespace
+
+std::string_view TrimControl(std::string_view text) {
+  const size_t last = text.find_last_not_of(" \t\r\n");
+  return last == std::string_view::npos ? std::string_view() : text.substr(0, last + 1);
+}
+
+absl::Status ControlWriteError(int error, const ControlFile& control, std::string_view value) {
+  const absl::Status status =
+      ErrnoStatus(error, StrCat("writing '", TrimControl(value), "' to ", control.Name()));
+  return absl::Status(status.code(), AbslView(StrCat(StdView(status.message()), "; ", Remedy(error))));
+}
+
+uint64_t ControlInode(const ControlFile& control) {
+  struct stat status {};
+  const int fd = control.cgroup->directory_fd(control.controller);
+  return fd >= 0 && fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
+absl::StatusOr<std::string> CgroupControlWriter::Read(const ControlFile& control) {
+  const int directory = control.cgroup->directory_fd(control.controller);
+  if (directory < 0) return NoDirectory(control);
+  auto content = ReadWholeAt(directory, control.file.c_str(), buffer_);
+  if (!content.ok()) return WithContext(content.status(), StrCat("reading ", control.Name()));
+  return std::string(*content);
+}
+
+absl::Status CgroupControlWriter::Write(const ControlFile& control, std::string_view value) {
+  TRUCE_ASSIGN_OR_RETURN(const std::string before, Read(control));
+  if (TrimControl(before) == TrimControl(value)) return absl::OkStatus();
+  // cgroupfs ignores O_TRUNC; a fixture's plain file needs it, or a shorter value would leave the tail of a longer one.
+  UniqueFd fd(openat(control.cgroup->directory_fd(control.controller), control.file.c_str(),
+                     O_WRONLY | O_TRUNC | O_CLOEXEC));
+  if (!fd.valid()) return ControlWriteError(errno, control, value);
+  // write(2) of nothing never reaches a kernel file, whose way to say "empty" is a line without content. A plain file is
+  // empty by now.
+  if (!value.empty()) {
+    TRUCE_RETURN_IF_ERROR(WriteOnce(fd.get(), control, value));
+  } else {
+    TRUCE_ASSIGN_OR_RETURN(const std::string content, Read(control));
+    if (!content.empty()) TRUCE_RETURN_IF_ERROR(WriteOnce(fd.get(), control, "\n"));
+  }
+  spdlog::info("control {}: '{}' -> '{}'", control.Name(), TrimControl(before), TrimControl(value));
+  return absl::OkStatus();
+}
+
+}  // namespace truce::host

@@ -1,0 +1,53 @@
+// What the subcommands of truce-bench share. main.cc parses and shows; each subcommand fills a table.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "src/base/clock.h"
+#include "src/base/figures.h"
+
+namespace truce::bench {
+
+// What a subcommand needs of its surroundings. `stop` becomes true on SIGINT and SIGTERM: clean up and return Cancelled.
+struct Surroundings {
+  const Clock* clock = nullptr;
+  const std::atomic<bool>* stop = nullptr;
+  std::ostream* messages = nullptr;
+  std::string cgroup_root = "/sys/fs/cgroup";
+};
+
+// Sleeps, but not on after `stop`; false when it was cut short.
+bool SleepUnlessStopped(const Surroundings& surroundings, absl::Duration duration);
+
+// What was measured, with lines that say on what.
+struct BenchResult {
+  std::vector<std::string> notes;
+  FigureTable table;
+};
+
+struct SwitchBenchOptions {
+  int repeats = 20;
+  // Of one measurement without the governor, and of one with it, which must span duty cycles.
+  absl::Duration window = absl::Milliseconds(200);
+  absl::Duration governed_window = absl::Seconds(1);
+  double budget_ratio = 0.005;
+};
+// Cost of a context switch between two counted cgroups: without Truce, with counters always on at the dearest level, and
+// with the governor.
+absl::StatusOr<BenchResult> RunSwitchBench(const SwitchBenchOptions& options, const Surroundings& surroundings);
+
+struct AgentBenchOptions {
+  std::vector<int> workloads = {10, 100, 1000};
+  std::vector<std::string> pmu = {"on", "off"};
+  absl::Duration warm_up = absl::Seconds(8);
+  absl::Duration window = absl::Seconds(20);
+  std::string agent;  // path of the truce-agent binary
+};
+// What an agent costs that watches so many really existing cgroups.
+absl::StatusOr<BenchResult> RunAgentBench(const AgentBenchOptions& options, const Surroundings& surroundings);
+
+}  // namespace truce::bench

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Builds Truce and runs its tests.
+#
+#   tests/run.sh                    release build, every test but the benchmarks
+#   tests/run.sh asan | tsan | dev  the same with another preset
+#   tests/run.sh -- -R planner      arguments after -- go to ctest
+#
+# Works on a bare Debian 12 as root, and can be run again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+preset=release
+case ${1:-} in
+  release | dev | asan | tsan) preset=$1; shift ;;
+  -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  "" | --) ;;
+  *) echo "run.sh: unknown argument $1; try --help" >&2; exit 2 ;;
+esac
+[ "${1:-}" != -- ] || shift
+
+echo "1/3 packages"
+deploy/install-packages.sh
+echo "2/3 build ($preset)"
+deploy/build.sh "$preset" -DTRUCE_BUILD_TESTS=ON
+echo "3/3 tests"
+exec ctest --preset "$preset" --label-exclude bench "$@"
