@@ -144,6 +144,11 @@ class HttpMetricsServer final : public MetricsServer {
   absl::Status Start(const std::string& host, int port) {
     // One worker: scrapes are rare and short, and an idle pool would cost every host its stacks.
     server_.new_task_queue = [] { return new httplib::ThreadPool(1); };
+    // The library would share a port with whoever else asks to share it, and scrapes would land on either.
+    server_.set_socket_options([](socket_t socket) {
+      const int yes = 1;
+      setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    });
     server_.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
       absl::MutexLock lock(&mutex_);
       response.set_content(FormatMetrics(snapshot_), "text/plain; version=0.0.4");

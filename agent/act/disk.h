@@ -1,5 +1,5 @@
-// The journal's door to the disk: the few system calls it makes, one virtual function each, so that tests can make a disk
-// full, cut a write short or stop the process between any two of them.
+// The journal's door to the disk: the few system calls it makes, one virtual function each, so that tests can make a
+// disk full, cut a write short or stop the process between any two of them.
 #pragma once
 
 #include <sys/types.h>

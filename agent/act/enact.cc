@@ -18,7 +18,8 @@ JournalEntry EntryOf(const PlannedFile& file) {
 }
 
 // The files whose originals the journal does not hold yet.
-absl::StatusOr<std::vector<JournalEntry>> NewIntents(const LeverPlan& plan, const std::string& owner, Journal& journal) {
+absl::StatusOr<std::vector<JournalEntry>> NewIntents(const LeverPlan& plan, const std::string& owner,
+                                                     Journal& journal) {
   std::vector<JournalEntry> intents;
   for (const PlannedFile& file : plan.files) {
     JournalEntry intent = EntryOf(file);
@@ -67,8 +68,8 @@ absl::Status Undo(const absl::Status& cause, const std::vector<PlannedWrite>& un
   for (auto step = undo.rbegin(); step != undo.rend(); ++step) {
     const absl::Status status = writer.Write(step->control, step->value);
     if (status.ok() || absl::IsNotFound(status)) continue;
-    reason = absl::Status(reason.code(), AbslView(StrCat(StdView(reason.message()), "; undoing it failed too: ",
-                                                         StdView(status.message()))));
+    reason = absl::Status(reason.code(), AbslView(StrCat(StdView(reason.message()),
+                                                         "; undoing it failed too: ", StdView(status.message()))));
     std::erase_if(intents, [&](const JournalEntry& intent) {
       return intent.controller == step->control.controller && intent.path == step->control.cgroup->path() &&
              intent.file == step->control.file;

@@ -1,5 +1,5 @@
-// Carries a lever's plan out: journal, write, prove by reading back; or undo everything and say why. The actuator calls it
-// for new, changed and reset actions.
+// Carries a lever's plan out: journal, write, prove by reading back; or undo everything and say why. The actuator calls
+// it for new, changed and reset actions.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,9 @@ struct EnactedFile {
   std::string written;
 };
 
-// Makes the files hold what `plan` wants and returns them, in the plan's order. Atomic: on any error the files hold what
-// they held before the call and the error says why, as a refusal. Should even the undo fail, what is not back stays
-// outstanding in the journal under `owner`. FailedPrecondition when another owner holds one of the files.
+// Makes the files hold what `plan` wants and returns them, in the plan's order. Atomic: on any error the files hold
+// what they held before the call and the error says why, as a refusal. Should even the undo fail, what is not back
+// stays outstanding in the journal under `owner`. FailedPrecondition when another owner holds one of the files.
 absl::StatusOr<std::vector<EnactedFile>> Enact(const LeverPlan& plan, const std::string& owner,
                                                const std::string& held_action, host::ControlWriter& writer,
                                                Journal& journal);

@@ -18,7 +18,9 @@ constexpr int kCpuDigits = 4;
 // More cores than Linux can run; a larger quota is a mistake in a unit.
 constexpr double kMostCores = 8192;
 
-Verdict Refuse(std::string reason) { return {.kind = Verdict::Kind::kRefuse, .reason = std::move(reason)}; }
+Verdict Refuse(std::string reason) {
+  return {.kind = Verdict::Kind::kRefuse, .reason = std::move(reason)};
+}
 
 // Zero when it is missing or no duration at all.
 absl::Duration TimeToLive(const v1::LeasedAction& action) {
@@ -66,7 +68,7 @@ std::optional<std::string> BadValue(const v1::LeasedAction& action, const Actuat
     return absl::StrFormat("a quota of %g cores makes no sense", cores);
   }
   if (cores < options.floor_cores) {
-    return absl::StrFormat("a quota of %g cores is below the floor of %g cores (act.floor_cores)", cores,
+    return absl::StrFormat("a quota of %g cores is below the floor of %g cores (guard.floor_cores)", cores,
                            options.floor_cores);
   }
   return std::nullopt;
@@ -91,7 +93,8 @@ std::optional<std::string> NotAllowed(const v1::LeasedAction& action, const Acti
   }
   const v1::Mode mode = ModeOf(action, target);
   if (mode != v1::MODE_ADVISE && mode != v1::MODE_ENFORCE) {
-    return StrCat(target.name, " is in mode observe; `trucectl set mode` changes that, as far as the ceiling in the "
+    return StrCat(target.name,
+                  " is in mode observe; `trucectl set mode` changes that, as far as the ceiling in the "
                   "host's own configuration allows");
   }
   const auto& allowed = target.allowed_levers;
@@ -130,7 +133,7 @@ Verdict Decide(const v1::LeasedAction& action, const GuardFacts& facts, const Ac
   if (auto problem = NotAllowed(action, *facts.target)) return Refuse(*std::move(problem));
   if (facts.duplicate) {
     return Refuse(StrCat("an earlier action of this set has the lease id ", action.lease_id(), " or changes ",
-                              action.workload(), " by ", LeverName(action.lever()), " too"));
+                         action.workload(), " by ", LeverName(action.lever()), " too"));
   }
   if (facts.futile_for > absl::ZeroDuration()) {
     return Refuse(StrCat(LeverName(action.lever()), " on ", action.workload(), " did not help ",
@@ -151,12 +154,12 @@ Verdict Decide(const v1::LeasedAction& action, const GuardFacts& facts, const Ac
 absl::Status CheckCpus(const std::vector<int>& wanted, const CpuBounds& bounds) {
   if (wanted.empty()) return absl::InvalidArgumentError("a pin must leave the workload at least one CPU");
   if (const auto cpu = Outside(wanted, bounds.online)) {
-    return absl::InvalidArgumentError(StrCat("CPU ", *cpu, " does not exist or is offline; this host has ",
-                                             host::FormatCpuList(bounds.online)));
+    return absl::InvalidArgumentError(
+        StrCat("CPU ", *cpu, " does not exist or is offline; this host has ", host::FormatCpuList(bounds.online)));
   }
   if (const auto cpu = Outside(wanted, bounds.parent)) {
-    return absl::InvalidArgumentError(StrCat("CPU ", *cpu, " is outside the CPUs of the parent cgroup, ",
-                                             host::FormatCpuList(bounds.parent)));
+    return absl::InvalidArgumentError(
+        StrCat("CPU ", *cpu, " is outside the CPUs of the parent cgroup, ", host::FormatCpuList(bounds.parent)));
   }
   if (bounds.original.empty()) return absl::OkStatus();
   if (const auto cpu = Outside(wanted, bounds.original)) {

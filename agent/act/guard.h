@@ -1,5 +1,5 @@
-// Whether an action may exist on this host, whatever the controller says (design.md, section 5). Pure decisions on facts
-// that the caller brings; the actuator asks before it touches anything, in advise mode too.
+// Whether an action may exist on this host, whatever the controller says (design.md, section 5). Pure decisions on
+// facts that the caller brings; the actuator asks before it touches anything, in advise mode too.
 #pragma once
 
 #include <cstdint>

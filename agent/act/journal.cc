@@ -33,8 +33,8 @@ std::string EncodeLease(const std::string& owner, const std::string& held_action
 }
 
 std::string EncodeIntent(const JournalEntry& entry) {
-  return EncodeRecord({"intent", entry.owner, std::string(host::ControllerName(entry.controller)), entry.path, entry.file,
-                       StrCat(entry.inode), entry.original});
+  return EncodeRecord({"intent", entry.owner, std::string(host::ControllerName(entry.controller)), entry.path,
+                       entry.file, StrCat(entry.inode), entry.original});
 }
 
 std::string EncodeDone(const JournalEntry& entry) {
@@ -50,7 +50,10 @@ std::string ReadBootId() {
 }
 
 Journal::Journal(std::string directory, std::string boot_id, Disk& disk)
-    : directory_(std::move(directory)), file_name_(directory_ + "/journal"), boot_id_(std::move(boot_id)), disk_(disk) {}
+    : directory_(std::move(directory)),
+      file_name_(directory_ + "/journal"),
+      boot_id_(std::move(boot_id)),
+      disk_(disk) {}
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& directory, const std::string& boot_id,
                                                        Disk& disk) {
@@ -73,8 +76,8 @@ absl::Status Journal::Lock() {
   if (!lock_.valid()) return ErrnoStatus(errno, StrCat("opening ", name, " (the agent needs to write there)"));
   if (flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
   if (errno != EWOULDBLOCK) return ErrnoStatus(errno, StrCat("locking ", name));
-  return absl::FailedPreconditionError(StrCat("another process holds ", name,
-                                              ": an agent or a restore is running on this host; stop it first"));
+  return absl::FailedPreconditionError(
+      StrCat("another process holds ", name, ": an agent or a restore is running on this host; stop it first"));
 }
 
 absl::Status Journal::Load() {
@@ -109,8 +112,8 @@ absl::Status Journal::Load() {
   }
   if (other_boot) {
     if (!entries_.empty()) {
-      problems_.push_back(StrCat(file_name_, " is of an earlier boot; its ", entries_.size(),
-                                 " files went away with their cgroups"));
+      problems_.push_back(
+          StrCat(file_name_, " is of an earlier boot; its ", entries_.size(), " files went away with their cgroups"));
     }
     entries_.clear();
     held_actions_.clear();
@@ -133,7 +136,8 @@ absl::Status Journal::Replay(const std::vector<std::string>& fields, bool* other
   if (kind == "intent" && fields.size() == 7) {
     JournalEntry entry{.owner = fields[1], .path = fields[3], .file = fields[4], .original = fields[6]};
     const auto controller = ControllerOf(fields[2]);
-    if (!controller || !absl::SimpleAtoi(fields[5], &entry.inode)) return absl::DataLossError("the intent makes no sense");
+    if (!controller || !absl::SimpleAtoi(fields[5], &entry.inode))
+      return absl::DataLossError("the intent makes no sense");
     entry.controller = *controller;
     entry.sequence = next_sequence_++;
     entries_[KeyOf(entry)] = std::move(entry);
@@ -149,7 +153,8 @@ absl::Status Journal::Replay(const std::vector<std::string>& fields, bool* other
 }
 
 absl::Status Journal::DiskError(std::string_view doing) const {
-  return ErrnoStatus(errno, StrCat(doing, " the journal ", file_name_, " (no action is taken without it; free some space)"));
+  return ErrnoStatus(errno,
+                     StrCat(doing, " the journal ", file_name_, " (no action is taken without it; free some space)"));
 }
 
 // Leaves the file as it was when it fails: what is not wholly on disk is cut off again.

@@ -10,7 +10,9 @@
 
 namespace truce::agent {
 
-std::string OwnerOf(const v1::LeasedAction& action) { return StrCat(LeverName(action.lever()), " ", action.workload()); }
+std::string OwnerOf(const v1::LeasedAction& action) {
+  return StrCat(LeverName(action.lever()), " ", action.workload());
+}
 
 bool SameValue(const v1::LeasedAction& a, const v1::LeasedAction& b) {
   if (a.lever() == v1::LEVER_CPU_PIN) return SameControlValue("cpuset.cpus", a.cpus(), b.cpus());
@@ -65,7 +67,8 @@ std::vector<std::string> LeaseBook::NewestFirst() const {
 
 std::vector<v1::HeldAction> LeaseBook::Held(absl::Duration now) const {
   std::vector<v1::HeldAction> held;
-  for (const Lease* lease : InOrder()) held.push_back(HeldActionOf(lease->action, lease->applied_at, lease->deadline - now));
+  for (const Lease* lease : InOrder())
+    held.push_back(HeldActionOf(lease->action, lease->applied_at, lease->deadline - now));
   return held;
 }
 

@@ -1,5 +1,5 @@
-// The leases in force on this host, one per workload and lever. Says who holds what until when; what ends a lease, and how,
-// is the actuator's business.
+// The leases in force on this host, one per workload and lever. Says who holds what until when; what ends a lease, and
+// how, is the actuator's business.
 #pragma once
 
 #include <cstdint>

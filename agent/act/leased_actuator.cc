@@ -119,8 +119,8 @@ v1::ActionResult LeasedActuator::CarryOut(const Judged& judged, const TargetLook
     telling_[action.lease_id()] = reason;
     return ResultOf(action, v1::ACTION_STATE_REFUSED, reason);
   }
-  return ResultOf(action, judged.verdict.kind == Verdict::Kind::kAdvise ? v1::ACTION_STATE_ADVISED
-                                                                        : v1::ACTION_STATE_APPLIED);
+  return ResultOf(action,
+                  judged.verdict.kind == Verdict::Kind::kAdvise ? v1::ACTION_STATE_ADVISED : v1::ACTION_STATE_APPLIED);
 }
 
 // The lease lives on as long as the controller wants it and the guard lets it, also when its newest value could not be
@@ -156,13 +156,14 @@ absl::Status LeasedActuator::ApplyOne(const Judged& judged, const TargetLookup& 
   Lease* lease = book_.Find(judged.owner);
   const bool same_lease = lease != nullptr && lease->action.lease_id() == action.lease_id();
   // A renewal. What somebody else reset meanwhile is the next tick's business, which has the patience for it.
-  if (same_lease && SameValue(lease->action, action) && lease->action.victim() == action.victim()) return absl::OkStatus();
+  if (same_lease && SameValue(lease->action, action) && lease->action.victim() == action.victim())
+    return absl::OkStatus();
 
   const std::string path = judged.target->cgroup->path();
   TRUCE_ASSIGN_OR_RETURN(const LeverPlan plan, Plan(action, path, judged.target->instance));
   if (!brake_.Take(now)) {
     return absl::ResourceExhaustedError(StrCat("this host makes at most ", options_.changes_per_minute,
-                                               " changes a minute (act.changes_per_minute)"));
+                                               " changes a minute (guard.changes_per_minute)"));
   }
   const Measurement measurement = MeasurementFor(action, *judged.target, targets, lease);
   const bool continues = same_lease && lease->action.victim() == action.victim();

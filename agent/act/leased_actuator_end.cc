@@ -102,10 +102,10 @@ void LeasedActuator::RetryLater(const std::string& owner, const std::string& wor
   const absl::Duration wait = options_.reapply_backoff * (int64_t{1} << std::min(retry.attempts, 20));
   ++retry.attempts;
   retry.next = clock_.Monotonic() + std::min(wait, kLongestRetry);
-  ledger_.AddEvent("restore_failed", workload,
-                   StrCat(owner, " is not wholly restored, next try in ",
-                          absl::FormatDuration(std::min(wait, kLongestRetry)), files.empty() ? "" : ": ",
-                          Failures(files)));
+  ledger_.AddEvent(
+      "restore_failed", workload,
+      StrCat(owner, " is not wholly restored, next try in ", absl::FormatDuration(std::min(wait, kLongestRetry)),
+             files.empty() ? "" : ": ", Failures(files)));
 }
 
 void LeasedActuator::RetryRestores() {
@@ -136,7 +136,8 @@ absl::Status LeasedActuator::RestoreAll(v1::ReceiptOutcome outcome) {
   for (const JournalEntry& entry : journal_->Outstanding()) {
     StrAppend(&names, names.empty() ? "" : ", ", EntryName(entry, layout_));
   }
-  return absl::UnavailableError(StrCat("not restored: ", names, "; they stay in the journal, `truce-agent restore` tries again"));
+  return absl::UnavailableError(
+      StrCat("not restored: ", names, "; they stay in the journal, `truce-agent restore` tries again"));
 }
 
 void LeasedActuator::Recover() {

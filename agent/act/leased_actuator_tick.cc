@@ -60,7 +60,8 @@ bool LeasedActuator::Helps(Lease& lease, const std::optional<ActionTarget>& targ
   const absl::Duration now = clock_.Monotonic();
   const auto victim = lease.action.victim().empty() ? std::nullopt : targets(lease.action.victim());
   lease.measurement.Observe(now, victim ? victim->slowdown_ratio : std::nullopt, target->cpu_usage_cores);
-  if (lease.measurement.Judge(now, options_.help_window, options_.help_ratio) != Measurement::Help::kDidNot) return true;
+  if (lease.measurement.Judge(now, options_.help_window, options_.help_ratio) != Measurement::Help::kDidNot)
+    return true;
   futile_.Add(lease.action, now + options_.futile_backoff);
   const std::string detail =
       absl::StrFormat("the slowdown of %s did not fall by %g %% of the %.3f that it was before; not tried again for %s",
@@ -91,9 +92,9 @@ bool LeasedActuator::Watch(Lease& lease) {
   // A nested cgroup was made since; it would outlive the pin, or escape it.
   const absl::Status status = Reenact(lease, *plan);
   if (status.ok()) {
-    ledger_.AddEvent("action_extended", lease.action.workload(),
-                     StrCat(Describe(lease.action), " now holds ", lease.files.size(),
-                            " files, since a nested cgroup was made"));
+    ledger_.AddEvent(
+        "action_extended", lease.action.workload(),
+        StrCat(Describe(lease.action), " now holds ", lease.files.size(), " files, since a nested cgroup was made"));
   } else if (lease.watch.told != StdView(status.message())) {
     lease.watch.told = std::string(StdView(status.message()));
     ledger_.AddEvent("action_failed", lease.action.workload(), lease.watch.told);
@@ -141,9 +142,10 @@ bool LeasedActuator::WatchResets(Lease& lease, const LeverPlan& plan) {
       return false;
     }
     watch.rewrite_at = now + wait;
-    ledger_.AddEvent("control_reset", lease.action.workload(),
-                     StrCat(plan.writes[0].control.Name(), " was set by somebody else; written again in ",
-                            absl::FormatDuration(wait), ", ", options_.reapply_limit - watch.rewrites, " times at most"));
+    ledger_.AddEvent(
+        "control_reset", lease.action.workload(),
+        StrCat(plan.writes[0].control.Name(), " was set by somebody else; written again in ",
+               absl::FormatDuration(wait), ", ", options_.reapply_limit - watch.rewrites, " times at most"));
     return true;
   }
   if (now < watch.rewrite_at) return true;

@@ -41,11 +41,17 @@ void Ledger::AddEvent(const std::string& kind, const std::string& workload, cons
   Push(&events_, std::move(event));
 }
 
-void Ledger::AddReceipt(v1::Receipt receipt) { Push(&receipts_, std::move(receipt)); }
+void Ledger::AddReceipt(v1::Receipt receipt) {
+  Push(&receipts_, std::move(receipt));
+}
 
-std::vector<v1::Event> Ledger::TakeEvents() { return TakeAll(&events_); }
+std::vector<v1::Event> Ledger::TakeEvents() {
+  return TakeAll(&events_);
+}
 
-std::vector<v1::Receipt> Ledger::TakeReceipts() { return TakeAll(&receipts_); }
+std::vector<v1::Receipt> Ledger::TakeReceipts() {
+  return TakeAll(&receipts_);
+}
 
 void SetTimestamp(absl::Time time, google::protobuf::Timestamp* wire) {
   const int64_t seconds = absl::ToUnixSeconds(time);

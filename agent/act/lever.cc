@@ -27,8 +27,9 @@ absl::Status NoController(const host::ControlFile& control, const LeverContext& 
         StrCat("no ", name, " controller on this host; mount it, or boot without cgroup_disable=", name));
   }
   if (context.layout.hierarchies()[*hierarchy].version == 1) {
-    return absl::FailedPreconditionError(StrCat("no ", name, " controller on ", path, ": the v1 ", name,
-                                                " tree has no such cgroup; let the runtime that made it make it there"));
+    return absl::FailedPreconditionError(
+        StrCat("no ", name, " controller on ", path, ": the v1 ", name,
+               " tree has no such cgroup; let the runtime that made it make it there"));
   }
   return absl::FailedPreconditionError(StrCat("no ", name, " controller on ", path, ": there is no ", control.file,
                                               "; write +", name, " to cgroup.subtree_control of its parents, or with ",

@@ -51,14 +51,15 @@ struct LeverPlan {
   std::vector<PlannedWrite> writes;
 };
 
-// Plans `action` on the cgroup at `path` without touching anything. The error is a refusal, in a sentence with a remedy:
-// FailedPrecondition when the controller is not there, InvalidArgument when the value doesn't fit this host, NotFound
-// when the workload went away.
-absl::StatusOr<LeverPlan> PlanLever(const v1::LeasedAction& action, const std::string& path, const LeverContext& context);
+// Plans `action` on the cgroup at `path` without touching anything. The error is a refusal, in a sentence with a
+// remedy: FailedPrecondition when the controller is not there, InvalidArgument when the value doesn't fit this host,
+// NotFound when the workload went away.
+absl::StatusOr<LeverPlan> PlanLever(const v1::LeasedAction& action, const std::string& path,
+                                    const LeverContext& context);
 
 // LEVER_CPU_PIN: cpuset.cpus. On v1 also of every nested cgroup, because each holds its own copy there: first all are
-// widened top-down to what they have and get, then tightened bottom-up. A nested cgroup that was made while the pin was in
-// force and inherited it gets the workload's original as its own, or it would stay pinned for ever.
+// widened top-down to what they have and get, then tightened bottom-up. A nested cgroup that was made while the pin was
+// in force and inherited it gets the workload's original as its own, or it would stay pinned for ever.
 absl::StatusOr<LeverPlan> PlanCpuPin(const v1::LeasedAction& action, const std::string& path,
                                      const LeverContext& context);
 
@@ -67,15 +68,16 @@ absl::StatusOr<LeverPlan> PlanCpuPin(const v1::LeasedAction& action, const std::
 absl::StatusOr<LeverPlan> PlanCpuQuota(const v1::LeasedAction& action, const std::string& path,
                                        const LeverContext& context);
 
-// Whether two contents of a control file mean the same: cpuset lists as sets, numbers as numbers, the rest word by word.
+// Whether two contents of a control file mean the same: cpuset lists as sets, numbers as numbers, the rest word by
+// word.
 bool SameControlValue(std::string_view file, std::string_view a, std::string_view b);
 
-// `value` ended by the white space that ends `like`; a newline when `like` has none and is empty. So contents that Truce
-// writes have the form in which the file was found.
+// `value` ended by the white space that ends `like`; a newline when `like` has none and is empty. So contents that
+// Truce writes have the form in which the file was found.
 std::string InFormOf(std::string_view like, std::string value);
 
-// Reads a control that the lever needs; when it is missing, FailedPrecondition saying that there is no such controller on
-// the cgroup and how to get it (NotFound when the cgroup itself went away).
+// Reads a control that the lever needs; when it is missing, FailedPrecondition saying that there is no such controller
+// on the cgroup and how to get it (NotFound when the cgroup itself went away).
 absl::StatusOr<std::string> ReadNeeded(const host::ControlFile& control, const LeverContext& context);
 
 // The content before Truce: what the journal holds for this very cgroup, else `current`.

@@ -88,17 +88,19 @@ absl::Status CheckRelativesV1(double cores, const host::Cgroup& cgroup, const Le
   for (auto path = ParentPath(cgroup.path()); path && !path->empty(); path = ParentPath(*path)) {
     TRUCE_ASSIGN_OR_RETURN(const std::optional<double> bound, CoresOfV1(*path, context));
     if (bound && *bound < cores) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "a quota of %g cores is more than the %g cores of %s above it, which a v1 kernel refuses", cores, *bound, *path));
+      return absl::InvalidArgumentError(
+          absl::StrFormat("a quota of %g cores is more than the %g cores of %s above it, which a v1 kernel refuses",
+                          cores, *bound, *path));
     }
   }
   TRUCE_ASSIGN_OR_RETURN(const std::vector<std::string> nested, host::NestedCgroups(cgroup, Controller::kCpu));
   for (const std::string& path : nested) {
     TRUCE_ASSIGN_OR_RETURN(const std::optional<double> bound, CoresOfV1(path, context));
     if (bound && *bound > cores) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "a quota of %g cores is less than the %g cores of %s nested in it, which a v1 kernel refuses; lower that first",
-          cores, *bound, path));
+      return absl::InvalidArgumentError(
+          absl::StrFormat("a quota of %g cores is less than the %g cores of %s nested in it, which a v1 kernel "
+                          "refuses; lower that first",
+                          cores, *bound, path));
     }
   }
   return absl::OkStatus();

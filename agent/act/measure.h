@@ -1,5 +1,5 @@
-// What an action did to its victim and to the workload that it changed: the numbers of a receipt, and whether it helped.
-// The lease book keeps one per lease.
+// What an action did to its victim and to the workload that it changed: the numbers of a receipt, and whether it
+// helped. The lease book keeps one per lease.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ class Measurement {
 
   // What is seen now; it holds for the time since the last call.
   void Observe(absl::Duration now, std::optional<double> slowdown, std::optional<double> usage);
-  // The action's value was changed: the window in which it must help begins anew, at most three windows after the start.
+  // The action's value was changed: the window in which it must help begins anew, at most three windows after the
+  // start.
   void ValueChanged(absl::Duration now);
 
   enum class Help : uint8_t {
@@ -28,8 +29,8 @@ class Measurement {
     kDidNot,    // it was known before and did not
     kNotKnown,  // nothing to compare: no slowdown before, or none seen in the window
   };
-  // Answers once per action, when its window is over. The slowdown is averaged over the second half of the window, since
-  // the first may show what was before.
+  // Answers once per action, when its window is over. The slowdown is averaged over the second half of the window,
+  // since the first may show what was before.
   Help Judge(absl::Duration now, absl::Duration window, double ratio);
 
   // The victim's time-weighted mean slowdown while the action was in force.

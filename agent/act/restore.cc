@@ -38,7 +38,8 @@ std::vector<JournalEntry> Inherited(std::vector<JournalEntry> entries, const hos
   std::vector<JournalEntry> inherited;
   std::set<std::string> seen;
   Order(&entries);
-  for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {  // the deepest first, so that it is the nearest
+  for (auto entry = entries.rbegin(); entry != entries.rend();
+       ++entry) {  // the deepest first, so that it is the nearest
     if (entry->controller != host::Controller::kCpuset) continue;
     const auto cgroup = host::Cgroup::Open(layout, entry->path);
     if (!cgroup.ok() || (*cgroup)->version(entry->controller) != 1) continue;
@@ -65,8 +66,8 @@ std::vector<JournalEntry> Inherited(std::vector<JournalEntry> entries, const hos
   return inherited;
 }
 
-// Journals them first, so that a restore that is stopped halfway knows them when it is run again. When the disk does not
-// take that, they are restored all the same.
+// Journals them first, so that a restore that is stopped halfway knows them when it is run again. When the disk does
+// not take that, they are restored all the same.
 void AdoptInherited(const host::CgroupLayout& layout, host::ControlWriter& writer, Journal& journal,
                     std::vector<JournalEntry>* entries) {
   for (JournalEntry& entry : Inherited(*entries, layout, writer, journal)) {
@@ -145,7 +146,8 @@ absl::StatusOr<int> RestoreFromJournalOn(Disk& disk, const std::string& state_di
     for (const std::string& problem : journal->problems()) StrAppend(&message, "; ", problem);
     return absl::DataLossError(message);
   }
-  if (!flushed.ok()) return WithContext(flushed, StrCat("restored ", restored, " files, but the journal can't be emptied"));
+  if (!flushed.ok())
+    return WithContext(flushed, StrCat("restored ", restored, " files, but the journal can't be emptied"));
   return restored;
 }
 

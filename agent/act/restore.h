@@ -29,9 +29,10 @@ struct RestoredFile {
   absl::Status status;
 };
 
-// Puts the originals of `entries` back and closes in the journal what was restored or is gone. Order: the reverse of the
-// order in which they were recorded, but a v1 or v2 cpuset before the cpusets nested in it, because a v1 parent must be
-// widened before its children. Cgroups that were made below a v1 pin and inherited it are restored with it. A file that fails doesn't stop the others.
+// Puts the originals of `entries` back and closes in the journal what was restored or is gone. Order: the reverse of
+// the order in which they were recorded, but a v1 or v2 cpuset before the cpusets nested in it, because a v1 parent
+// must be widened before its children. Cgroups that were made below a v1 pin and inherited it are restored with it. A
+// file that fails doesn't stop the others.
 std::vector<RestoredFile> RestoreEntries(std::vector<JournalEntry> entries, const host::CgroupLayout& layout,
                                          host::ControlWriter& writer, Journal& journal);
 

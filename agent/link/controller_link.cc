@@ -111,8 +111,9 @@ class StreamingLink final : public ControllerLink {
         status_.last_error = reason;
       }
       // A stream that held for a while was healthy: begin again with short waits.
-      backoff = absl::Now() - began > absl::Minutes(1) ? options_.first_backoff : std::min(backoff * 2, options_.longest_backoff);
+      if (absl::Now() - began > absl::Minutes(1)) backoff = options_.first_backoff;
       const absl::Duration wait = backoff * std::uniform_real_distribution<double>(0.5, 1.0)(random_);
+      backoff = std::min(backoff * 2, options_.longest_backoff);
       absl::MutexLock lock(&mutex_);
       mutex_.AwaitWithTimeout(absl::Condition(&stopped_), wait);
       if (stopped_) return;

@@ -17,11 +17,7 @@ void SetThrottling(std::string_view stat, WorkloadTotals& totals, absl::Duration
   const auto period_rate = totals.periods.Update(*periods, now);
   const auto throttled_rate = totals.throttled_periods.Update(*throttled, now);
   if (!period_rate || !throttled_rate) return;
-  if (*period_rate > 0) {
-    sample.set(Reading::kCpuThrottledRatio, *throttled_rate / *period_rate);
-  } else {
-    sample.set(Reading::kCpuThrottledRatio, 0.0);
-  }
+  if (*period_rate > 0) sample.set(Reading::kCpuThrottledRatio, *throttled_rate / *period_rate);
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 #include "controller/cli/command_tree.h"
 
-#include <map>
+#include <algorithm>
 #include <set>
+#include <string_view>
 
 #include "absl/strings/str_join.h"
 #include "controller/cli/completion.h"
@@ -83,21 +84,16 @@ std::string DidYouMean(const std::string& nearest) {
   return nearest.empty() ? "" : StrCat("; did you mean ", nearest, "?");
 }
 
-// Paths whose next word the controller knows.
-const std::map<std::string, std::string>& DynamicCompletions() {
-  static const auto* const completions = new std::map<std::string, std::string>{
-      {"get hosts", "get hosts -o name"},
-      {"describe host", "get hosts -o name"},
-      {"hold", "get hosts -o name"},
-      {"resume", "get hosts -o name"},
-      {"get workloads", "get workloads -o name"},
-      {"describe workload", "get workloads -o name"},
-      {"explain", "get workloads -o name"},
-      {"get pairs", "get workloads -o name"},
-      {"get decisions", "get workloads -o name"},
-      {"get receipts", "get workloads -o name"},
-  };
-  return *completions;
+// The trucectl command whose lines may come next at `path`: names that only the controller knows. Empty for none.
+std::string DynamicCompletion(std::string_view path) {
+  for (const std::string_view host_path : {"get hosts", "describe host", "hold", "resume"}) {
+    if (path == host_path) return "get hosts -o name";
+  }
+  for (const std::string_view workload_path :
+       {"get workloads", "describe workload", "explain", "get pairs", "get decisions", "get receipts"}) {
+    if (path == workload_path) return "get workloads -o name";
+  }
+  return "";
 }
 
 // Words that a position takes and that are no commands.
@@ -115,8 +111,7 @@ void Collect(const CLI::App& app, const std::string& path, std::vector<Completio
     node.candidates.push_back(flag);
     if (TakesValue(&app, flag)) value_flags->insert(flag);
   }
-  const auto dynamic = DynamicCompletions().find(path);
-  if (dynamic != DynamicCompletions().end()) node.dynamic = dynamic->second;
+  node.dynamic = DynamicCompletion(path);
   nodes->push_back(std::move(node));
   for (const CLI::App* child : Children(app)) {
     Collect(*child, path.empty() ? child->get_name() : path + " " + child->get_name(), nodes, value_flags);
@@ -144,7 +139,7 @@ std::string ExplainParseError(const CLI::App& root, const std::vector<std::strin
   const std::vector<std::string> words = ChildWords(*place.app);
   if (!place.unknown_word.empty()) {
     return StrCat("'", place.unknown_word, "' is no word after '", PathOf(*place.app), "'",
-                  DidYouMean(Nearest(place.unknown_word, words)), " Known: ", absl::StrJoin(words, ", "), help);
+                  DidYouMean(Nearest(place.unknown_word, words)), " (known: ", absl::StrJoin(words, ", "), ")", help);
   }
   for (const std::string& argument : arguments) {
     if (argument == "--") break;

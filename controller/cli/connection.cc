@@ -27,10 +27,10 @@ bool Contains(std::string_view text, std::string_view part) {
 absl::Status Unreachable(const ConnectionFlags& flags, const grpc::Status& status) {
   const std::string_view detail = status.error_message();
   const std::string address = StrCat("the controller at ", flags.server);
-  if (Contains(detail, "WRONG_VERSION_NUMBER")) {
+  if (Contains(detail, "wrong version number")) {
     return absl::UnavailableError(StrCat(address, " does not speak TLS; add --plaintext if it is meant to"));
   }
-  if (Contains(detail, "CERTIFICATE_VERIFY_FAILED") || Contains(detail, "Ssl handshake failed") ||
+  if (Contains(detail, "certificate verify failed") || Contains(detail, "Ssl handshake failed") ||
       Contains(detail, "Hostname Verification Check failed")) {
     return absl::UnavailableError(StrCat(
         address, " and this certificate do not trust each other; check that --ca (", flags.ca_file,

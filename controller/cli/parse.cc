@@ -87,11 +87,16 @@ class CommandLine {
   void AddConnection() {
     ConnectionFlags& flags = options_->connection;
     app_.description("See and steer a Truce fleet.");
-    app_.add_option("--server", flags.server, "The controller, HOST:PORT (TRUCE_SERVER)", true)
+    app_.add_option("--server", flags.server, "The controller, HOST:PORT (TRUCE_SERVER)")
+        ->capture_default_str()
         ->group(kConnectionGroup);
-    app_.add_option("--ca", flags.ca_file, "The fleet's CA certificate (TRUCE_CA)", true)->group(kConnectionGroup);
-    app_.add_option("--cert", flags.certificate_file, "Your certificate (TRUCE_CERT)", true)->group(kConnectionGroup);
-    app_.add_option("--key", flags.key_file, "Its key (TRUCE_KEY)", true)->group(kConnectionGroup);
+    app_.add_option("--ca", flags.ca_file, "The fleet's CA certificate (TRUCE_CA)")
+        ->capture_default_str()
+        ->group(kConnectionGroup);
+    app_.add_option("--cert", flags.certificate_file, "Your certificate (TRUCE_CERT)")
+        ->capture_default_str()
+        ->group(kConnectionGroup);
+    app_.add_option("--key", flags.key_file, "Its key (TRUCE_KEY)")->capture_default_str()->group(kConnectionGroup);
     app_.add_flag("--plaintext", flags.plaintext, "No TLS; works on loopback only")->group(kConnectionGroup);
   }
 
@@ -217,7 +222,7 @@ class CommandLine {
     leaf->add_option("--controller-address", options_->addresses,
                      "DNS name or IP that the controller answers under; may be repeated (this machine and loopback)");
     leaf->add_option("--controller-name", options_->name, "The controller's name (this machine's)");
-    leaf->add_option("--operator-name", options_->operator_name, "The first operator's name", true);
+    leaf->add_option("--operator-name", options_->operator_name, "The first operator's name")->capture_default_str();
     add_common(leaf);
     leaf = Leaf(
         certs, "issue", "Sign one more certificate with the CA in DIR",

@@ -9,7 +9,9 @@
 namespace truce::controller {
 namespace {
 
-std::string PairKey(std::string_view victim, std::string_view aggressor) { return StrCat(victim, "\n", aggressor); }
+std::string PairKey(std::string_view victim, std::string_view aggressor) {
+  return StrCat(victim, "\n", aggressor);
+}
 
 void Summarise(HostState& host) {
   HostSummary summary;
@@ -17,8 +19,8 @@ void Summarise(HostState& host) {
     const auto& readings = workload.readings();
     summary.cpu_p95_cores += HostState::CpuP95(workload);
     summary.cpu_usage_cores += readings.cpu_usage_cores();
-    summary.memory_used_bytes += readings.has_memory_working_set_bytes() ? readings.memory_working_set_bytes()
-                                                                         : readings.memory_usage_bytes();
+    summary.memory_used_bytes +=
+        readings.has_memory_working_set_bytes() ? readings.memory_working_set_bytes() : readings.memory_usage_bytes();
     if (readings.has_host_cpu_busy_ratio()) summary.cpu_busy_ratio = readings.host_cpu_busy_ratio();
   }
   for (const auto& pair : host.report.pairs()) {
@@ -70,9 +72,9 @@ double HostState::CpuP95(const v1::WorkloadReport& workload) {
 absl::StatusOr<Fleet::Accepted> Fleet::OnHello(uint64_t session, const v1::Hello& hello, Moment now) {
   if (hello.protocol_version() != kProtocolVersion) {
     ++refused_["protocol_version"];
-    return absl::FailedPreconditionError(StrCat("agent of host \"", hello.inventory().host(), "\" speaks protocol version ",
-                                                hello.protocol_version(), ", this controller speaks version ",
-                                                kProtocolVersion, "; install agent and controller of the same release"));
+    return absl::FailedPreconditionError(StrCat(
+        "agent of host \"", hello.inventory().host(), "\" speaks protocol version ", hello.protocol_version(),
+        ", this controller speaks version ", kProtocolVersion, "; install agent and controller of the same release"));
   }
   if (auto refusal = Count(CheckHello(hello, options_.limits))) {
     return absl::InvalidArgumentError(StrCat("hello refused: ", refusal->detail));

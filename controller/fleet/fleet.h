@@ -1,5 +1,6 @@
-// What the controller knows of its hosts: a plain state machine that is fed hellos, reports and receipts and is handed the
-// time. It knows nothing of gRPC, the planner or the store, and takes no locks: ControllerCore (controller/serve) owns it.
+// What the controller knows of its hosts: a plain state machine that is fed hellos, reports and receipts and is handed
+// the time. It knows nothing of gRPC, the planner or the store, and takes no locks: ControllerCore (controller/serve)
+// owns it.
 #pragma once
 
 #include <array>
@@ -89,8 +90,8 @@ class Fleet {
   // The first message of session `session` (never zero). FailedPrecondition for a protocol version that is not ours,
   // InvalidArgument for nonsense; both are counted as refused.
   absl::StatusOr<Accepted> OnHello(uint64_t session, const v1::Hello& hello, Moment now);
-  // A report of a host; nullopt when it was accepted. A refused one changes nothing but the count, and keeps the session
-  // alive: an agent with one bad report is still there.
+  // A report of a host; nullopt when it was accepted. A refused one changes nothing but the count, and keeps the
+  // session alive: an agent with one bad report is still there.
   std::optional<Refusal> OnReport(HostState& host, v1::Report report, Moment now);
   // Checks receipts and results; the caller acts on them.
   std::optional<Refusal> OnReceipts(const v1::ReceiptBatch& batch);

@@ -13,6 +13,8 @@ struct Moment {
   absl::Duration monotonic;
 };
 
-inline Moment MomentOf(const Clock& clock) { return {clock.Now(), clock.Monotonic()}; }
+inline Moment MomentOf(const Clock& clock) {
+  return {clock.Now(), clock.Monotonic()};
+}
 
 }  // namespace truce::controller

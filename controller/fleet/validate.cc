@@ -20,8 +20,8 @@ std::optional<Refusal> CheckFields(const Message& message, const MessageLimits& 
 
 std::optional<Refusal> CheckText(const std::string& text, const MessageLimits& limits, const std::string& path) {
   if (text.size() <= limits.string_bytes) return std::nullopt;
-  return Refusal{"long_string", StrCat(path, " has ", text.size(), " bytes; at most ", limits.string_bytes,
-                                             " are accepted")};
+  return Refusal{"long_string",
+                 StrCat(path, " has ", text.size(), " bytes; at most ", limits.string_bytes, " are accepted")};
 }
 
 std::optional<Refusal> CheckField(const Message& message, const FieldDescriptor& field, const MessageLimits& limits,
@@ -113,8 +113,8 @@ std::optional<Refusal> CheckHello(const v1::Hello& hello, const MessageLimits& l
 
 std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits& limits) {
   if (report.workloads_size() > limits.workloads_per_host) {
-    return Refusal{"too_many_workloads", StrCat(report.workloads_size(), " workloads; at most ",
-                                                      limits.workloads_per_host, " are accepted")};
+    return Refusal{"too_many_workloads",
+                   StrCat(report.workloads_size(), " workloads; at most ", limits.workloads_per_host, " are accepted")};
   }
   if (auto refusal = CheckCount(report.held_size(), limits, "held actions")) return refusal;
   if (auto refusal = CheckCount(report.events_size(), limits, "events")) return refusal;

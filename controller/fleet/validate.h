@@ -1,5 +1,5 @@
-// Refuses nonsense before it reaches the state of the fleet: not-a-number, scores outside 0-100, pairs of workloads that
-// the report doesn't list, endless strings. Called by Fleet for each message of an agent; pure.
+// Refuses nonsense before it reaches the state of the fleet: not-a-number, scores outside 0-100, pairs of workloads
+// that the report doesn't list, endless strings. Called by Fleet for each message of an agent; pure.
 #pragma once
 
 #include <optional>
@@ -18,6 +18,9 @@ struct MessageLimits {
   int workloads_per_host = 20'000;
   // Longest string anywhere in a message.
   size_t string_bytes = 4096;
+  // Largest message. The server cuts streams only at twice that, so that a message in between is refused and counted
+  // while its session survives.
+  size_t message_bytes = size_t{16} << 20;
 };
 
 // Why a message was refused.

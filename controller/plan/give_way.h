@@ -9,8 +9,8 @@
 
 namespace truce::controller {
 
-// Of two that contend, the lower class gives way, then the lower priority, then the heavier user of CPU; with all equal,
-// the aggressor. True when that is the aggressor.
+// Of two that contend, the lower class gives way, then the lower priority, then the heavier user of CPU; with all
+// equal, the aggressor. True when that is the aggressor.
 bool AggressorGivesWay(const v1::WorkloadReport& victim, const v1::WorkloadReport& aggressor);
 // Why, for a person: "stress is best_effort and redis is critical".
 std::string WhyGivesWay(const v1::WorkloadReport& giver, const v1::WorkloadReport& other);

@@ -31,8 +31,7 @@ PlannedAction Adopted(const v1::HeldAction& held, const v1::Policy& policy, Mome
   const bool advised = held.action().mode() == v1::MODE_ADVISE;
   planned.state = advised ? v1::ACTION_STATE_ADVISED : v1::ACTION_STATE_APPLIED;
   // Both ends' wall clocks may disagree: an age is believed between nothing and a day.
-  const absl::Duration age =
-      std::clamp(now.wall - ToTime(held.applied_at()), absl::ZeroDuration(), absl::Hours(24));
+  const absl::Duration age = std::clamp(now.wall - ToTime(held.applied_at()), absl::ZeroDuration(), absl::Hours(24));
   planned.created_at = {now.wall - age, now.monotonic - age};
   planned.applied_at = planned.created_at;
   planned.changed_at = now.monotonic;
@@ -51,9 +50,9 @@ std::vector<v1::Decision> PlanHost(const HostState& host, HostPlan& plan, PlanCo
     tick.ReleaseAll("an operator put it on hold");
     return tick.TakeDecisions();
   }
-  const bool informed = host.connected && host.last_report_at.has_value() &&
-                        context.now.monotonic - host.last_report_at->monotonic <=
-                            ToDuration(context.policy.lease_time_to_live());
+  const bool informed =
+      host.connected && host.last_report_at.has_value() &&
+      context.now.monotonic - host.last_report_at->monotonic <= ToDuration(context.policy.lease_time_to_live());
   if (!informed) {
     tick.CountTrouble(false);
     return {};

@@ -1,5 +1,5 @@
-// Decides what the controller wants of one host. Pure: the fleet's view of the host, the policy, the planner's own memory
-// of that host and the time go in; a changed memory and the decisions, each with its evidence, come out.
+// Decides what the controller wants of one host. Pure: the fleet's view of the host, the policy, the planner's own
+// memory of that host and the time go in; a changed memory and the decisions, each with its evidence, come out.
 //
 //   report ─► PlanHost ─► HostPlan (actions wanted) ─► FillDesiredSet ─► agent
 //                ▲                                                         │
@@ -27,10 +27,11 @@
 namespace truce::controller {
 
 // Times that are no matter of policy.
-inline constexpr absl::Duration kRetriggerWindow = absl::Minutes(5);   // a pair that is back so soon dwells twice as long
+inline constexpr absl::Duration kRetriggerWindow =
+    absl::Minutes(5);  // a pair that is back so soon dwells twice as long
 inline constexpr absl::Duration kLongestDwell = absl::Minutes(30);
-inline constexpr absl::Duration kFutileBackoff = absl::Minutes(10);    // after a refusal or a revert
-inline constexpr absl::Duration kIdleTime = absl::Seconds(10);         // an aggressor that is idle so long is let go
+inline constexpr absl::Duration kFutileBackoff = absl::Minutes(10);  // after a refusal or a revert
+inline constexpr absl::Duration kIdleTime = absl::Seconds(10);       // an aggressor that is idle so long is let go
 inline constexpr double kIdleCores = 0.05;
 inline constexpr absl::Duration kForgetPair = absl::Hours(1);
 

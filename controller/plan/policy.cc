@@ -131,7 +131,9 @@ bool SameScope(const v1::ModeRule& a, const v1::ModeRule& b) {
   return a.host() == b.host() && a.workload() == b.workload() && a.workload_class() == b.workload_class();
 }
 
-v1::Mode Capped(v1::Mode mode, const HostState& host) { return std::min(mode, host.mode_ceiling); }
+v1::Mode Capped(v1::Mode mode, const HostState& host) {
+  return std::min(mode, host.mode_ceiling);
+}
 
 void DescribeRuleChanges(const v1::Policy& before, const v1::Policy& after, std::vector<std::string>* changes) {
   const auto find = [](const v1::Policy& policy, const v1::ModeRule& wanted) {
@@ -223,8 +225,8 @@ std::vector<std::string> CompletePolicy(const v1::Policy& defaults, v1::Policy* 
 
 absl::Status CheckModeRule(const v1::ModeRule& rule) {
   if (!v1::Mode_IsValid(rule.mode()) || rule.mode() == v1::MODE_UNSPECIFIED) {
-    return absl::InvalidArgumentError(
-        StrCat("mode of ", DescribeScope(rule), ": ", static_cast<int>(rule.mode()), " is not observe, advise or enforce"));
+    return absl::InvalidArgumentError(StrCat("mode of ", DescribeScope(rule), ": ", static_cast<int>(rule.mode()),
+                                             " is not observe, advise or enforce"));
   }
   if (!v1::WorkloadClass_IsValid(rule.workload_class())) {
     return absl::InvalidArgumentError(StrCat("workload_class: ", static_cast<int>(rule.workload_class()),
@@ -297,10 +299,10 @@ const v1::Threshold& ThresholdOf(const v1::Policy& policy, const v1::Workload& v
 v1::Mode ModeOf(const v1::Policy& policy, const HostState& host, const v1::Workload& workload) {
   const v1::ModeRule* best = nullptr;
   for (const auto& rule : policy.mode_rules()) {
-    const bool matches = (rule.host().empty() || rule.host() == host.name) &&
-                         (rule.workload().empty() || NamesWorkload(workload, rule.workload())) &&
-                         (rule.workload_class() == v1::WORKLOAD_CLASS_UNSPECIFIED ||
-                          rule.workload_class() == workload.workload_class());
+    const bool matches =
+        (rule.host().empty() || rule.host() == host.name) &&
+        (rule.workload().empty() || NamesWorkload(workload, rule.workload())) &&
+        (rule.workload_class() == v1::WORKLOAD_CLASS_UNSPECIFIED || rule.workload_class() == workload.workload_class());
     if (matches && (best == nullptr || Specificity(rule) >= Specificity(*best))) best = &rule;
   }
   if (best != nullptr) return Capped(best->mode(), host);

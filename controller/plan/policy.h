@@ -1,5 +1,5 @@
-// The policy: what the planner may do. Defaults, checks, and the two look-ups (threshold of a pair, mode of a workload).
-// Used by the planner and by the operator service.
+// The policy: what the planner may do. Defaults, checks, and the two look-ups (threshold of a pair, mode of a
+// workload). Used by the planner and by the operator service.
 #pragma once
 
 #include <string>
@@ -13,7 +13,8 @@
 
 namespace truce::controller {
 
-// Trigger 60, restore 20, confidence 0.3, dwell 60 s, step 5 s, lease 30 s, ... (deploy/truce-controller.yaml says all).
+// Trigger 60, restore 20, confidence 0.3, dwell 60 s, step 5 s, lease 30 s, ... (deploy/truce-controller.yaml says
+// all).
 v1::Policy DefaultPolicy();
 
 // Gives every field that was left out (a number at zero, an absent duration, no global threshold) its value in

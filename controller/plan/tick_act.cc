@@ -13,7 +13,9 @@
 
 namespace truce::controller {
 
-absl::Duration PlanTick::step() const { return ToDuration(policy_.step_interval()); }
+absl::Duration PlanTick::step() const {
+  return ToDuration(policy_.step_interval());
+}
 
 PlannedAction* PlanTick::Find(const std::string& workload, v1::Lever lever) {
   const auto it = plan_.actions.find({workload, lever});
@@ -86,10 +88,11 @@ void PlanTick::ActOnPairs() {
 }
 
 std::string PlanTick::Evidence(const Trouble& trouble) const {
-  return absl::StrFormat("%s is slowed by %s: score %.0f (acts at %.0f), expected slowdown %.0f %%, confidence %.2f, %s",
-                         trouble.score->victim(), trouble.score->aggressor(), trouble.score->score(),
-                         trouble.threshold->trigger_score(), 100 * trouble.score->severity(), trouble.score->confidence(),
-                         std::string(ResourceWord(trouble.score->resource())));
+  return absl::StrFormat(
+      "%s is slowed by %s: score %.0f (acts at %.0f), expected slowdown %.0f %%, confidence %.2f, %s",
+      trouble.score->victim(), trouble.score->aggressor(), trouble.score->score(), trouble.threshold->trigger_score(),
+      100 * trouble.score->severity(), trouble.score->confidence(),
+      std::string(ResourceWord(trouble.score->resource())));
 }
 
 bool PlanTick::StandsBack(const Trouble& trouble, v1::Mode mode) {
@@ -101,12 +104,12 @@ bool PlanTick::StandsBack(const Trouble& trouble, v1::Mode mode) {
                       WhyGivesWay(*trouble.victim, *trouble.giver), "), and it is already the one that suffers"));
   } else if (giver.workload_class() == v1::WORKLOAD_CLASS_CRITICAL) {
     LeaveAlone(score, "critical",
-               StrCat(Evidence(trouble), "; ", giver.name(), " is critical and is never reduced: place one of them "
+               StrCat(Evidence(trouble), "; ", giver.name(),
+                      " is critical and is never reduced: place one of them "
                       "on another host"));
   } else if (!HasLever(score.resource())) {
     LeaveAlone(score, StrCat("no_lever_", static_cast<int>(score.resource())),
-               StrCat(Evidence(trouble), "; no lever for ", ResourceWord(score.resource()),
-                      " exists in this version"));
+               StrCat(Evidence(trouble), "; no lever for ", ResourceWord(score.resource()), " exists in this version"));
   } else if (mode == v1::MODE_OBSERVE) {
     LeaveAlone(score, "observe", StrCat(Evidence(trouble), "; the mode of ", giver.name(), " is observe"));
   } else {
@@ -241,10 +244,10 @@ void PlanTick::Join(const Trouble& trouble, PlannedAction& planned) {
   planned.victims.insert(trouble.score->victim());
   // A newcomer gets the time that the first victim got before anything is tightened for it.
   planned.changed_at = now_;
-  LeaveAlone(*trouble.score, "covered",
-             StrCat(Evidence(trouble), "; ", planned.action.workload(), " already gives way to ",
-                    planned.action.victim(), " (", LeverWord(planned.action.lever()), "), which protects ",
-                    trouble.score->victim(), " as well"));
+  LeaveAlone(
+      *trouble.score, "covered",
+      StrCat(Evidence(trouble), "; ", planned.action.workload(), " already gives way to ", planned.action.victim(),
+             " (", LeverWord(planned.action.lever()), "), which protects ", trouble.score->victim(), " as well"));
 }
 
 void PlanTick::Escalate(const Trouble& trouble, PlannedAction* pin, PlannedAction* quota, v1::Mode mode) {

@@ -69,9 +69,9 @@ void PlanTick::DropImpossible() {
       planned.state = v1::ACTION_STATE_PENDING;
       planned.applied_at.reset();
       planned.changed_at = now_;
-      Decide("apply", planned, host_.FindPair(planned.action.victim(), planned.action.workload()),
-             StrCat("the mode of ", planned.action.workload(), " is ", ModeWord(mode), " now; ",
-                    planned.action.reason()));
+      Decide(
+          "apply", planned, host_.FindPair(planned.action.victim(), planned.action.workload()),
+          StrCat("the mode of ", planned.action.workload(), " is ", ModeWord(mode), " now; ", planned.action.reason()));
     }
     ++it;
   }
@@ -100,12 +100,13 @@ bool PlanTick::Loosen(ActionMap::iterator* it) {
   PlannedAction& planned = (*it)->second;
   const auto& action = planned.action;
   const v1::PairScore* score = host_.FindPair(action.victim(), action.workload());
-  const std::string why = absl::StrFormat("calm for %s (restore score or below, dwell %s)",
-                                          absl::FormatDuration(absl::Trunc(now_ - *planned.calm_since, absl::Seconds(1))),
-                                          absl::FormatDuration(planned.dwell));
+  const std::string why =
+      absl::StrFormat("calm for %s (restore score or below, dwell %s)",
+                      absl::FormatDuration(absl::Trunc(now_ - *planned.calm_since, absl::Seconds(1))),
+                      absl::FormatDuration(planned.dwell));
   const double wanted = action.quota_cores() + policy_.quota_release_ratio() * planned.usage_before_cores;
-  const bool in_steps = action.lever() == v1::LEVER_CPU_QUOTA && action.mode() == v1::MODE_ENFORCE &&
-                        wanted < planned.usage_before_cores;
+  const bool in_steps =
+      action.lever() == v1::LEVER_CPU_QUOTA && action.mode() == v1::MODE_ENFORCE && wanted < planned.usage_before_cores;
   if (!in_steps) {
     RememberRelease(planned);
     // The pin of the same workload goes a step after its quota, not with it.
@@ -137,8 +138,8 @@ void PlanTick::ReleaseCalm() {
         planned.applied_at.has_value() ? planned.applied_at->monotonic : planned.created_at.monotonic;
     const bool dwelt = now_ - std::max(*planned.calm_since, in_force_since) >= planned.dwell;
     const bool stepped = now_ - planned.changed_at >= step();
-    const bool after_quota = planned.action.lever() != v1::LEVER_CPU_PIN ||
-                             Find(planned.action.workload(), v1::LEVER_CPU_QUOTA) == nullptr;
+    const bool after_quota =
+        planned.action.lever() != v1::LEVER_CPU_PIN || Find(planned.action.workload(), v1::LEVER_CPU_QUOTA) == nullptr;
     if (dwelt && stepped && after_quota && Loosen(&it)) continue;
     ++it;
   }

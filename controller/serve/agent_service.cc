@@ -31,7 +31,8 @@ class Outbox final : public SessionSink {
       std::erase_if(queue_, [](const auto& queued) { return queued.has_desired_set(); });
     }
     if (queue_.size() >= kMostQueued) {
-      if (!close_.has_value()) close_ = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "answers are not being read");
+      if (!close_.has_value())
+        close_ = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "answers are not being read");
       return;
     }
     queue_.push_back(std::move(message));

@@ -1,5 +1,5 @@
-// The controller's one strand: fleet state, plans, policy, modes and holds behind one named lock. Streams feed it reports,
-// operators ask and steer it, a tick once a second looks for hosts that fell silent.
+// The controller's one strand: fleet state, plans, policy, modes and holds behind one named lock. Streams feed it
+// reports, operators ask and steer it, a tick once a second looks for hosts that fell silent.
 //
 //   AgentService ─► OnMessage ─► Fleet ─► PlanHost ─► desired set ─► SessionSink (queued under the lock, sent outside)
 //                                             └─► decisions, events ─► Store (queue)
@@ -62,8 +62,8 @@ class ControllerCore {
   // `clock` and `store` outlive it.
   ControllerCore(CoreOptions options, const Clock& clock, Store& store);
 
-  // Streams. `certified_host` is the host that the caller's certificate names; nullopt on a plain-text server, where only
-  // this machine can call.
+  // Streams. `certified_host` is the host that the caller's certificate names; nullopt on a plain-text server, where
+  // only this machine can call.
   uint64_t OnOpened(std::shared_ptr<SessionSink> sink, std::optional<std::string> certified_host);
   void OnMessage(uint64_t session, v1::ConnectRequest request);
   void OnClosed(uint64_t session);

@@ -89,8 +89,8 @@ absl::StatusOr<v1::HoldResponse> ControllerCore::Hold(const v1::HoldRequest& req
     holds_[request.host()] = request.reason();
     Tell(request.host(), "", "hold",
          StrCat(who, " put ", request.host().empty() ? std::string("the fleet") : StrCat("host ", request.host()),
-                " on hold", request.reason().empty() ? std::string() : StrCat(" (", request.reason(), ")"), ": ", actions,
-                " actions are restored and none is taken"));
+                " on hold", request.reason().empty() ? std::string() : StrCat(" (", request.reason(), ")"), ": ",
+                actions, " actions are restored and none is taken"));
     store_.SaveHolds(holds_);
     PlanAll(pumps);
   }
@@ -108,9 +108,9 @@ absl::StatusOr<v1::ResumeResponse> ControllerCore::Resume(const v1::ResumeReques
     if (!holds_.contains(request.host())) {
       std::vector<std::string> held;
       for (const auto& [host, _] : holds_) held.push_back(host.empty() ? "the fleet" : host);
-      return absl::FailedPreconditionError(
-          StrCat(request.host().empty() ? std::string("the fleet") : StrCat("host ", request.host()), " is not on hold; ",
-                 held.empty() ? std::string("nothing is") : StrCat("on hold: ", absl::StrJoin(held, ", "))));
+      return absl::FailedPreconditionError(StrCat(
+          request.host().empty() ? std::string("the fleet") : StrCat("host ", request.host()), " is not on hold; ",
+          held.empty() ? std::string("nothing is") : StrCat("on hold: ", absl::StrJoin(held, ", "))));
     }
     auto holds = holds_;
     holds.erase(request.host());

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "controller/fleet/words.h"
@@ -18,7 +19,9 @@ constexpr size_t kCandidates = 8;
 constexpr int kDefaultLimit = 100;
 constexpr int kExplainRows = 10;
 
-int Limit(uint32_t limit) { return limit == 0 ? kDefaultLimit : static_cast<int>(std::min<uint32_t>(limit, 10'000)); }
+int Limit(uint32_t limit) {
+  return limit == 0 ? kDefaultLimit : static_cast<int>(std::min<uint32_t>(limit, 10'000));
+}
 
 // "; did you mean a, b, c?" or "".
 std::string Candidates(std::vector<std::string> names) {
@@ -52,9 +55,9 @@ absl::Status ControllerCore::KnownHost(std::string_view host) const {
     for (const auto& [name, _] : fleet_.hosts()) names.push_back(name);
   }
   const std::string candidates = Candidates(std::move(names));
-  return absl::NotFoundError(StrCat("no host is named \"", host, "\"; ",
-                                    candidates.empty() ? std::string("no agent has connected yet")
-                                                       : StrCat("known are: ", candidates)));
+  return absl::NotFoundError(
+      StrCat("no host is named \"", host, "\"; ",
+             candidates.empty() ? std::string("no agent has connected yet") : StrCat("known are: ", candidates)));
 }
 
 std::vector<const HostState*> ControllerCore::HostsFor(std::string_view host) const {
@@ -84,14 +87,15 @@ absl::Status ControllerCore::NoSuchWorkload(std::string_view host, std::string_v
   std::vector<std::string> names;
   for (const HostState* state : HostsFor(host)) {
     for (const auto& workload : state->report.workloads()) {
-      if (absl::StrContainsIgnoreCase(workload.workload().name(), AbslView(query))) {
+      if (absl::StrContains(absl::AsciiStrToLower(workload.workload().name()),
+                            absl::AsciiStrToLower(AbslView(query)))) {
         names.push_back(StrCat(state->name, "/", workload.workload().name()));
       }
     }
   }
   const std::string candidates = Candidates(std::move(names));
-  return absl::NotFoundError(StrCat("no workload", host.empty() ? std::string() : StrCat(" on host ", host), " is named \"",
-                                    query, "\" by name, last path element or application",
+  return absl::NotFoundError(StrCat("no workload", host.empty() ? std::string() : StrCat(" on host ", host),
+                                    " is named \"", query, "\" by name, last path element or application",
                                     candidates.empty() ? std::string("; trucectl get workloads lists them")
                                                        : StrCat("; did you mean: ", candidates)));
 }
@@ -132,9 +136,10 @@ absl::StatusOr<v1::ListWorkloadsResponse> ControllerCore::ListWorkloads(const v1
   if (response.workloads().empty() && !request.workload().empty()) {
     return NoSuchWorkload(request.host(), request.workload());
   }
-  std::sort(response.mutable_workloads()->begin(), response.mutable_workloads()->end(), [](const auto& a, const auto& b) {
-    return std::pair(a.host(), a.report().workload().name()) < std::pair(b.host(), b.report().workload().name());
-  });
+  std::sort(
+      response.mutable_workloads()->begin(), response.mutable_workloads()->end(), [](const auto& a, const auto& b) {
+        return std::pair(a.host(), a.report().workload().name()) < std::pair(b.host(), b.report().workload().name());
+      });
   return response;
 }
 
@@ -189,18 +194,16 @@ absl::StatusOr<v1::ListEventsResponse> ControllerCore::ListEvents(const v1::List
 }
 
 absl::StatusOr<v1::ListReceiptsResponse> ControllerCore::ListReceipts(const v1::ListReceiptsRequest& request) {
-  TRUCE_ASSIGN_OR_RETURN(auto receipts,
-                         store_.Receipts(request.host(), FullName(request.host(), request.workload()),
-                                         Limit(request.limit())));
+  TRUCE_ASSIGN_OR_RETURN(auto receipts, store_.Receipts(request.host(), FullName(request.host(), request.workload()),
+                                                        Limit(request.limit())));
   v1::ListReceiptsResponse response;
   for (auto& receipt : receipts) *response.add_receipts() = std::move(receipt);
   return response;
 }
 
 absl::StatusOr<v1::ListDecisionsResponse> ControllerCore::ListDecisions(const v1::ListDecisionsRequest& request) {
-  TRUCE_ASSIGN_OR_RETURN(auto decisions,
-                         store_.Decisions(request.host(), FullName(request.host(), request.workload()),
-                                          Limit(request.limit())));
+  TRUCE_ASSIGN_OR_RETURN(auto decisions, store_.Decisions(request.host(), FullName(request.host(), request.workload()),
+                                                          Limit(request.limit())));
   v1::ListDecisionsResponse response;
   for (auto& decision : decisions) *response.add_decisions() = std::move(decision);
   return response;
@@ -242,12 +245,12 @@ absl::StatusOr<v1::ExplainResponse> ControllerCore::Explain(const v1::ExplainReq
   if (receipts.ok()) {
     for (auto& receipt : *receipts) *response.add_receipts() = std::move(receipt);
   }
-  for (auto& sentence :
-       ExplainSentences(host, PlanOf(host), policy_, IsHeld(host.name), MomentOf(clock_), response)) {
+  for (auto& sentence : ExplainSentences(host, PlanOf(host), policy_, IsHeld(host.name), MomentOf(clock_), response)) {
     response.add_sentences(std::move(sentence));
   }
   for (const auto& status : {decisions.status(), receipts.status()}) {
-    if (!status.ok()) response.add_sentences(StrCat("What was decided before can't be told: ", StdView(status.message())));
+    if (!status.ok())
+      response.add_sentences(StrCat("What was decided before can't be told: ", StdView(status.message())));
   }
   return response;
 }

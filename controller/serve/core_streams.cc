@@ -59,6 +59,16 @@ void ControllerCore::OnMessage(uint64_t id, v1::ConnectRequest request) {
             absl::InvalidArgumentError(session.said_hello ? "a stream says hello once"
                                                           : "the first message of a stream must be a hello"),
             pumps);
+    } else if (request.ByteSizeLong() > options_.fleet.limits.message_bytes) {
+      ++counts_.refused_by_reason["oversized"];
+      TellRefusal(*host,
+                  {"oversized", StrCat("it has ", request.ByteSizeLong(), " bytes; at most ",
+                                       options_.fleet.limits.message_bytes, " are accepted (limits.message_mib)")});
+      v1::ConnectResponse response;
+      response.mutable_acknowledgement()->set_report_sequence(request.report().sequence());
+      response.mutable_acknowledgement()->set_batch_id(request.receipts().batch_id());
+      session.sink->Queue(std::move(response));
+      pumps.push_back(session.sink);
     } else if (request.has_report()) {
       OnReport(session, *host, std::move(*request.mutable_report()), pumps);
     } else if (request.has_receipts()) {
@@ -110,10 +120,9 @@ void ControllerCore::OnHello(uint64_t id, Session& session, const v1::Hello& hel
          StrCat("an agent with a certificate for host \"", *session.certified_host, "\" claims to be host \"", claimed,
                 "\" and was refused"));
     Close(session,
-          absl::PermissionDeniedError(StrCat("the certificate is for host \"", *session.certified_host,
-                                             "\" and the agent says that it is host \"", claimed,
-                                             "\"; issue a certificate for it with: trucectl certs issue DIR agent ",
-                                             claimed)),
+          absl::PermissionDeniedError(StrCat(
+              "the certificate is for host \"", *session.certified_host, "\" and the agent says that it is host \"",
+              claimed, "\"; issue a certificate for it with: trucectl certs issue DIR agent ", claimed)),
           pumps);
     return;
   }
@@ -126,14 +135,15 @@ void ControllerCore::OnHello(uint64_t id, Session& session, const v1::Hello& hel
   session.said_hello = true;
   HostState& host = *accepted->host;
   if (const auto older = sessions_.find(accepted->replaced_session); older != sessions_.end()) {
-    Tell(host.name, "", "session_replaced", StrCat("a newer connection of host ", host.name, " took the place of the older"));
+    Tell(host.name, "", "session_replaced",
+         StrCat("a newer connection of host ", host.name, " took the place of the older"));
     Close(older->second,
           absl::AbortedError(StrCat("a newer connection of host ", host.name, " took the place of this one")), pumps);
   }
   Tell(host.name, "", "host_connected",
-       StrCat("host ", host.name, " connected: agent ", host.inventory.agent_version(), ", ", host.inventory.cpus_size(),
-              " CPUs, mode ", ModeWord(host.agent_mode), " (at most ", ModeWord(host.mode_ceiling), "), holds ",
-              hello.held_size(), " actions"));
+       StrCat("host ", host.name, " connected: agent ", host.inventory.agent_version(), ", ",
+              host.inventory.cpus_size(), " CPUs, mode ", ModeWord(host.agent_mode), " (at most ",
+              ModeWord(host.mode_ceiling), "), holds ", hello.held_size(), " actions"));
   Entry& entry = entries_[host.name];
   if (hello.desired_set_version() > entry.version) {
     entry.version = hello.desired_set_version();
@@ -269,13 +279,14 @@ void ControllerCore::PlanAll(Pumps& pumps) {
 void ControllerCore::Record(std::vector<v1::Decision> decisions) {
   for (auto& decision : decisions) {
     ++counts_.decisions_by_verdict[decision.verdict()];
-    spdlog::info("{} {}: {} {} for {}: {}", decision.host(), decision.verdict(), std::string(LeverWord(decision.lever())),
-                 decision.workload(), decision.victim(), decision.reason());
+    spdlog::info("{} {}: {} {} for {}: {}", decision.host(), decision.verdict(),
+                 std::string(LeverWord(decision.lever())), decision.workload(), decision.victim(), decision.reason());
     store_.Add(std::move(decision));
   }
 }
 
-void ControllerCore::Tell(std::string_view host, std::string_view workload, std::string_view kind, std::string message) {
+void ControllerCore::Tell(std::string_view host, std::string_view workload, std::string_view kind,
+                          std::string message) {
   v1::Event event;
   event.set_sequence(next_event_++);
   SetTime(clock_.Now(), event.mutable_occurred_at());
@@ -306,8 +317,9 @@ void ControllerCore::Tick() {
       OnLost(*host, absl::StrFormat("no report for %d intervals", options_.fleet.missed_report_limit));
       const auto it = sessions_.find(id);
       if (it == sessions_.end()) continue;
-      Close(it->second, absl::DeadlineExceededError(StrCat("no report for ", options_.fleet.missed_report_limit,
-                                                           " intervals; connect again")),
+      Close(it->second,
+            absl::DeadlineExceededError(
+                StrCat("no report for ", options_.fleet.missed_report_limit, " intervals; connect again")),
             pumps);
     }
     for (auto& [_, session] : sessions_) {

@@ -32,10 +32,9 @@ class GrpcServerImpl final : public GrpcServer {
   ~GrpcServerImpl() override { Stop(absl::Seconds(1)); }
 
   absl::Status Start(const GrpcServerOptions& options) {
-    TRUCE_ASSIGN_OR_RETURN(
-        const auto credentials,
-        rpc::ServerCredentials({options.plaintext, options.ca_file, options.certificate_file, options.key_file},
-                               options.listen));
+    TRUCE_ASSIGN_OR_RETURN(const auto credentials, rpc::ServerCredentials({options.plaintext, options.ca_file,
+                                                                           options.certificate_file, options.key_file},
+                                                                          options.listen));
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
@@ -57,7 +56,8 @@ class GrpcServerImpl final : public GrpcServer {
     builder.RegisterService(schedulers_.get());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port <= 0) {
-      return absl::UnavailableError(StrCat("listen: ", options.listen, " can't be had: another program listens there, or "
+      return absl::UnavailableError(StrCat("listen: ", options.listen,
+                                           " can't be had: another program listens there, or "
                                            "the address is not this machine's; give another port, or 0 for any"));
     }
     server_->GetHealthCheckService()->SetServingStatus(true);

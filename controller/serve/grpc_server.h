@@ -17,8 +17,8 @@ struct GrpcServerOptions {
   std::string ca_file;
   std::string certificate_file;
   std::string key_file;
-  // Larger messages of agents end their stream with RESOURCE_EXHAUSTED.
-  int message_bytes = 16 << 20;
+  // Larger messages end their stream or call with RESOURCE_EXHAUSTED before anybody has read them.
+  int message_bytes = 32 << 20;
 };
 
 class GrpcServer {

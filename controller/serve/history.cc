@@ -8,7 +8,8 @@ MinuteHistory::Rows MinuteHistory::Add(const HostState& host, absl::Time now) {
   const absl::Time start = absl::FromUnixSeconds(absl::ToUnixSeconds(now) / 60 * 60);
   if (minute.start != start) {
     for (const auto& [pair, sum] : minute.pairs) {
-      rows.pairs.push_back({minute.start, host.name, pair.first, pair.second, sum.total / sum.count, sum.most, sum.count});
+      rows.pairs.push_back(
+          {minute.start, host.name, pair.first, pair.second, sum.total / sum.count, sum.most, sum.count});
     }
     for (const auto& [workload, sum] : minute.workloads) {
       rows.workloads.push_back({minute.start, host.name, workload, sum.total / sum.count, sum.most, sum.count});

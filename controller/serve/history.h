@@ -1,5 +1,5 @@
-// Sums up scores and CPU use minute by minute, so that the store gets one row per pair and workload and minute instead of
-// one per report. Owned by ControllerCore.
+// Sums up scores and CPU use minute by minute, so that the store gets one row per pair and workload and minute instead
+// of one per report. Owned by ControllerCore.
 #pragma once
 
 #include <string>

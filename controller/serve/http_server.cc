@@ -48,7 +48,8 @@ class HttplibServer final : public HttpServer {
     if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
     const bool bound = port == 0 ? (port = server_.bind_to_any_port(host)) > 0 : server_.bind_to_port(host, port);
     if (!bound) {
-      return absl::UnavailableError(StrCat("http.listen: ", listen, " can't be had: another program listens there, or the "
+      return absl::UnavailableError(StrCat("http.listen: ", listen,
+                                           " can't be had: another program listens there, or the "
                                            "address is not this machine's; give another port, or 0 for any"));
     }
     address_ = StrCat(listen.substr(0, colon), ":", port);

@@ -17,8 +17,8 @@ class HttpServer {
   virtual const std::string& address() const = 0;
 };
 
-// Listens on `listen` ("host:port", port 0 for any). `metrics` gives the page; `problem` gives what is wrong, empty when
-// nothing is. Both are called on the server's threads. Unavailable when the port can't be had.
+// Listens on `listen` ("host:port", port 0 for any). `metrics` gives the page; `problem` gives what is wrong, empty
+// when nothing is. Both are called on the server's threads. Unavailable when the port can't be had.
 absl::StatusOr<std::unique_ptr<HttpServer>> StartHttpServer(const std::string& listen,
                                                             std::function<std::string()> metrics,
                                                             std::function<std::string()> problem);

@@ -58,10 +58,10 @@ v1::HostScore ScoreHost(const HostState& host, const Demand& reserved, const v1:
     const double memory_ratio = memory > 0 ? memory_left / memory : 0;
     const double penalty = Penalty(workload.workload_class()) * worst;
     score.set_score(std::clamp(100 * std::min(cpu_ratio, memory_ratio) - penalty, 0.0, 100.0));
-    score.set_reason(absl::StrFormat("with it %.0f %% of the CPUs and %.0f %% of the memory stay free; worst score of "
-                                     "a %s victim or better is %.0f (-%.0f)",
-                                     100 * cpu_ratio, 100 * memory_ratio,
-                                     std::string(ClassWord(workload.workload_class())), worst, penalty));
+    score.set_reason(absl::StrFormat(
+        "with it %.0f %% of the CPUs and %.0f %% of the memory stay free; worst score of "
+        "a %s victim or better is %.0f (-%.0f)",
+        100 * cpu_ratio, 100 * memory_ratio, std::string(ClassWord(workload.workload_class())), worst, penalty));
   }
   return score;
 }

@@ -1,5 +1,5 @@
-// Which host suits a workload that has none yet: free CPU and memory, less a penalty where workloads of its class already
-// suffer. Pure but for PlacementLedger, the memory of recent placements. Used by ControllerCore.
+// Which host suits a workload that has none yet: free CPU and memory, less a penalty where workloads of its class
+// already suffer. Pure but for PlacementLedger, the memory of recent placements. Used by ControllerCore.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ absl::Status CheckDescription(const v1::WorkloadDescription& workload);
 
 // score = 100 x (the smaller of the free shares of CPU and memory once the workload is there)
 //         - penalty x (worst score of a pair there whose victim is of its class or a higher one),
-// at least 0; the penalty is 1 for critical, 0.5 for standard, 0.25 for best effort: a critical workload has most to lose
-// where others of its kind already suffer. 0 when it doesn't fit.
+// at least 0; the penalty is 1 for critical, 0.5 for standard, 0.25 for best effort: a critical workload has most to
+// lose where others of its kind already suffer. 0 when it doesn't fit.
 v1::HostScore ScoreHost(const HostState& host, const Demand& reserved, const v1::WorkloadDescription& workload);
 
 // Best first: those that fit before those that don't, then by score, then by name.

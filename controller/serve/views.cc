@@ -32,9 +32,10 @@ v1::HostStatus ViewHost(const HostState& host, const HostPlan& plan, const v1::P
   if (host.last_report_at.has_value()) SetTime(host.last_report_at->wall, status.mutable_last_report());
   status.set_workload_count(static_cast<uint32_t>(host.report.workloads_size()));
   status.set_worst_score(host.summary.worst_score);
-  status.set_action_count(static_cast<uint32_t>(
-      std::count_if(plan.actions.begin(), plan.actions.end(),
-                    [](const auto& entry) { return entry.second.state == v1::ACTION_STATE_APPLIED; })));
+  status.set_action_count(
+      static_cast<uint32_t>(std::count_if(plan.actions.begin(), plan.actions.end(), [](const auto& entry) {
+        return entry.second.state == v1::ACTION_STATE_APPLIED;
+      })));
   status.set_mode(ModeOfHost(policy, host));
   status.set_mode_ceiling(host.mode_ceiling);
   status.set_held(held);
@@ -72,8 +73,9 @@ v1::PairStatus ViewPair(const HostState& host, const HostPlan& plan, const v1::P
   if (!responses.empty()) {
     status.set_response(absl::StrJoin(responses, ", "));
   } else {
-    const bool watching = victim != nullptr && aggressor != nullptr &&
-                          score.score() > ThresholdOf(policy, victim->workload(), aggressor->workload()).restore_score();
+    const bool watching =
+        victim != nullptr && aggressor != nullptr &&
+        score.score() > ThresholdOf(policy, victim->workload(), aggressor->workload()).restore_score();
     status.set_response(watching ? "watching" : "none");
   }
   return status;
@@ -118,12 +120,13 @@ namespace {
 
 std::string SayVictim(const HostState& host, const v1::WorkloadReport& victim, Moment now) {
   const auto& workload = victim.workload();
-  std::string text = StrCat(workload.name(), " on ", host.name, " (", ClassWord(workload.workload_class()),
-                            ") is ", DiagnosisWord(victim.diagnosis()));
+  std::string text = StrCat(workload.name(), " on ", host.name, " (", ClassWord(workload.workload_class()), ") is ",
+                            DiagnosisWord(victim.diagnosis()));
   if (!victim.diagnosis_detail().empty()) StrAppend(&text, ": ", victim.diagnosis_detail());
   if (!text.ends_with('.')) text += '.';
   if (victim.has_slowdown_ratio()) {
-    StrAppend(&text, absl::StrFormat(" Against its own baseline it takes %.0f %% longer.", 100 * victim.slowdown_ratio()));
+    StrAppend(&text,
+              absl::StrFormat(" Against its own baseline it takes %.0f %% longer.", 100 * victim.slowdown_ratio()));
   }
   if (!host.connected) {
     StrAppend(&text, " Host ", host.name, " is not connected: this is what it last said",
@@ -143,10 +146,11 @@ std::string SaySuspect(const HostState& host, const v1::PairStatus& pair) {
     if (const auto usage = HostState::CpuUsage(*aggressor)) StrAppend(&text, absl::StrFormat(", %.2f cores", *usage));
     StrAppend(&text, ")");
   }
-  StrAppend(&text, absl::StrFormat(": score %.0f of 100 that it alone slows the victim by 5 %% or more, expected slowdown "
-                                   "%.0f %%, confidence %.2f; they contend for %s.",
-                                   score.score(), 100 * score.severity(), score.confidence(),
-                                   std::string(ResourceWord(score.resource()))));
+  StrAppend(&text,
+            absl::StrFormat(": score %.0f of 100 that it alone slows the victim by 5 %% or more, expected slowdown "
+                            "%.0f %%, confidence %.2f; they contend for %s.",
+                            score.score(), 100 * score.severity(), score.confidence(),
+                            std::string(ResourceWord(score.resource()))));
   if (!score.has_evidence()) return text;
   const auto& evidence = score.evidence();
   if (!evidence.summary().empty()) StrAppend(&text, " Evidence: ", evidence.summary());
@@ -166,7 +170,8 @@ std::string SayActions(const HostPlan& plan, const std::string& victim, Moment n
   for (const auto& [_, planned] : plan.actions) {
     if (!planned.victims.contains(victim)) continue;
     std::string part = StrCat(planned.action.workload(), " has ", How(planned.action), ", ", StateWord(planned.state));
-    if (planned.applied_at.has_value()) StrAppend(&part, " ", Age(now.monotonic - planned.applied_at->monotonic), " ago");
+    if (planned.applied_at.has_value())
+      StrAppend(&part, " ", Age(now.monotonic - planned.applied_at->monotonic), " ago");
     if (planned.calm_since.has_value()) {
       StrAppend(&part, " and calm for ", Age(now.monotonic - *planned.calm_since), " (released after ",
                 absl::FormatDuration(planned.dwell), ")");
@@ -199,31 +204,34 @@ std::vector<std::string> ExplainSentences(const HostState& host, const HostPlan&
     const v1::WorkloadReport* aggressor = host.Find(worst.aggressor());
     if (aggressor != nullptr) {
       const auto& threshold = ThresholdOf(policy, victim.workload(), aggressor->workload());
-      sentences.push_back(absl::StrFormat(
-          "Nothing is done about it now: Truce acts at a score of %.0f with a confidence of at least %.2f, and the mode "
-          "of %s is %s.",
-          threshold.trigger_score(), policy.minimum_confidence(), worst.aggressor(),
-          std::string(ModeWord(ModeOf(policy, host, aggressor->workload())))));
+      sentences.push_back(
+          absl::StrFormat("Nothing is done about it now: Truce acts at a score of %.0f with a confidence of at least "
+                          "%.2f, and the mode "
+                          "of %s is %s.",
+                          threshold.trigger_score(), policy.minimum_confidence(), worst.aggressor(),
+                          std::string(ModeWord(ModeOf(policy, host, aggressor->workload())))));
     }
   }
   if (!facts.decisions().empty()) {
     const auto& last = *facts.decisions().rbegin();
-    sentences.push_back(StrCat("Last decision, ", Age(now.wall - ToTime(last.decided_at())), " ago: ", last.verdict(), " ",
-                               last.workload(), ": ", last.reason()));
+    sentences.push_back(StrCat("Last decision, ", Age(now.wall - ToTime(last.decided_at())), " ago: ", last.verdict(),
+                               " ", last.workload(), ": ", last.reason()));
   }
   if (!facts.receipts().empty()) {
     const auto& last = facts.receipts().rbegin()->receipt();
-    std::string text = StrCat("Last receipt: ", LeverWord(last.action().lever()), " on ", last.action().workload(), " was ",
-                              OutcomeWord(last.outcome()));
+    std::string text = StrCat("Last receipt: ", LeverWord(last.action().lever()), " on ", last.action().workload(),
+                              " was ", OutcomeWord(last.outcome()));
     if (last.has_victim_slowdown_before() && last.has_victim_slowdown_after()) {
       StrAppend(&text, absl::StrFormat("; the victim's slowdown went from %.0f %% to %.0f %%",
                                        100 * last.victim_slowdown_before(), 100 * last.victim_slowdown_after()));
     }
-    if (last.has_cost_core_seconds()) StrAppend(&text, absl::StrFormat(", at %.1f core-seconds", last.cost_core_seconds()));
+    if (last.has_cost_core_seconds())
+      StrAppend(&text, absl::StrFormat(", at %.1f core-seconds", last.cost_core_seconds()));
     sentences.push_back(text + ".");
   }
   for (const auto& missing : host.inventory.missing()) {
-    sentences.push_back(StrCat("The host has no ", missing.name(), " (", missing.reason(), "), which makes the evidence thinner",
+    sentences.push_back(StrCat("The host has no ", missing.name(), " (", missing.reason(),
+                               "), which makes the evidence thinner",
                                missing.remedy().empty() ? std::string(".") : StrCat(": ", missing.remedy(), ".")));
   }
   return sentences;

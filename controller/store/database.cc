@@ -1,7 +1,5 @@
 #include "controller/store/database.h"
 
-#include "controller/store/soci_without_boost.h"
-
 #include <algorithm>
 #include <array>
 #include <exception>
@@ -11,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "controller/store/schema.h"
+#include "controller/store/soci_without_boost.h"
 #include "google/protobuf/util/json_util.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -41,8 +40,12 @@ Message FromJson(const std::string& text) {
   return message;
 }
 
-long long Micros(const google::protobuf::Timestamp& time) { return time.seconds() * 1'000'000 + time.nanos() / 1000; }
-long long Micros(absl::Time time) { return absl::ToUnixMicros(time); }
+long long Micros(const google::protobuf::Timestamp& time) {
+  return time.seconds() * 1'000'000 + time.nanos() / 1000;
+}
+long long Micros(absl::Time time) {
+  return absl::ToUnixMicros(time);
+}
 
 // FNV-1a, 64 bits: tells batches of one id apart, whose agent began to count anew.
 std::string Digest(const std::string& bytes) {
@@ -55,7 +58,7 @@ absl::Status FromSoci(const std::string& file, std::string_view what, const char
   const std::string message = StrCat("store ", file, ": ", what, ": ", error);
   const absl::string_view text(error);
   if (absl::StrContains(text, "full")) {
-    return absl::ResourceExhaustedError(StrCat(message, "; free some space or raise store.maximum_bytes"));
+    return absl::ResourceExhaustedError(StrCat(message, "; free some space or raise store.maximum_mib"));
   }
   if (absl::StrContains(text, "not a database") || absl::StrContains(text, "malformed")) {
     return absl::DataLossError(StrCat(message, "; move the file away or put a backup in its place"));
@@ -165,7 +168,8 @@ absl::Status Database::Insert(const v1::Event& event) {
     const auto id = static_cast<long long>(event.sequence());
     const long long at = Micros(event.occurred_at());
     const std::string body = ToJson(event);
-    *sql_ << "INSERT INTO events (id, at, host, workload, kind, body) VALUES (:id, :at, :host, :workload, :kind, :body)",
+    *sql_
+        << "INSERT INTO events (id, at, host, workload, kind, body) VALUES (:id, :at, :host, :workload, :kind, :body)",
         soci::use(id), soci::use(at), soci::use(event.host()), soci::use(event.workload()), soci::use(event.kind()),
         soci::use(body);
   });
@@ -222,7 +226,9 @@ absl::Status Database::SaveSetting(const std::string& name, const std::string& b
   });
 }
 
-absl::Status Database::SavePolicy(const v1::Policy& policy) { return SaveSetting("policy", ToJson(policy)); }
+absl::Status Database::SavePolicy(const v1::Policy& policy) {
+  return SaveSetting("policy", ToJson(policy));
+}
 
 absl::Status Database::SaveHolds(const std::map<std::string, std::string>& holds) {
   TRUCE_RETURN_IF_ERROR(Guard("clearing holds", [&] { *sql_ << "DELETE FROM settings WHERE name LIKE 'hold/%'"; }));
@@ -269,10 +275,11 @@ absl::StatusOr<std::vector<v1::Event>> Database::Events(const std::string& host,
   TRUCE_RETURN_IF_ERROR(Guard("reading events", [&] {
     const auto from = static_cast<long long>(after);
     const std::string order = after == 0 ? "DESC" : "ASC";
-    soci::rowset<std::string> rows = (sql_->prepare << "SELECT body FROM events WHERE (:host = '' OR host = :host2) AND "
-                                                       "id > :after ORDER BY id "
-                                                    << order << " LIMIT :limit",
-                                      soci::use(host), soci::use(host), soci::use(from), soci::use(limit));
+    soci::rowset<std::string> rows =
+        (sql_->prepare << "SELECT body FROM events WHERE (:host = '' OR host = :host2) AND "
+                          "id > :after ORDER BY id "
+                       << order << " LIMIT :limit",
+         soci::use(host), soci::use(host), soci::use(from), soci::use(limit));
     for (const auto& body : rows) events.push_back(FromJson<v1::Event>(body));
   }));
   if (after == 0) std::reverse(events.begin(), events.end());
@@ -303,8 +310,7 @@ absl::StatusOr<int64_t> Database::Prune(absl::Time oldest, int64_t rows, int64_t
 
 absl::StatusOr<int64_t> Database::CountRows(std::string_view table) {
   long long count = 0;
-  TRUCE_RETURN_IF_ERROR(
-      Guard("counting", [&] { *sql_ << StrCat("SELECT COUNT(*) FROM ", table), soci::into(count); }));
+  TRUCE_RETURN_IF_ERROR(Guard("counting", [&] { *sql_ << StrCat("SELECT COUNT(*) FROM ", table), soci::into(count); }));
   return count;
 }
 

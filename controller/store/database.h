@@ -84,8 +84,8 @@ class Database {
   // With `after`, the oldest `limit` events after that sequence; without, the newest.
   absl::StatusOr<std::vector<v1::Event>> Events(const std::string& host, uint64_t after, int limit);
 
-  // Deletes at most `batch` rows of each table that are older than `oldest` or beyond the newest `rows`. Returns how many
-  // went; fewer than `batch` means that it is done for now.
+  // Deletes at most `batch` rows of each table that are older than `oldest` or beyond the newest `rows`. Returns how
+  // many went; fewer than `batch` means that it is done for now.
   absl::StatusOr<int64_t> Prune(absl::Time oldest, int64_t rows, int64_t batch);
   absl::StatusOr<int64_t> CountRows(std::string_view table);
 

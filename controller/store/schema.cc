@@ -1,10 +1,9 @@
 #include "controller/store/schema.h"
 
-#include "controller/store/soci_without_boost.h"
-
 #include <array>
 #include <vector>
 
+#include "controller/store/soci_without_boost.h"
 #include "src/base/text.h"
 
 namespace truce::controller {
@@ -15,7 +14,8 @@ namespace {
 const std::vector<std::vector<const char*>>& Steps() {
   static const auto* const kSteps = new std::vector<std::vector<const char*>>{
       {
-          "CREATE TABLE decisions (id BIGINT PRIMARY KEY, at BIGINT NOT NULL, host TEXT NOT NULL, victim TEXT NOT NULL, "
+          "CREATE TABLE decisions (id BIGINT PRIMARY KEY, at BIGINT NOT NULL, host TEXT NOT NULL, victim TEXT NOT "
+          "NULL, "
           "workload TEXT NOT NULL, verdict TEXT NOT NULL, body TEXT NOT NULL)",
           "CREATE TABLE events (id BIGINT PRIMARY KEY, at BIGINT NOT NULL, host TEXT NOT NULL, workload TEXT NOT NULL, "
           "kind TEXT NOT NULL, body TEXT NOT NULL)",
@@ -50,9 +50,9 @@ absl::Status Migrate(soci::session& sql, int target) {
   sql << "SELECT COUNT(*) FROM schema_version", soci::into(rows);
   if (rows > 0) sql << "SELECT MAX(version) FROM schema_version", soci::into(version);
   if (version > kSchemaVersion) {
-    return absl::FailedPreconditionError(
-        StrCat("its schema has version ", version, " and this controller knows versions up to ", kSchemaVersion,
-               "; install the controller that wrote it, or give another store.file"));
+    return absl::FailedPreconditionError(StrCat("its schema has version ", version,
+                                                " and this controller knows versions up to ", kSchemaVersion,
+                                                "; install the controller that wrote it, or give another store.file"));
   }
   for (; version < target; ++version) {
     soci::transaction transaction(sql);

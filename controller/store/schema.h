@@ -12,8 +12,9 @@ namespace truce::controller {
 // The version that this controller reads and writes.
 inline constexpr int kSchemaVersion = 2;
 
-// Brings the schema from whatever it is (nothing, an older version) to `target`, one transaction per version, so that an
-// interrupted migration is taken up where it stopped. FailedPrecondition when the database is newer. SOCI exceptions pass.
+// Brings the schema from whatever it is (nothing, an older version) to `target`, one transaction per version, so that
+// an interrupted migration is taken up where it stopped. FailedPrecondition when the database is newer. SOCI exceptions
+// pass.
 absl::Status Migrate(soci::session& sql, int target = kSchemaVersion);
 
 }  // namespace truce::controller

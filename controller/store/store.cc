@@ -16,7 +16,9 @@ constexpr int64_t kPruneBatch = 2'000;
 constexpr absl::Duration kDrainTime = absl::Seconds(2);
 
 // A database of the operator's choice may be asked for anything; a person reads at most so much.
-int Bounded(int limit) { return std::clamp(limit, 1, 10'000); }
+int Bounded(int limit) {
+  return std::clamp(limit, 1, 10'000);
+}
 
 }  // namespace
 

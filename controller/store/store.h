@@ -1,5 +1,6 @@
-// The controller's memory on disk: one owner thread that writes what a bounded queue hands it, so that a slow disk never
-// makes a stream wait. What doesn't fit is dropped and counted. ControllerCore writes; the operator service reads.
+// The controller's memory on disk: one owner thread that writes what a bounded queue hands it, so that a slow disk
+// never makes a stream wait. What doesn't fit is dropped and counted. ControllerCore writes; the operator service
+// reads.
 #pragma once
 
 #include <cstdint>
@@ -64,7 +65,8 @@ class Store {
   // `done` runs on the owner thread once the batch is on disk, or with the error; never when false is returned.
   bool AddReceipts(std::string host, v1::ReceiptBatch batch, std::function<void(const absl::Status&)> done);
 
-  // Wait for the owner thread; DeadlineExceeded after `kQueryTimeout`. Never call them under a lock that a stream needs.
+  // Wait for the owner thread; DeadlineExceeded after `kQueryTimeout`. Never call them under a lock that a stream
+  // needs.
   absl::StatusOr<std::vector<v1::Decision>> Decisions(const std::string& host, const std::string& workload, int limit);
   absl::StatusOr<std::vector<v1::ReceiptRecord>> Receipts(const std::string& host, const std::string& workload,
                                                           int limit);

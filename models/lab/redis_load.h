@@ -1,5 +1,5 @@
-// A steady closed-loop client of redis: one connection, the next request goes out when the answer is in. Measures every
-// request. One thread of its own.
+// A steady closed-loop client of redis: a few connections, and on each the next request goes out when the answer is in.
+// Measures every request. One thread of its own.
 #pragma once
 
 #include <atomic>
@@ -24,7 +24,7 @@ struct LatencyInterval {
 
 class RedisLoad {
  public:
-  // Connects to the unix socket and stores the list that the requests read. Unavailable when nothing answers within
+  // Connects to the unix socket and stores the value that the requests read. Unavailable when nothing answers within
   // `limit`.
   static absl::StatusOr<std::unique_ptr<RedisLoad>> Start(const std::string& socket, absl::Duration limit);
   ~RedisLoad();
@@ -35,16 +35,23 @@ class RedisLoad {
   std::string error() const;
 
  private:
-  explicit RedisLoad(std::string socket) : socket_(std::move(socket)) {}
+  explicit RedisLoad(std::string socket);
+  struct Connection;
+  absl::Status Connect();
   absl::Status Prepare();
   void Run();
+  // Sends the next request; false when the connection is lost.
+  bool Send(Connection& connection);
+  // Takes what has come in; false when the connection is lost.
+  bool Receive(Connection& connection);
+  void Fail(const std::string& reason);
 
   const std::string socket_;
   std::atomic<bool> stop_{false};
   mutable absl::Mutex mutex_;
   std::vector<float> latencies_us_ ABSL_GUARDED_BY(mutex_);
   std::string error_ ABSL_GUARDED_BY(mutex_);
-  void* connection_ = nullptr;  // redisContext; hiredis stays in the .cc file
+  std::vector<Connection> connections_;
   std::thread thread_;
 };
 

@@ -56,6 +56,9 @@ double Mean(const std::vector<double>& values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
+int OnlineCpus() { return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN))); }
+int Workers() { return 2 * OnlineCpus(); }
+
 // What one phase measured, a value a second.
 struct Phase {
   std::vector<absl::Duration> p99;
@@ -144,6 +147,10 @@ absl::Status Scene::SetUp() {
   cgroups_.emplace(*std::move(cgroups));
   TRUCE_ASSIGN_OR_RETURN(victim_, cgroups_->Add("redis"));
   TRUCE_ASSIGN_OR_RETURN(aggressor_, cgroups_->Add("stress"));
+  // Weight follows the CPUs that a workload asks for, as under Kubernetes: the batch job has many workers, redis one.
+  if (absl::Status status = cgroups_->SetCpuWeight("stress", Workers()); !status.ok()) {
+    Say(StrCat("Missing here: CPU weights - ", status.message(), ". The scene goes on without."));
+  }
   TRUCE_ASSIGN_OR_RETURN(aggressor_cgroup_, host::Cgroup::Open(*layout_, aggressor_));
   for (const char* child : {"redis", "stress"}) {
     for (std::string& line : cgroups_->SnapshotControls(child)) controls_before_.push_back(std::move(line));
@@ -253,13 +260,12 @@ absl::Status Scene::Watch(const char* phase, absl::Duration length, Phase* into)
 
 absl::Status Scene::StartAggressor() {
   ChildOptions options;
-  const long cpus = std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
-  options.arguments = {"stress-ng", "--cpu", StrCat(2 * cpus), "--cpu-method", "matrixprod", "--temp-path", directory_, "--quiet"};
+  options.arguments = {"stress-ng", "--cpu", StrCat(Workers()), "--cpu-method", "matrixprod", "--temp-path", directory_, "--quiet"};
   options.log_file = directory_ + "/stress-ng.log";
   options.before_exec = [this] { return cgroups_->Enter("stress", 0); };
   TRUCE_ASSIGN_OR_RETURN(stress_, ChildProcess::Start(options));
   onset_ = absl::Now();
-  Say(StrCat("        --- stress-ng starts: ", 2 * cpus, " workers on the same ", cpus, " CPUs ---"));
+  Say(StrCat("        --- stress-ng starts: ", Workers(), " workers on the same ", OnlineCpus(), " CPUs ---"));
   return absl::OkStatus();
 }
 

@@ -115,13 +115,13 @@ class RunningDaemons final : public SceneDaemons {
   absl::Status StartController() {
     const std::string config = directory_ + "/controller.yaml";
     TRUCE_RETURN_IF_ERROR(WriteFile(config, StrCat("listen: 127.0.0.1:0\n"
-                                                   "http_listen: 127.0.0.1:0\n"
+                                                   "http:\n  listen: 127.0.0.1:0\n"
                                                    "tls:\n"
                                                    "  ca_file: ", Pki("ca.crt"), "\n"
                                                    "  certificate_file: ", Pki("controller-quickstart.crt"), "\n"
                                                    "  key_file: ", Pki("controller-quickstart.key"), "\n"
                                                    "store:\n"
-                                                   "  path: ", directory_, "/truce.db\n")));
+                                                   "  file: ", directory_, "/truce.db\n")));
     const std::string address_file = directory_ + "/controller.address";
     ChildOptions options;
     options.arguments = {binaries_ + "/truce-controller", "--config", config, "--print-address-file", address_file};
@@ -138,7 +138,8 @@ class RunningDaemons final : public SceneDaemons {
       }
       absl::SleepFor(absl::Milliseconds(50));
     }
-    return absl::UnavailableError(StrCat("truce-controller did not start; see ", options.log_file));
+    const auto log = host::ReadFile(options.log_file);
+    return absl::UnavailableError(StrCat("truce-controller did not start; its log says:\n", log.ok() ? *log : "(nothing)"));
   }
 
   absl::Status ConnectOperator() {

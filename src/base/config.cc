@@ -3,7 +3,6 @@
 #include <cmath>
 #include <fstream>
 #include <memory>
-#include <sstream>
 
 #include <yaml-cpp/yaml.h>
 
@@ -47,10 +46,12 @@ absl::StatusOr<ConfigSource> LoadConfigSource(const std::string& file, std::stri
   if (!file.empty()) {
     std::ifstream stream(file, std::ios::binary);
     if (!stream) return ErrnoStatus(errno, StrCat("reading the configuration file ", file));
-    std::ostringstream text;
-    text << stream.rdbuf();
+    // read() marks the stream bad when the bytes cannot be had (a directory opens well); operator<< would hide that.
+    char chunk[4096];
+    while (stream.read(chunk, sizeof chunk), stream.gcount() > 0) {
+      source.text.append(chunk, static_cast<size_t>(stream.gcount()));
+    }
     if (stream.bad()) return ErrnoStatus(errno, StrCat("reading the configuration file ", file));
-    source.text = text.str();
   }
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     std::string_view variable(*entry);
@@ -70,7 +71,12 @@ ConfigReader::ConfigReader(const ConfigSource& source) : state_(new State), owns
   state_->environment = source.environment;
   state_->flags = source.flags;
   try {
-    state_->root = YAML::Load(source.text);
+    const std::vector<YAML::Node> documents = YAML::LoadAll(source.text);
+    if (!documents.empty()) state_->root = documents.front();
+    if (documents.size() > 1) {
+      state_->errors.push_back(StrCat(state_->file, ":", documents[1].Mark().line + 1,
+                                      ": a second YAML document begins here; the file must be one"));
+    }
     if (state_->root.IsDefined() && !state_->root.IsNull() && !state_->root.IsMap()) {
       state_->errors.push_back(StrCat(state_->file, ":1: the file must be a mapping of keys to values"));
       state_->root = YAML::Node();
@@ -95,7 +101,7 @@ std::optional<ConfigReader::Found> ConfigReader::Find(std::string_view key) {
   state_->documented.insert(std::string(key));
   const std::string name(key);
   if (auto flag = state_->flags.find(name); flag != state_->flags.end()) {
-    return Found{YAML::Node(flag->second), StrCat("--", name)};
+    return Found{YAML::Node(flag->second), StrCat("--set ", name)};
   }
   if (auto variable = state_->environment.find(name); variable != state_->environment.end()) {
     return Found{YAML::Node(variable->second), StrCat("environment variable for ", name)};
@@ -219,10 +225,7 @@ void ConfigReader::ReadWord(std::string_view key, const std::function<bool(std::
 void ConfigReader::ReadList(std::string_view key, const std::function<void()>& begin,
                             const std::function<void(ConfigReader&)>& item) {
   auto found = Find(key);
-  if (!found) {
-    // Documents the element's keys all the same: bind them once to an empty element whose values go nowhere.
-    return;
-  }
+  if (!found) return;
   if (found->node.IsScalar()) {  // a flag or variable in YAML's flow syntax: "[{match: a}]"
     try {
       found->node = YAML::Load(found->node.Scalar());
@@ -264,6 +267,11 @@ void ConfigReader::CollectUnknown(const YAML::Node& node, const std::string& pat
     const std::string full = documented_path.empty() ? key : documented_path + "." + key;
     const std::string where = StrCat(state_->file, ":", entry.first.Mark().line + 1, ": ", prefix_, full);
     if (!seen.insert(key).second) state_->errors.push_back(StrCat(where, ": given twice"));
+    // "a.b: 1" in one line is a key of its own to YAML, and would be read by nobody.
+    if (key.find('.') != std::string::npos) {
+      state_->errors.push_back(StrCat(where, ": unknown key; write each part of a dotted key on a line of its own, indented"));
+      continue;
+    }
     if (state_->documented.contains(full)) continue;
     const bool is_section = state_->documented.lower_bound(full + ".") != state_->documented.end() &&
                             state_->documented.lower_bound(full + ".")->starts_with(full + ".");

@@ -92,7 +92,8 @@ class ConfigReader {
   // OK, or InvalidArgument with every problem found, unknown keys among them.
   absl::Status Finish();
 
-  // Every key that was asked for, with list elements as "rules[].match". For documentation tests.
+  // Every key that was asked for, with list elements as "rules[].match" (those of a list that was given). For
+  // documentation tests.
   const std::set<std::string>& known_keys() const;
 
  private:

@@ -46,7 +46,9 @@ std::string JsonString(std::string_view text) {
   return quoted + "\"";
 }
 
-std::string JsonNumber(double value) { return std::isfinite(value) ? absl::StrFormat("%.9g", value) : "null"; }
+std::string JsonNumber(double value) {
+  return std::isfinite(value) ? absl::StrFormat("%.9g", value) : "null";
+}
 
 // Value of sorted samples at `quantile`, interpolated.
 double Quantile(const std::vector<double>& sorted, double quantile) {
@@ -100,10 +102,9 @@ std::string FigureTable::ToText() const {
   std::vector<std::vector<std::string>> rows = {{"NAME", "VALUE", "UNIT", "SPREAD", "TARGET", "MET"}};
   for (const Figure& figure : figures_) {
     const std::optional<bool> met = figure.Met();
-    rows.push_back({figure.name, Number(figure.value), figure.unit,
-                    figure.spread.has_value() ? Number(*figure.spread) : "-",
-                    figure.target.has_value() ? TargetText(*figure.target) : "-",
-                    met.has_value() ? (*met ? "yes" : "NO") : "-"});
+    rows.push_back(
+        {figure.name, Number(figure.value), figure.unit, figure.spread.has_value() ? Number(*figure.spread) : "-",
+         figure.target.has_value() ? TargetText(*figure.target) : "-", met.has_value() ? (*met ? "yes" : "NO") : "-"});
   }
   size_t widths[kColumns] = {};
   for (const auto& row : rows) {
@@ -127,8 +128,8 @@ std::string FigureTable::ToJson() const {
     const std::optional<bool> met = figure.Met();
     absl::StrAppend(&json, json.size() > 1 ? "," : "", "\n  {\"name\": ", JsonString(figure.name),
                     ", \"value\": ", JsonNumber(figure.value), ", \"unit\": ", JsonString(figure.unit),
-                    ", \"spread\": ", figure.spread.has_value() ? JsonNumber(*figure.spread) : "null", ", \"target\": ",
-                    figure.target.has_value() ? JsonString(TargetText(*figure.target)) : "null",
+                    ", \"spread\": ", figure.spread.has_value() ? JsonNumber(*figure.spread) : "null",
+                    ", \"target\": ", figure.target.has_value() ? JsonString(TargetText(*figure.target)) : "null",
                     ", \"met\": ", met.has_value() ? (*met ? "true" : "false") : "null", "}");
   }
   return json + (figures_.empty() ? "]\n" : "\n]\n");
@@ -146,8 +147,8 @@ std::string DescribeMachine(const std::string& procfs) {
   const double gibibytes = std::atof(memory.c_str()) / (1024.0 * 1024.0);
   utsname system{};
   uname(&system);
-  return absl::StrFormat("%s, %d CPUs, %.1f GiB, %s %s %s", model, sysconf(_SC_NPROCESSORS_ONLN), gibibytes, system.sysname,
-                         system.release, system.machine);
+  return absl::StrFormat("%s, %d CPUs, %.1f GiB, %s %s %s", model, sysconf(_SC_NPROCESSORS_ONLN), gibibytes,
+                         system.sysname, system.release, system.machine);
 }
 
 void Progress::Step(std::string_view name) {

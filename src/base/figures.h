@@ -1,6 +1,6 @@
 // How every benchmark and evaluation command shows its figures: one table of name, value, unit, spread, target and
-// whether it was met; the same as JSON; the machine that they hold for; and progress with the time left. truce-bench and
-// truce-lab call this.
+// whether it was met; the same as JSON; the machine that they hold for; and progress with the time left. truce-bench
+// and truce-lab call this.
 #pragma once
 
 #include <iosfwd>
@@ -20,8 +20,12 @@ struct Target {
   Kind kind = Kind::kAtMost;
   double value = 0;
 };
-inline Target AtMost(double value) { return {Target::Kind::kAtMost, value}; }
-inline Target AtLeast(double value) { return {Target::Kind::kAtLeast, value}; }
+inline Target AtMost(double value) {
+  return {Target::Kind::kAtMost, value};
+}
+inline Target AtLeast(double value) {
+  return {Target::Kind::kAtLeast, value};
+}
 
 struct Figure {
   std::string name;

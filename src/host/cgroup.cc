@@ -72,7 +72,9 @@ absl::StatusOr<CgroupLayout> CgroupLayout::Detect(const std::string& root) {
     std::vector<std::string> directories;
     for (const auto& entry : std::filesystem::directory_iterator(root, error)) {
       // A co-mounted tree has symbolic links for its single controllers ("cpu" -> "cpu,cpuacct"): skip those.
-      if (entry.is_directory(error) && !entry.is_symlink(error)) directories.push_back(entry.path().filename().string());
+      // What cannot be looked at (a broken link) is no tree; only the listing itself may fail.
+      std::error_code ignored;
+      if (entry.is_directory(ignored) && !entry.is_symlink(ignored)) directories.push_back(entry.path().filename().string());
     }
     if (error) {
       return absl::FailedPreconditionError(StrCat("reading the cgroup root ", root, ": ", error.message(),

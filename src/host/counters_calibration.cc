@@ -28,6 +28,7 @@ constexpr absl::Duration kWarmUp = absl::Milliseconds(10);
 constexpr absl::Duration kWindow = absl::Milliseconds(20);
 constexpr absl::Duration kAllWindows = absl::Milliseconds(180);
 constexpr int kFewestRepeats = 2;
+constexpr absl::Duration kLeastCgroupCost = absl::Nanoseconds(300);
 constexpr absl::Duration kLeastCost = absl::Nanoseconds(20);
 // Fewer switches than this in a window and the result is noise.
 constexpr uint64_t kLeastSwitches = 20;
@@ -54,7 +55,8 @@ absl::StatusOr<absl::Duration> CpuTimeOf(pid_t child) {
     return ErrnoStatus(error, absl::StrCat("finding the CPU clock of process ", child));
   }
   timespec time{};
-  if (clock_gettime(clock, &time) != 0) return ErrnoStatus(errno, absl::StrCat("reading the CPU clock of process ", child));
+  if (clock_gettime(clock, &time) != 0)
+    return ErrnoStatus(errno, absl::StrCat("reading the CPU clock of process ", child));
   return absl::DurationFromTimespec(time);
 }
 
@@ -88,8 +90,8 @@ absl::StatusOr<std::vector<PerfGroup>> OpenFor(PerfSyscalls* syscalls, const Lev
     if (cgroups != nullptr) {
       target = {PerfTarget::Kind::kCgroup, first ? cgroups->first_fd() : cgroups->second_fd()};
     }
-    TRUCE_ASSIGN_OR_RETURN(PerfGroup group, PerfGroup::Open(syscalls, EventsOf(level), target,
-                                                            cgroups != nullptr ? cpu : -1));
+    TRUCE_ASSIGN_OR_RETURN(PerfGroup group,
+                           PerfGroup::Open(syscalls, EventsOf(level), target, cgroups != nullptr ? cpu : -1));
     groups.push_back(std::move(group));
   }
   return groups;
@@ -105,6 +107,16 @@ absl::StatusOr<absl::Duration> MeasureCounted(const SwitchPair& pair, std::vecto
 
 }  // namespace
 
+absl::Duration AddedCost(absl::Span<const absl::Duration> without, absl::Span<const absl::Duration> with) {
+  std::vector<absl::Duration> differences;
+  for (size_t i = 0; i < without.size(); ++i) differences.push_back(with[i] - without[i]);
+  const auto middle = differences.begin() + static_cast<std::ptrdiff_t>(differences.size() / 2);
+  std::nth_element(differences.begin(), middle, differences.end());
+  const absl::Duration smallest =
+      *std::min_element(with.begin(), with.end()) - *std::min_element(without.begin(), without.end());
+  return std::max({kLeastCost, smallest, *middle});
+}
+
 absl::StatusOr<std::unique_ptr<SwitchPair>> SwitchPair::Start(int cpu) {
   int there[2];
   int back[2];
@@ -112,7 +124,8 @@ absl::StatusOr<std::unique_ptr<SwitchPair>> SwitchPair::Start(int cpu) {
   UniqueFd there_read(there[0]), there_write(there[1]);
   if (pipe2(back, O_CLOEXEC) != 0) return ErrnoStatus(errno, "making a pipe to measure context switches");
   UniqueFd back_read(back[0]), back_write(back[1]);
-  void* memory = mmap(nullptr, sizeof(std::atomic<uint64_t>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      mmap(nullptr, sizeof(std::atomic<uint64_t>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return ErrnoStatus(errno, "mapping memory to measure context switches");
   auto pair = std::unique_ptr<SwitchPair>(new SwitchPair);
   pair->rounds_ = new (memory) std::atomic<uint64_t>(0);
@@ -243,22 +256,21 @@ absl::StatusOr<Calibration> Calibrate(PerfSyscalls* syscalls, absl::Span<const L
     groups.push_back(std::move(opened));
   }
   absl::SleepFor(kWarmUp);
-  absl::Duration base = absl::InfiniteDuration();
-  std::vector<absl::Duration> counted(levels.size(), absl::InfiniteDuration());
   const int64_t affordable = kAllWindows / (kWindow * static_cast<int64_t>(levels.size() + 1));
   const int repeats = std::max(kFewestRepeats, static_cast<int>(affordable));
+  std::vector<absl::Duration> base;
+  std::vector<std::vector<absl::Duration>> counted(levels.size());
   for (int repeat = 0; repeat < repeats; ++repeat) {
     TRUCE_ASSIGN_OR_RETURN(const absl::Duration without, pair->MeasureFor(kWindow));
-    base = std::min(base, without);
+    base.push_back(without);
     for (size_t i = 0; i < levels.size(); ++i) {
       TRUCE_ASSIGN_OR_RETURN(const absl::Duration with, MeasureCounted(*pair, groups[i]));
-      counted[i] = std::min(counted[i], with);
+      counted[i].push_back(with);
     }
   }
-  result.base_cost = base;
+  result.base_cost = *std::min_element(base.begin(), base.end());
   for (size_t i = 0; i < levels.size(); ++i) {
-    result.costs.push_back({levels[i].level, static_cast<int>(levels[i].events.size()),
-                            std::max(kLeastCost, counted[i] - base)});
+    result.costs.push_back({levels[i].level, static_cast<int>(levels[i].events.size()), AddedCost(base, counted[i])});
   }
   return result;
 }

@@ -20,8 +20,9 @@
 
 namespace truce::host {
 
-// Two children that pass a byte through pipes on one CPU: each pass is a context switch. They are killed and reaped when
-// this goes, and die with the process that made them. Forks, so make it before other threads start. Not thread-safe.
+// Two children that pass a byte through pipes on one CPU: each pass is a context switch. They are killed and reaped
+// when this goes, and die with the process that made them. Forks, so make it before other threads start. Not
+// thread-safe.
 class SwitchPair {
  public:
   static absl::StatusOr<std::unique_ptr<SwitchPair>> Start(int cpu);
@@ -37,8 +38,8 @@ class SwitchPair {
     uint64_t switches = 0;
   };
   absl::StatusOr<Mark> Now() const;
-  // CPU time per switch over the next `window` (the caller sleeps through it). Unavailable when the children did not get
-  // to run.
+  // CPU time per switch over the next `window` (the caller sleeps through it). Unavailable when the children did not
+  // get to run.
   absl::StatusOr<absl::Duration> MeasureFor(absl::Duration window) const;
 
  private:
@@ -85,8 +86,12 @@ struct Calibration {
 // Cost that is assumed when calibration is not possible: the dearest that was seen in a virtual machine, so that an
 // uncalibrated host errs on the cheap side for others.
 absl::Duration AssumedSwitchCost(CounterLevel level);
-// Measures all levels in turns, about 200 ms in all. `directory` as in CounterOptions.calibration_directory. Each cost is
-// the smallest of its repeats, less the smallest without counters, and at least 20 ns.
+// What counting adds to a switch, from windows in turns without and with counters (as many of each, at least one). Load
+// on the machine hides a part of it in either way to compare them, so it is the larger of the two: the smallest with
+// less the smallest without, and the median of the differences; and at least 20 ns.
+absl::Duration AddedCost(absl::Span<const absl::Duration> without, absl::Span<const absl::Duration> with);
+// Measures all levels in turns, about 200 ms in all. `directory` as in CounterOptions.calibration_directory;
+// with per-task events, which are cheaper than those of cgroups, costs are doubled and at least 300 ns.
 absl::StatusOr<Calibration> Calibrate(PerfSyscalls* syscalls, absl::Span<const LevelEvents> levels,
                                       const std::string& directory);
 

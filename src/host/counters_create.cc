@@ -38,25 +38,26 @@ int DescriptorBudget() {
   return static_cast<int>(std::min(most, static_cast<double>(limit.rlim_cur)) * kCounterShareOfDescriptors);
 }
 
-std::vector<LevelCost> CalibratedCosts(PerfSyscalls* syscalls, const PmuProbe& probe, const std::string& directory) {
-  if (probe.levels.empty()) return {};
-  absl::StatusOr<Calibration> calibration = Calibrate(syscalls, probe.levels, directory);
-  if (calibration.ok()) {
-    for (const LevelCost& cost : calibration->costs) {
-      spdlog::info("a context switch costs {}; counting at level {} adds {} ({} events, {})",
-                   absl::FormatDuration(calibration->base_cost), CounterLevelName(cost.level),
-                   absl::FormatDuration(cost.switch_cost), cost.events,
-                   calibration->with_cgroups ? "measured between two cgroups" : "measured between two tasks");
+// Fills in what each level costs here: measured, or assumed when that fails.
+void CalibrateCosts(PerfSyscalls* syscalls, const std::string& directory, CounterSetup* setup) {
+  if (setup->probe.levels.empty()) return;
+  absl::StatusOr<Calibration> calibration = Calibrate(syscalls, setup->probe.levels, directory);
+  if (!calibration.ok()) {
+    spdlog::warn("calibrating the counters: {}; assuming that they are as dear as on a slow virtual machine",
+                 std::string(calibration.status().message()));
+    for (const LevelEvents& level : setup->probe.levels) {
+      setup->costs.push_back({level.level, static_cast<int>(level.events.size()), AssumedSwitchCost(level.level)});
     }
-    return std::move(calibration->costs);
+    return;
   }
-  spdlog::warn("calibrating the counters: {}; assuming that they are as dear as on a slow virtual machine",
-               std::string(calibration.status().message()));
-  std::vector<LevelCost> costs;
-  for (const LevelEvents& level : probe.levels) {
-    costs.push_back({level.level, static_cast<int>(level.events.size()), AssumedSwitchCost(level.level)});
+  for (const LevelCost& cost : calibration->costs) {
+    spdlog::info("a context switch costs {}; counting at level {} adds {} ({} events, {})",
+                 absl::FormatDuration(calibration->base_cost), CounterLevelName(cost.level),
+                 absl::FormatDuration(cost.switch_cost), cost.events,
+                 calibration->with_cgroups ? "measured between two cgroups" : "measured between two tasks");
   }
-  return costs;
+  setup->costs = std::move(calibration->costs);
+  setup->base_cost = calibration->base_cost;
 }
 
 }  // namespace
@@ -80,10 +81,15 @@ std::unique_ptr<CounterService> CreateCounterService(const CounterOptions& optio
   CounterSetup setup;
   setup.cpus = OnlineCpus(options.sysfs);
   if (options.enabled) {
-    setup.probe = ProbePmu(syscalls.get(), EncodeEvent, DetectCpuModel(), setup.cpus.front(),
-                           PerfEventParanoid(options.procfs));
-    for (const std::string& dropped : setup.probe.dropped) spdlog::info("counter not available: {}", dropped);
-    setup.costs = CalibratedCosts(syscalls.get(), setup.probe, options.calibration_directory);
+    setup.probe =
+        ProbePmu(syscalls.get(), EncodeEvent, DetectCpuModel(), setup.cpus.front(), PerfEventParanoid(options.procfs));
+    // Without a PMU the reason says it once for all.
+    if (setup.probe.pmu_available) {
+      for (const std::string& dropped : setup.probe.dropped) spdlog::info("counter not available: {}", dropped);
+    } else {
+      spdlog::info("no hardware counters: {}; {}", setup.probe.failure.reason, setup.probe.failure.remedy);
+    }
+    CalibrateCosts(syscalls.get(), options.calibration_directory, &setup);
   } else {
     setup.probe.failure = {"counters are turned off (pmu.enabled is false)", "set pmu.enabled to true"};
   }

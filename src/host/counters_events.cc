@@ -127,7 +127,9 @@ std::vector<PerfEvent> EventsOf(const LevelEvents& level) {
   return events;
 }
 
-absl::Span<const CpuModelEvents> CpuModelTable() { return kModels; }
+absl::Span<const CpuModelEvents> CpuModelTable() {
+  return kModels;
+}
 
 const CpuModelEvents* FindCpuModel(std::string_view pmu) {
   for (const CpuModelEvents& model : kModels) {
@@ -146,9 +148,10 @@ PerfFailure ExplainPerfFailure(int error, int paranoid) {
               "Truce counts software events and relies on cgroup statistics"};
     case EACCES:
     case EPERM:
-      return {absl::StrCat("the kernel refused to count CPU-wide events (kernel.perf_event_paranoid is ", paranoid, ")"),
-              "grant the agent CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8), or set kernel.perf_event_paranoid to 0 "
-              "or less"};
+      return {
+          absl::StrCat("the kernel refused to count CPU-wide events (kernel.perf_event_paranoid is ", paranoid, ")"),
+          "grant the agent CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8), or set kernel.perf_event_paranoid to 0 "
+          "or less"};
     case ENOSYS:
       return {"the kernel has no perf events, or a system call filter hides them",
               "use a kernel with CONFIG_PERF_EVENTS, and allow perf_event_open in the agent's sandbox"};
@@ -156,7 +159,8 @@ PerfFailure ExplainPerfFailure(int error, int paranoid) {
     case ENFILE:
       return {"the process ran out of file descriptors", "raise LimitNOFILE= of the agent's unit"};
     case EBUSY:
-      return {"another program holds the PMU for itself", "stop the program that pins counters (a profiler, for example)"};
+      return {"another program holds the PMU for itself",
+              "stop the program that pins counters (a profiler, for example)"};
     default:
       return {std::string(ErrnoStatus(error, "perf_event_open").message()),
               "look for perf messages in the kernel's log"};

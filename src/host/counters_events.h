@@ -34,18 +34,18 @@ std::vector<PerfEvent> EventsOf(const LevelEvents& level);
 
 // Events that a CPU model has beyond the generic ones, by their libpfm4 names. Null: the generic event, or none.
 struct CpuModelEvents {
-  const char* pmu;              // libpfm4's name of the model
-  const char* llc_references;   // lines that the core asked of the last-level cache
-  const char* llc_misses;       // of those, lines that it did not have
-  const char* dram_fills;       // lines filled from DRAM, local and remote
+  const char* pmu;             // libpfm4's name of the model
+  const char* llc_references;  // lines that the core asked of the last-level cache
+  const char* llc_misses;      // of those, lines that it did not have
+  const char* dram_fills;      // lines filled from DRAM, local and remote
 };
 // The whole table, for its test.
 absl::Span<const CpuModelEvents> CpuModelTable();
 // The row of a model, or null for a CPU that is not in the table: generic events then.
 const CpuModelEvents* FindCpuModel(std::string_view pmu);
 
-// Turns a libpfm4 event name ("perf::CYCLES", "skx::LONGEST_LAT_CACHE:MISS") into what the kernel wants; counts user and
-// kernel mode, guests included. NotFound when libpfm4 does not know it on this CPU.
+// Turns a libpfm4 event name ("perf::CYCLES", "skx::LONGEST_LAT_CACHE:MISS") into what the kernel wants; counts user
+// and kernel mode, guests included. NotFound when libpfm4 does not know it on this CPU.
 absl::StatusOr<PerfEvent> EncodeEvent(std::string_view name);
 using EventEncoder = std::function<absl::StatusOr<PerfEvent>(std::string_view)>;
 // libpfm4's name of this host's core PMU; empty when it does not know the CPU.

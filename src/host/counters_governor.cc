@@ -10,7 +10,7 @@ namespace {
 // The longest duty at which both budgets hold.
 double AffordableDuty(const GovernorInputs& inputs, const LevelCost& level) {
   const double host = CountingShare(inputs.switches_per_second, level.switch_cost, inputs.cpus);
-  const double busiest = CountingShare(inputs.busiest_cpu_switches_per_second, level.switch_cost, 1);
+  const double busiest = BusiestCpuShare(inputs.busiest_cpu_switches_per_second, level.switch_cost, inputs.base_cost);
   double duty = 1;
   if (host > 0) duty = std::min(duty, inputs.budget_ratio / host);
   if (busiest > 0) duty = std::min(duty, kBusiestCpuFactor * inputs.budget_ratio / busiest);
@@ -34,8 +34,9 @@ double MinimumDuty(CounterLevel level) {
     case CounterLevel::kFull:
       return 0.1;
     case CounterLevel::kSmall:
-    case CounterLevel::kSoftware:
       return 0.05;
+    case CounterLevel::kSoftware:
+      return 0.02;
     case CounterLevel::kOff:
       return 0;
   }
@@ -45,6 +46,14 @@ double MinimumDuty(CounterLevel level) {
 double CountingShare(double switches_per_second, absl::Duration switch_cost, double cpus) {
   const double load = std::max(0.0, switches_per_second) * absl::ToDoubleSeconds(switch_cost) / std::max(1.0, cpus);
   return load <= 0 ? 0 : load / (1 + load);
+}
+
+double BusiestCpuShare(double switches_per_second, absl::Duration switch_cost, absl::Duration base_cost) {
+  const double of_cpu = CountingShare(switches_per_second, switch_cost, 1);
+  if (base_cost <= absl::ZeroDuration() || switch_cost <= absl::ZeroDuration()) return of_cpu;
+  const double switching = switches_per_second * absl::ToDoubleSeconds(base_cost);
+  const double storm = std::clamp((switching - kBriskRatio) / (kStormRatio - kBriskRatio), 0.0, 1.0);
+  return std::max(of_cpu, storm * absl::FDivDuration(switch_cost, switch_cost + base_cost));
 }
 
 double UndisturbedFactor(double busiest_cpu_switches_per_second, absl::Duration switch_cost) {

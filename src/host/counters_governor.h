@@ -4,7 +4,9 @@
 // A switch between cgroups costs `switch_cost` more while counters are on. With S switches a second, counting takes the
 // share x / (1 + x) of the CPU time, x = S * switch_cost / CPUs: the form for programs that switch as fast as they can,
 // and an upper bound for all others. Two budgets hold: the host's as a whole, and kBusiestCpuFactor times that on the
-// CPU that switches most, since a storm lives on few CPUs and must not pay for a host of many.
+// CPU that switches most, since a storm lives on few CPUs and must not pay for a host of many. There, a program that
+// does nothing but switch is slowed by switch_cost / (switch_cost + base cost) however small its part of the CPU is, so
+// that counts in full once the CPU spends kStormRatio of its time on switching.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +20,19 @@
 
 namespace truce::host {
 
-// How much more than the budget counting may take of the busiest CPU.
-inline constexpr double kBusiestCpuFactor = 2;
+// How much more than the budget counting may take of the busiest CPU
+// (1 % less a margin for the error of calibration, at the default budget).
+inline constexpr double kBusiestCpuFactor = 1.3;
+// Share of a CPU's time spent on switching itself at which there may be, and at which there is, a storm.
+inline constexpr double kBriskRatio = 0.05;
+inline constexpr double kStormRatio = 0.2;
 // CPU time per second that the agent may spend on reading and switching counters itself, in cores.
 inline constexpr double kReadingBudgetCores = 0.003;
 // Intervals that a workload stays counted once its turn comes (opening costs more than reading does).
 inline constexpr int kTurnIntervals = 5;
+// Below this duty, groups are closed while they are off: the kernel does work at every switch for events that are only
+// open (2 % of a switch, measured on a 2-vCPU VM with Linux 6.18), and that would be more than the counting itself.
+inline constexpr double kKeepOpenDuty = 0.25;
 // A dearer level must be affordable by this factor, and for kRaiseAfter, before the governor goes back to it.
 inline constexpr double kRaiseFactor = 1.5;
 inline constexpr absl::Duration kRaiseAfter = absl::Seconds(10);
@@ -44,6 +53,9 @@ double CountingShare(double switches_per_second, absl::Duration switch_cost, dou
 // The rate that programs would switch at without counters, from one seen on a CPU while they were on.
 double UndisturbedFactor(double busiest_cpu_switches_per_second, absl::Duration switch_cost);
 
+// Largest share that counting takes of the busiest CPU, or of a program on it that does nothing but switch.
+double BusiestCpuShare(double switches_per_second, absl::Duration switch_cost, absl::Duration base_cost);
+
 struct GovernorInputs {
   // Dearest first; those that the host can count.
   absl::Span<const LevelCost> levels;
@@ -52,6 +64,8 @@ struct GovernorInputs {
   double busiest_cpu_switches_per_second = 0;
   int cpus = 1;
   double budget_ratio = 0;
+  // A switch without counters.
+  absl::Duration base_cost;
   int tracked = 0;
   int max_counted = 0;
   // File descriptors that counters may hold.

@@ -11,7 +11,8 @@ namespace truce::host {
 
 absl::StatusOr<GroupCounts> DecodeGroupRead(std::string_view bytes, absl::Span<const uint64_t> ids) {
   if (ids.empty() || ids.size() > kMaxGroupEvents) {
-    return absl::InvalidArgumentError(absl::StrCat("a counter group has 1 to ", kMaxGroupEvents, " events, not ", ids.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a counter group has 1 to ", kMaxGroupEvents, " events, not ", ids.size()));
   }
   if (bytes.size() < GroupReadBytes(ids.size())) {
     return absl::DataLossError(absl::StrCat("short read of a counter group: ", bytes.size(), " bytes for ", ids.size(),
@@ -61,8 +62,7 @@ void ScaledSum::Add(const GroupCounts& counts) {
   if (counts.running_ns == 0) return;
   covered_ns_ += std::max(counts.enabled_ns, counts.running_ns);
   // The kernel takes the two times at slightly different moments, so running may be ahead by a few ns.
-  const double factor =
-      std::max(1.0, static_cast<double>(counts.enabled_ns) / static_cast<double>(counts.running_ns));
+  const double factor = std::max(1.0, static_cast<double>(counts.enabled_ns) / static_cast<double>(counts.running_ns));
   for (size_t i = 0; i < counts.size; ++i) {
     raw_[i] += counts.values[i];
     scaled_[i] += static_cast<double>(counts.values[i]) * factor;
@@ -117,7 +117,9 @@ PerfGroup& PerfGroup::operator=(PerfGroup&& other) noexcept {
   return *this;
 }
 
-PerfGroup::~PerfGroup() { CloseAll(); }
+PerfGroup::~PerfGroup() {
+  CloseAll();
+}
 
 void PerfGroup::CloseAll() {
   // Members first: closing a leader would turn them into groups of their own for a moment.

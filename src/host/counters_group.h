@@ -31,7 +31,9 @@ struct GroupCounts {
 
 // Bytes that a read of a group of `events` returns (PERF_FORMAT_GROUP | ID | TOTAL_TIME_ENABLED | TOTAL_TIME_RUNNING):
 // the number of events, both times, then value and id of each.
-constexpr size_t GroupReadBytes(size_t events) { return (3 + 2 * events) * sizeof(uint64_t); }
+constexpr size_t GroupReadBytes(size_t events) {
+  return (3 + 2 * events) * sizeof(uint64_t);
+}
 
 // Decodes one read of a group whose events have these ids, in the order in which they were opened. DataLoss when the
 // read is shorter than that, when it speaks of another number of events, or when an id is not the expected one.

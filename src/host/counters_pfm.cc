@@ -11,7 +11,9 @@ namespace truce::host {
 namespace {
 
 // libpfm4 looks at the CPU once per process; asking again returns the first answer.
-int InitializePfm() { return pfm_initialize(); }
+int InitializePfm() {
+  return pfm_initialize();
+}
 
 }  // namespace
 

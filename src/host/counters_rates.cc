@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-
 namespace truce::host {
 namespace {
 
@@ -15,7 +14,9 @@ constexpr int kTimeSlicesField = 9;
 
 }  // namespace
 
-std::optional<uint64_t> ParseSwitchCount(std::string_view proc_stat) { return FlatKeyed(proc_stat, "ctxt"); }
+std::optional<uint64_t> ParseSwitchCount(std::string_view proc_stat) {
+  return FlatKeyed(proc_stat, "ctxt");
+}
 
 std::vector<uint64_t> ParseTimeSlices(std::string_view schedstat) {
   std::vector<uint64_t> slices;

@@ -17,8 +17,9 @@ struct SwitchRates {
   double busiest_cpu = 0;
 };
 
-// Reads /proc/stat on each call, and /proc/schedstat, which is long on large hosts, on every kDetailEvery-th call and when
-// the rate has grown. A host without /proc/schedstat gets the upper bound: all switches on one CPU. Not thread-safe.
+// Reads /proc/stat on each call, and /proc/schedstat, which is long on large hosts, on every kDetailEvery-th call and
+// when the rate has grown. A host without /proc/schedstat gets the upper bound: all switches on one CPU. Not
+// thread-safe.
 class SwitchMeter {
  public:
   static constexpr int kDetailEvery = 5;

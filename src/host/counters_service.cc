@@ -41,38 +41,6 @@ class Stopwatch {
 
 }  // namespace
 
-CounterReadings ToReadings(const ScaledSum& sum, const LevelEvents& level, absl::Duration enabled) {
-  CounterReadings readings;
-  readings.enabled = enabled;
-  readings.scale_factor = sum.ScaleFactor();
-  for (size_t i = 0; i < level.events.size(); ++i) {
-    std::optional<double> value = sum.Scaled(i);
-    if (!value.has_value()) continue;
-    *value *= level.events[i].unit;
-    switch (level.events[i].role) {
-      case CounterRole::kCycles:
-        readings.cycles = value;
-        break;
-      case CounterRole::kInstructions:
-        readings.instructions = value;
-        break;
-      case CounterRole::kLlcReferences:
-        readings.llc_references = value;
-        break;
-      case CounterRole::kLlcMisses:
-        readings.llc_misses = value;
-        break;
-      case CounterRole::kDramFills:
-        readings.dram_fill_bytes = value;
-        break;
-      case CounterRole::kContextSwitches:
-        readings.context_switches = value;
-        break;
-    }
-  }
-  return readings;
-}
-
 GovernedCounters::GovernedCounters(const CounterOptions& options, CounterSetup setup,
                                    std::unique_ptr<PerfSyscalls> syscalls, const Clock* clock)
     : setup_(std::move(setup)),
@@ -85,25 +53,25 @@ GovernedCounters::GovernedCounters(const CounterOptions& options, CounterSetup s
 absl::Status GovernedCounters::Track(uint64_t key, int cgroup_fd) {
   const Stopwatch stopwatch(clock_, &own_time_);
   if (workloads_.contains(key)) return absl::AlreadyExistsError(absl::StrCat("workload ", key, " is tracked already"));
-  Workload workload;
-  workload.cgroup.reset(fcntl(cgroup_fd, F_DUPFD_CLOEXEC, 0));
-  if (!workload.cgroup.valid()) return ErrnoStatus(errno, "keeping a cgroup to count it");
+  UniqueFd cgroup(fcntl(cgroup_fd, F_DUPFD_CLOEXEC, 0));
+  if (!cgroup.valid()) return ErrnoStatus(errno, "keeping a cgroup to count it");
   if (!setup_.probe.levels.empty() && !setup_.cpus.empty()) {
     // Opening one group now tells the caller of a descriptor that perf events can't count; its turn comes in Govern.
     const std::vector<PerfEvent> events = EventsOf(setup_.probe.levels.back());
-    const PerfTarget target{PerfTarget::Kind::kCgroup, workload.cgroup.get()};
+    const PerfTarget target{PerfTarget::Kind::kCgroup, cgroup.get()};
     const absl::Status status = PerfGroup::Open(syscalls_.get(), events, target, setup_.cpus.front()).status();
     if (!status.ok() && !absl::IsResourceExhausted(status)) {
       return WithContext(status, "this cgroup can't be counted (it must be in the tree that perf events use)");
     }
   }
-  workloads_.emplace(key, std::move(workload));
+  workloads_.emplace(key, CountedWorkload(std::move(cgroup)));
   turns_.Add(key);
   return absl::OkStatus();
 }
 
 void GovernedCounters::Untrack(uint64_t key) {
   turns_.Remove(key);
+  just_started_.erase(key);
   workloads_.erase(key);
 }
 
@@ -112,7 +80,7 @@ void GovernedCounters::Govern(absl::Duration now) {
   const std::optional<absl::Duration> before = last_govern_;
   if (before.has_value() && now <= *before) return;
   last_govern_ = now;
-  ++round_;
+  just_started_.clear();
   if (setup_.probe.levels.empty()) return;
   MeasureRates(now);
   if (!before.has_value() || !undisturbed_.has_value()) return;
@@ -164,6 +132,7 @@ void GovernedCounters::Choose(absl::Duration now) {
   inputs.busiest_cpu_switches_per_second = undisturbed_->busiest_cpu;
   inputs.cpus = static_cast<int>(setup_.cpus.size());
   inputs.budget_ratio = budget_ratio_;
+  inputs.base_cost = setup_.base_cost;
   inputs.tracked = static_cast<int>(workloads_.size());
   inputs.max_counted = max_counted_;
   inputs.max_descriptors = setup_.max_descriptors;
@@ -192,141 +161,84 @@ void GovernedCounters::ApplyTurns() {
   const int capacity = decision_->level == CounterLevel::kOff ? 0 : decision_->counted;
   const CounterTurns::Change change = duty_.on() ? turns_.Rotate(capacity) : turns_.Fit(capacity);
   for (const uint64_t key : change.out) CloseGroups(workloads_.at(key));
-  if (capacity == 0) return;
+  if (capacity == 0 || !KeepOpen()) return;
   // A copy: a workload whose groups can't be opened leaves the queue.
   const std::vector<uint64_t> counted(turns_.counted().begin(), turns_.counted().end());
   for (const uint64_t key : counted) {
-    Workload& workload = workloads_.at(key);
-    if (workload.groups.empty() && !OpenGroups(key, workload)) break;
+    CountedWorkload& workload = workloads_.at(key);
+    if (!workload.open() && !OpenGroups(key, workload)) break;
   }
 }
 
 void GovernedCounters::ApplyDuty() {
   for (const uint64_t key : turns_.counted()) {
-    Workload& workload = workloads_.at(key);
-    if (duty_.on() && !workload.running) Start(workload);
-    if (!duty_.on() && workload.running) Stop(workload);
+    CountedWorkload& workload = workloads_.at(key);
+    if (workload.open() && !KeepOpen()) CloseGroups(workload);
+    if (!workload.open() || workload.running() == duty_.on()) continue;
+    groups_read_ += static_cast<int64_t>(workload.groups());
+    const Stopwatch stopwatch(clock_, &reading_time_);
+    if (duty_.on()) {
+      workload.Start(clock_->Monotonic());
+      just_started_.insert(key);
+    } else {
+      workload.Stop(clock_->Monotonic());
+    }
   }
 }
 
 // False when there is no use in trying others.
-bool GovernedCounters::OpenGroups(uint64_t key, Workload& workload) {
-  const LevelEvents* level = FindLevel(decision_->level);
-  const std::vector<PerfEvent> events = EventsOf(*level);
-  const PerfTarget target{PerfTarget::Kind::kCgroup, workload.cgroup.get()};
-  for (const int cpu : setup_.cpus) {
-    absl::StatusOr<PerfGroup> group = PerfGroup::Open(syscalls_.get(), events, target, cpu);
-    if (group.ok()) {
-      workload.groups.push_back(*std::move(group));
-      continue;
-    }
-    if (absl::IsNotFound(group.status())) continue;  // the CPU went offline
-    workload.groups.clear();
-    if (absl::IsResourceExhausted(group.status())) {
-      OutOfDescriptors(group.status());
-      return false;
-    }
-    spdlog::debug("workload {} is not counted: {}", key, std::string(group.status().message()));
-    break;
+bool GovernedCounters::OpenGroups(uint64_t key, CountedWorkload& workload) {
+  const absl::Status status = workload.Open(syscalls_.get(), *FindLevel(decision_->level), setup_.cpus);
+  if (status.ok()) return true;
+  if (absl::IsResourceExhausted(status)) {
+    OutOfDescriptors(status);
+    return false;
   }
-  if (workload.groups.empty()) {
-    turns_.Remove(key);
-    return true;
-  }
-  workload.level = level;
-  workload.last.assign(workload.groups.size(), GroupCounts{});
-  for (GroupCounts& counts : workload.last) counts.size = events.size();
+  // Most likely its cgroup is gone, and Untrack is on its way.
+  spdlog::debug("workload {} is not counted: {}", key, std::string(status.message()));
+  turns_.Remove(key);
   return true;
 }
 
 void GovernedCounters::OutOfDescriptors(const absl::Status& status) {
-  int open = 0;
-  for (const auto& [key, workload] : workloads_) open += workload.groups.empty() ? 0 : 1;
-  max_counted_ = open;
-  spdlog::warn("{}; counting {} workloads at a time from now on, in turns. Raise LimitNOFILE= of the agent's unit to count "
-               "more.",
-               std::string(status.message()), open);
+  max_counted_ = CountingNow();
+  spdlog::warn(
+      "{}; counting {} workloads at a time from now on, in turns. Raise LimitNOFILE= of the agent's unit to count "
+      "more.",
+      std::string(status.message()), max_counted_);
   const std::vector<uint64_t> counted(turns_.counted().begin(), turns_.counted().end());
   for (const uint64_t key : counted) {
-    if (workloads_.at(key).groups.empty()) turns_.GiveBack(key);
+    if (!workloads_.at(key).open()) turns_.GiveBack(key);
   }
 }
 
-void GovernedCounters::CloseGroups(Workload& workload) {
-  if (workload.groups.empty()) return;
-  Stop(workload);
-  if (workload.enabled > absl::ZeroDuration()) {
-    workload.closed = ToReadings(workload.sum, *workload.level, workload.enabled);
-  }
-  workload.sum = ScaledSum();
-  workload.enabled = absl::ZeroDuration();
-  workload.groups.clear();
-  workload.last.clear();
-  workload.level = nullptr;
-}
-
-void GovernedCounters::Start(Workload& workload) {
-  if (workload.groups.empty()) return;
+void GovernedCounters::CloseGroups(CountedWorkload& workload) {
   const Stopwatch stopwatch(clock_, &reading_time_);
-  for (PerfGroup& group : workload.groups) {
-    if (const absl::Status status = group.SetEnabled(true); !status.ok()) spdlog::debug("{}", std::string(status.message()));
-  }
-  groups_read_ += static_cast<int64_t>(workload.groups.size());
-  workload.running = true;
-  workload.running_since = clock_->Monotonic();
-  workload.started_in_round = round_;
-}
-
-void GovernedCounters::Stop(Workload& workload) {
-  if (!workload.running) return;
-  {
-    const Stopwatch stopwatch(clock_, &reading_time_);
-    for (PerfGroup& group : workload.groups) {
-      if (const absl::Status status = group.SetEnabled(false); !status.ok()) spdlog::debug("{}", std::string(status.message()));
-    }
-    groups_read_ += static_cast<int64_t>(workload.groups.size());
-  }
-  Harvest(workload);
-  workload.running = false;
-}
-
-// Adds what the groups counted since the last look to the workload's sum.
-void GovernedCounters::Harvest(Workload& workload) {
-  const Stopwatch stopwatch(clock_, &reading_time_);
-  groups_read_ += static_cast<int64_t>(workload.groups.size());
-  const absl::Duration now = clock_->Monotonic();
-  workload.enabled += now - std::exchange(workload.running_since, now);
-  for (size_t i = 0; i < workload.groups.size(); ++i) {
-    const absl::StatusOr<GroupCounts> counts = workload.groups[i].Read();
-    const absl::StatusOr<GroupCounts> delta = counts.ok() ? SubtractCounts(*counts, workload.last[i]) : counts.status();
-    if (counts.ok()) workload.last[i] = *counts;
-    if (delta.ok()) {
-      workload.sum.Add(*delta);
-    } else {
-      spdlog::debug("a counter group gave no reading: {}", std::string(delta.status().message()));
-    }
-  }
+  groups_read_ += static_cast<int64_t>(workload.groups());
+  workload.Close(clock_->Monotonic());
 }
 
 std::optional<CounterReadings> GovernedCounters::Read(uint64_t key) {
   const Stopwatch stopwatch(clock_, &own_time_);
   const auto found = workloads_.find(key);
   if (found == workloads_.end()) return std::nullopt;
-  Workload& workload = found->second;
+  CountedWorkload& workload = found->second;
   // Started by the Govern just before: the interval that this Read is about had no counters.
-  if (workload.running && workload.started_in_round != round_) Harvest(workload);
-  std::optional<CounterReadings> readings = std::exchange(workload.closed, std::nullopt);
-  if (workload.enabled > absl::ZeroDuration()) {
-    readings = ToReadings(workload.sum, *workload.level, workload.enabled);
-    workload.sum = ScaledSum();
-    workload.enabled = absl::ZeroDuration();
+  if (workload.running() && !just_started_.contains(key)) {
+    const Stopwatch reading(clock_, &reading_time_);
+    groups_read_ += static_cast<int64_t>(workload.groups());
+    workload.Harvest(clock_->Monotonic());
   }
-  return readings;
+  return workload.Take();
+}
+
+bool GovernedCounters::KeepOpen() const {
+  return duty_.on() || decision_->duty_ratio >= kKeepOpenDuty;
 }
 
 int GovernedCounters::CountingNow() const {
   int counting = 0;
-  for (const uint64_t key : turns_.counted()) counting += workloads_.at(key).groups.empty() ? 0 : 1;
+  for (const uint64_t key : turns_.counted()) counting += workloads_.at(key).open() ? 1 : 0;
   return counting;
 }
 
@@ -362,7 +274,7 @@ CounterStatus GovernedCounters::status() const {
   }
   if (seen_.has_value()) status.switches_per_second = seen_->total;
   status.overhead_ratio = overhead_ratio_.value_or(0);
-  status.counted_workloads = CountingNow();
+  status.counted_workloads = static_cast<int>(turns_.counted().size());
   status.tracked_workloads = static_cast<int>(workloads_.size());
   return status;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,9 +15,8 @@
 #include "src/host/counters_calibration.h"
 #include "src/host/counters_events.h"
 #include "src/host/counters_governor.h"
-#include "src/host/counters_group.h"
 #include "src/host/counters_rates.h"
-#include "src/host/file.h"
+#include "src/host/counters_workload.h"
 
 namespace truce::host {
 
@@ -27,12 +27,11 @@ struct CounterSetup {
   PmuProbe probe;
   // One per probe.levels, in the same order.
   std::vector<LevelCost> costs;
+  // A switch without counters; zero when it was not measured.
+  absl::Duration base_cost;
   // File descriptors that counters may hold.
   int max_descriptors = 512;
 };
-
-// Readings of one interval from what a level's groups counted on all CPUs. A reading whose event did not run is missing.
-CounterReadings ToReadings(const ScaledSum& sum, const LevelEvents& level, absl::Duration enabled);
 
 // Not thread-safe. Nothing is counted before the second Govern, since a rate takes two looks.
 class GovernedCounters final : public CounterService {
@@ -58,34 +57,17 @@ class GovernedCounters final : public CounterService {
   bool counting() const { return duty_.on(); }
 
  private:
-  struct Workload {
-    UniqueFd cgroup;
-    // The open groups, one per CPU, what each had counted at the last look, and the level they belong to.
-    std::vector<PerfGroup> groups;
-    std::vector<GroupCounts> last;
-    const LevelEvents* level = nullptr;
-    bool running = false;
-    absl::Duration running_since;
-    uint64_t started_in_round = 0;
-    // Counted since the last Read, in groups that are still open.
-    ScaledSum sum;
-    absl::Duration enabled;
-    // Counted since the last Read, in groups that were closed.
-    std::optional<CounterReadings> closed;
-  };
-
   const LevelEvents* FindLevel(CounterLevel level) const;
   void MeasureRates(absl::Duration now);
   void Account(absl::Duration elapsed);
   void Choose(absl::Duration now);
   void ApplyTurns();
   void ApplyDuty();
-  bool OpenGroups(uint64_t key, Workload& workload);
-  void CloseGroups(Workload& workload);
+  bool OpenGroups(uint64_t key, CountedWorkload& workload);
+  void CloseGroups(CountedWorkload& workload);
   void OutOfDescriptors(const absl::Status& status);
-  void Start(Workload& workload);
-  void Stop(Workload& workload);
-  void Harvest(Workload& workload);
+  // Whether groups stay open in the interval that follows.
+  bool KeepOpen() const;
   int CountingNow() const;
 
   CounterSetup setup_;
@@ -95,13 +77,14 @@ class GovernedCounters final : public CounterService {
   double budget_ratio_;
   int max_counted_;
 
-  std::unordered_map<uint64_t, Workload> workloads_;
+  std::unordered_map<uint64_t, CountedWorkload> workloads_;
+  // Those whose counters the last Govern started.
+  std::unordered_set<uint64_t> just_started_;
   CounterTurns turns_;
   DutyCycle duty_;
   std::optional<GovernorDecision> decision_;
   std::optional<absl::Duration> dearer_since_;
   std::optional<absl::Duration> last_govern_;
-  uint64_t round_ = 0;
 
   std::optional<SwitchRates> seen_;         // in the last interval, with whatever counting did to it
   std::optional<SwitchRates> undisturbed_;  // smoothed, and as it would be without counters

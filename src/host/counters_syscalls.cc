@@ -51,6 +51,8 @@ class RealPerfSyscalls final : public PerfSyscalls {
 
 }  // namespace
 
-std::unique_ptr<PerfSyscalls> LinuxPerfSyscalls() { return std::make_unique<RealPerfSyscalls>(); }
+std::unique_ptr<PerfSyscalls> LinuxPerfSyscalls() {
+  return std::make_unique<RealPerfSyscalls>();
+}
 
 }  // namespace truce::host

@@ -35,8 +35,8 @@ struct PerfTarget {
 class PerfSyscalls {
  public:
   virtual ~PerfSyscalls() = default;
-  // A new event, in the group of `group_fd` or leading its own when that is -1; leaders start disabled. `cpu` -1 follows
-  // a task over all CPUs. Reads of the leader return the whole group with ids and both times.
+  // A new event, in the group of `group_fd` or leading its own when that is -1; leaders start disabled. `cpu` -1
+  // follows a task over all CPUs. Reads of the leader return the whole group with ids and both times.
   virtual int Open(const PerfEvent& event, const PerfTarget& target, int cpu, int group_fd) = 0;
   // The id that group reads show for this event.
   virtual int Id(int fd, uint64_t* id) = 0;

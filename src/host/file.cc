@@ -12,6 +12,15 @@
 #include "src/base/status.h"
 
 namespace truce::host {
+namespace {
+
+// No kernel has more CPUs; a list that repeats itself beyond that is nonsense from the wire.
+constexpr int kLastCpu = 65535;
+// Lists (cgroup.threads, maps) come a page at a time, each read short of the page by less than one line of this length.
+constexpr size_t kPage = 4096;
+constexpr size_t kLongestListLine = 512;
+
+}  // namespace
 
 void UniqueFd::reset(int fd) {
   if (fd_ >= 0) close(fd_);
@@ -30,9 +39,10 @@ absl::StatusOr<std::string_view> ReadWhole(int fd, ReadBuffer& buffer, std::stri
       return ErrnoStatus(errno, StrCat("reading ", name_for_errors));
     }
     size += static_cast<size_t>(count);
-    // A kernel file that did not fill the buffer is at its end; asking again would format it a second time. Regular
-    // files behave the same.
-    if (static_cast<size_t>(count) < room) return std::string_view(data.data(), size);
+    // A kernel file whose read came back short is at its end, and asking again would format it a second time; unless it
+    // is a list that the kernel hands over page by page. Regular files behave as the former.
+    const auto got = static_cast<size_t>(count);
+    if (got == 0 || (got < room && got + kLongestListLine < kPage)) return std::string_view(data.data(), size);
   }
 }
 
@@ -110,7 +120,7 @@ absl::StatusOr<std::vector<int>> ParseCpuList(std::string_view text) {
     int last = 0;
     const bool good = absl::SimpleAtoi(AbslView(part.substr(0, dash)), &first) &&
                       (dash == std::string_view::npos ? (last = first, true) : absl::SimpleAtoi(AbslView(part.substr(dash + 1)), &last));
-    if (!good || first < 0 || last < first || last > 65535) {
+    if (!good || first < 0 || last < first || last > kLastCpu || cpus.size() > static_cast<size_t>(kLastCpu)) {
       return absl::InvalidArgumentError(StrCat("'", whole, "' is not a CPU list such as 0-3,8"));
     }
     for (int cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);

@@ -109,6 +109,15 @@ absl::Status ScratchCgroups::Enter(const std::string& child, int pid) const {
   return absl::OkStatus();
 }
 
+absl::Status ScratchCgroups::SetCpuWeight(const std::string& child, int cpus) const {
+  const auto tree = layout_->hierarchy_of(Controller::kCpu);
+  if (!tree) return absl::FailedPreconditionError("no cgroup tree has the cpu controller");
+  const Hierarchy& hierarchy = layout_->hierarchies()[*tree];
+  const std::string directory = Full(hierarchy, StrCat(name_, "/", child));
+  return hierarchy.version == 2 ? WriteText(directory + "/cpu.weight", StrCat(100 * cpus))
+                                : WriteText(directory + "/cpu.shares", StrCat(1024 * cpus));
+}
+
 std::vector<std::string> ScratchCgroups::SnapshotControls(const std::string& child) const {
   std::vector<std::string> snapshot;
   for (const Hierarchy& hierarchy : layout_->hierarchies()) {

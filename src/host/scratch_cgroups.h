@@ -26,6 +26,9 @@ class ScratchCgroups {
   absl::StatusOr<std::string> Add(const std::string& child);
   // Moves a process (0: the caller) into name/child in every tree.
   absl::Status Enter(const std::string& child, int pid) const;
+  // Gives name/child `cpus` times the CPU weight of an ordinary cgroup, as an orchestrator does for a container that asks
+  // for so many CPUs.
+  absl::Status SetCpuWeight(const std::string& child, int cpus) const;
   // The child's control files that Truce may change, one "name: content" each, for a comparison before and after.
   std::vector<std::string> SnapshotControls(const std::string& child) const;
   // Removes everything now. Processes still inside must be gone. The destructor does the same and ignores errors.

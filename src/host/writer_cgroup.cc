@@ -50,8 +50,8 @@ absl::Status WriteOnce(int fd, const ControlFile& control, std::string_view valu
 }
 
 absl::Status NoDirectory(const ControlFile& control) {
-  return absl::NotFoundError(
-      StrCat("no ", ControllerName(control.controller), " controller on ", control.cgroup->path(), " for ", control.file));
+  return absl::NotFoundError(StrCat("no ", ControllerName(control.controller), " controller on ",
+                                    control.cgroup->path(), " for ", control.file));
 }
 
 }  // namespace
@@ -62,8 +62,7 @@ std::string_view TrimControl(std::string_view text) {
 }
 
 absl::Status ControlWriteError(int error, const ControlFile& control, std::string_view value) {
-  const absl::Status status =
-      ErrnoStatus(error, StrCat("writing '", TrimControl(value), "' to ", control.Name()));
+  const absl::Status status = ErrnoStatus(error, StrCat("writing '", TrimControl(value), "' to ", control.Name()));
   return absl::Status(status.code(), AbslView(StrCat(StdView(status.message()), "; ", Remedy(error))));
 }
 
@@ -85,11 +84,11 @@ absl::Status CgroupControlWriter::Write(const ControlFile& control, std::string_
   TRUCE_ASSIGN_OR_RETURN(const std::string before, Read(control));
   if (TrimControl(before) == TrimControl(value)) return absl::OkStatus();
   // cgroupfs ignores O_TRUNC; a fixture's plain file needs it, or a shorter value would leave the tail of a longer one.
-  UniqueFd fd(openat(control.cgroup->directory_fd(control.controller), control.file.c_str(),
-                     O_WRONLY | O_TRUNC | O_CLOEXEC));
+  UniqueFd fd(
+      openat(control.cgroup->directory_fd(control.controller), control.file.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
   if (!fd.valid()) return ControlWriteError(errno, control, value);
-  // write(2) of nothing never reaches a kernel file, whose way to say "empty" is a line without content. A plain file is
-  // empty by now.
+  // write(2) of nothing never reaches a kernel file, whose way to say "empty" is a line without content. A plain file
+  // is empty by now.
   if (!value.empty()) {
     TRUCE_RETURN_IF_ERROR(WriteOnce(fd.get(), control, value));
   } else {

@@ -12,8 +12,8 @@
 
 namespace truce::host {
 
-// Writes through the directory fds that the cgroup holds, so a cgroup that was removed and made again under the same name
-// is never written by mistake. Logs "control FILE: OLD -> NEW" through spdlog for every change. Not thread-safe.
+// Writes through the directory fds that the cgroup holds, so a cgroup that was removed and made again under the same
+// name is never written by mistake. Logs "control FILE: OLD -> NEW" through spdlog for every change. Not thread-safe.
 class CgroupControlWriter final : public ControlWriter {
  public:
   absl::StatusOr<std::string> Read(const ControlFile& control) override;

@@ -1,5 +1,5 @@
-// A control writer for tests: fails chosen writes with an errno of choice, and calls a hook before and after each step so
-// that a test can stop (or kill) the process exactly there. Wraps a real writer.
+// A control writer for tests: fails chosen writes with an errno of choice, and calls a hook before and after each step
+// so that a test can stop (or kill) the process exactly there. Wraps a real writer.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ class FaultyControlWriter final : public ControlWriter {
   // `inner` does the work and outlives this object.
   explicit FaultyControlWriter(ControlWriter& inner) : inner_(inner) {}
 
-  // Makes the n-th write from now on (1 is the next one) fail with `error`, once. A write counts whether or not the value
-  // would change.
+  // Makes the n-th write from now on (1 is the next one) fail with `error`, once. A write counts whether or not the
+  // value would change.
   void FailWrite(int n, int error) { failures_[writes_ + n] = error; }
   // Makes every write to files whose name ends with `suffix` fail with `error` until told otherwise by error 0.
   void FailFile(std::string_view suffix, int error);
@@ -35,7 +35,7 @@ class FaultyControlWriter final : public ControlWriter {
 
   ControlWriter& inner_;
   int writes_ = 0;
-  std::map<int, int> failures_;                             // by number of the write
+  std::map<int, int> failures_;                            // by number of the write
   std::map<std::string, int, std::less<>> failing_files_;  // by suffix
   std::function<void(std::string_view)> hook_;
 };

@@ -32,7 +32,8 @@ struct Measured {
   ProcessCost last;
 };
 
-absl::StatusOr<Measured> Measure(AgentProcess& agent, const AgentBenchOptions& options, const Surroundings& surroundings) {
+absl::StatusOr<Measured> Measure(AgentProcess& agent, const AgentBenchOptions& options,
+                                 const Surroundings& surroundings) {
   if (!SleepUnlessStopped(surroundings, options.warm_up)) return absl::CancelledError("interrupted");
   Measured measured;
   TRUCE_ASSIGN_OR_RETURN(measured.last, agent.Cost());
@@ -78,8 +79,9 @@ absl::StatusOr<BenchResult> RunAgentBench(const AgentBenchOptions& options, cons
     TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<Crowd> crowd, Crowd::Gather(workloads, surroundings));
     for (const std::string& pmu : options.pmu) {
       progress.Step(absl::StrCat(workloads, " workloads, PMU ", pmu));
-      TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<AgentProcess> agent,
-                             AgentProcess::Start(options.agent, AgentSettings(surroundings, *crowd, workloads, pmu == "on")));
+      TRUCE_ASSIGN_OR_RETURN(
+          const std::unique_ptr<AgentProcess> agent,
+          AgentProcess::Start(options.agent, AgentSettings(surroundings, *crowd, workloads, pmu == "on")));
       TRUCE_ASSIGN_OR_RETURN(const Measured measured, Measure(*agent, options, surroundings));
       AddFigures(measured, workloads, pmu, &result.table);
       cores[{pmu, workloads}] = Summarize(measured.cores).median;
@@ -88,7 +90,8 @@ absl::StatusOr<BenchResult> RunAgentBench(const AgentBenchOptions& options, cons
   for (const std::string& pmu : options.pmu) {
     if (!cores.contains({pmu, 100}) || !cores.contains({pmu, 1000})) continue;
     const double growth = (cores[{pmu, 1000}] / 1000) / (cores[{pmu, 100}] / 100);
-    result.table.Add({absl::StrCat("cost per workload, 1000 against 100, PMU ", pmu), growth, "ratio", std::nullopt, AtMost(1.3)});
+    result.table.Add(
+        {absl::StrCat("cost per workload, 1000 against 100, PMU ", pmu), growth, "ratio", std::nullopt, AtMost(1.3)});
   }
   return result;
 }

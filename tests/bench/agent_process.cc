@@ -27,7 +27,8 @@ constexpr absl::Duration kPoll = absl::Milliseconds(20);
 constexpr size_t kLogTailBytes = 2000;
 
 // Runs in the child.
-[[noreturn]] void BecomeAgent(const std::string& binary, const std::string& config, const std::string& log, pid_t parent) {
+[[noreturn]] void BecomeAgent(const std::string& binary, const std::string& config, const std::string& log,
+                              pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent) _exit(0);
   setpgid(0, 0);  // Ctrl-C is the bench's: it stops the agent in its own order
@@ -52,8 +53,10 @@ int64_t StatusNumber(std::string_view status, std::string_view key) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<AgentProcess>> AgentProcess::Start(const std::string& binary, const std::string& settings) {
-  if (access(binary.c_str(), X_OK) != 0) return ErrnoStatus(errno, absl::StrCat("starting ", binary, " (build truce-agent first)"));
+absl::StatusOr<std::unique_ptr<AgentProcess>> AgentProcess::Start(const std::string& binary,
+                                                                  const std::string& settings) {
+  if (access(binary.c_str(), X_OK) != 0)
+    return ErrnoStatus(errno, absl::StrCat("starting ", binary, " (build truce-agent first)"));
   auto agent = std::unique_ptr<AgentProcess>(new AgentProcess);
   std::string directory = std::filesystem::temp_directory_path() / "truce-bench-XXXXXX";
   if (mkdtemp(directory.data()) == nullptr) return ErrnoStatus(errno, absl::StrCat("making ", directory));
@@ -87,7 +90,8 @@ absl::StatusOr<ProcessCost> AgentProcess::Cost() {
   int state = 0;
   if (pid_ < 0 || waitpid(pid_, &state, WNOHANG) != 0) {
     pid_ = -1;
-    return absl::AbortedError(absl::StrCat("the agent ended by itself (wait status ", state, "); its log ends with:\n", LogTail()));
+    return absl::AbortedError(
+        absl::StrCat("the agent ended by itself (wait status ", state, "); its log ends with:\n", LogTail()));
   }
   ProcessCost cost;
   // The process clock has the resolution of the scheduler; /proc/PID/stat rounds the same time to ticks of 10 ms.

@@ -12,7 +12,8 @@
 
 namespace truce::bench {
 
-// What a subcommand needs of its surroundings. `stop` becomes true on SIGINT and SIGTERM: clean up and return Cancelled.
+// What a subcommand needs of its surroundings. `stop` becomes true on SIGINT and SIGTERM: clean up and return
+// Cancelled.
 struct Surroundings {
   const Clock* clock = nullptr;
   const std::atomic<bool>* stop = nullptr;
@@ -30,14 +31,14 @@ struct BenchResult {
 };
 
 struct SwitchBenchOptions {
-  int repeats = 20;
+  int repeats = 12;
   // Of one measurement without the governor, and of one with it, which must span duty cycles.
   absl::Duration window = absl::Milliseconds(200);
-  absl::Duration governed_window = absl::Seconds(1);
+  absl::Duration governed_window = absl::Seconds(4);
   double budget_ratio = 0.005;
 };
-// Cost of a context switch between two counted cgroups: without Truce, with counters always on at the dearest level, and
-// with the governor.
+// Cost of a context switch between two counted cgroups: without Truce, with counters always on at the dearest level,
+// and with the governor.
 absl::StatusOr<BenchResult> RunSwitchBench(const SwitchBenchOptions& options, const Surroundings& surroundings);
 
 struct AgentBenchOptions {

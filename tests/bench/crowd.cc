@@ -112,7 +112,8 @@ absl::Status Crowd::Make(const std::string& path) {
   const std::string parent = path.substr(0, path.rfind('/'));
   for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
     struct stat unused {};
-    if (stat((path + file).c_str(), &unused) != 0 || stat((path + "/cpuset.cpus.effective").c_str(), &unused) == 0) continue;
+    if (stat((path + file).c_str(), &unused) != 0 || stat((path + "/cpuset.cpus.effective").c_str(), &unused) == 0)
+      continue;
     TRUCE_ASSIGN_OR_RETURN(const std::string value, host::ReadFile(parent + file));
     TRUCE_RETURN_IF_ERROR(WriteText(path + file, value));
   }

@@ -27,7 +27,9 @@ namespace {
 // The one thing that a signal handler can reach.
 std::atomic<bool> stop_requested{false};
 
-void RequestStop(int) { stop_requested.store(true); }
+void RequestStop(int) {
+  stop_requested.store(true);
+}
 
 struct Output {
   FigureFormat format = FigureFormat::kTable;
@@ -54,7 +56,8 @@ int Show(const absl::StatusOr<BenchResult>& result, const Output& output) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Measures Truce. Examples:\n  truce-bench switch\n  truce-bench agent --workloads 10,100 --seconds 20 --check");
+  CLI::App app(
+      "Measures Truce. Examples:\n  truce-bench switch\n  truce-bench agent --workloads 10,100 --seconds 20 --check");
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::help);
   Output output;
@@ -78,8 +81,12 @@ int Main(int argc, char** argv) {
   agent_options.agent = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "truce-agent";
   double seconds = absl::ToDoubleSeconds(agent_options.window);
   CLI::App* agent = app.add_subcommand("agent", "what an agent costs that watches so many cgroups");
-  agent->add_option("--workloads", agent_options.workloads, "numbers of workloads")->delimiter(',')->check(CLI::Range(1, 15000));
-  agent->add_option("--pmu", agent_options.pmu, "counters on, off, or both")->delimiter(',')->check(CLI::IsMember({"on", "off"}));
+  agent->add_option("--workloads", agent_options.workloads, "numbers of workloads")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 15000));
+  agent->add_option("--pmu", agent_options.pmu, "counters on, off, or both")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"on", "off"}));
   agent->add_option("--seconds", seconds, "length of one measurement")->check(CLI::Range(2.0, 3600.0));
   agent->add_option("--agent", agent_options.agent, "the agent's binary")->check(CLI::ExistingFile);
   AddOutputOptions(agent, &output);

@@ -16,9 +16,11 @@ namespace {
 using host::CgroupPair;
 using host::SwitchPair;
 
-// The governor is asked forty times a second instead of once, so that a window of a second spans its duty cycle; the
-// duty is the same. Short windows that take turns cancel what else the machine does.
-constexpr absl::Duration kGovernEvery = absl::Milliseconds(25);
+// The governor is asked ten times a second instead of once, so that a window of seconds spans its duty cycle; the duty
+// is the same.
+constexpr absl::Duration kGovernEvery = absl::Milliseconds(100);
+// The kernel goes on doing work at each switch for a second after the last event was closed.
+constexpr absl::Duration kAfterglow = absl::Milliseconds(1200);
 constexpr double kAffordableRatio = 0.01;
 
 // What the repeats measured.
@@ -60,6 +62,7 @@ absl::StatusOr<Scene> SetUp(const Surroundings& surroundings) {
   TRUCE_ASSIGN_OR_RETURN(host::Calibration calibration,
                          host::Calibrate(scene.syscalls.get(), scene.setup.probe.levels, tree));
   scene.setup.costs = std::move(calibration.costs);
+  scene.setup.base_cost = calibration.base_cost;
   for (int cpu = 0; cpu <= scene.cpu; ++cpu) scene.setup.cpus.push_back(cpu);
   TRUCE_ASSIGN_OR_RETURN(scene.cgroups, CgroupPair::Create(tree));
   TRUCE_ASSIGN_OR_RETURN(scene.pair, SwitchPair::Start(scene.cpu));
@@ -79,7 +82,7 @@ absl::StatusOr<double> MeasureAlwaysOn(const Scene& scene, absl::Duration window
   for (const int fd : {scene.cgroups->first_fd(), scene.cgroups->second_fd()}) {
     for (const int cpu : scene.setup.cpus) {
       TRUCE_ASSIGN_OR_RETURN(host::PerfGroup group, host::PerfGroup::Open(scene.syscalls.get(), events,
-                                                        {host::PerfTarget::Kind::kCgroup, fd}, cpu));
+                                                                          {host::PerfTarget::Kind::kCgroup, fd}, cpu));
       TRUCE_RETURN_IF_ERROR(group.SetEnabled(true));
       groups.push_back(std::move(group));
     }
@@ -110,8 +113,8 @@ absl::StatusOr<double> MeasureGoverned(const Scene& scene, const SwitchBenchOpti
   }
   samples->on_ratio.push_back(static_cast<double>(on) / rounds);
   const host::CounterStatus status = service.status();
-  *state = absl::StrFormat("governor: level %s, duty %.3f, %.0f switches/s", std::string(CounterLevelName(status.level)),
-                           status.duty_ratio, status.switches_per_second);
+  *state = absl::StrFormat("governor: level %s, duty %.3f, %.0f switches/s",
+                           std::string(CounterLevelName(status.level)), status.duty_ratio, status.switches_per_second);
   TRUCE_ASSIGN_OR_RETURN(const SwitchPair::Mark end, scene.pair->Now());
   return Microseconds(host::CostBetween(begin, end));
 }
@@ -122,8 +125,10 @@ absl::Status MeasureOnce(const Scene& scene, const SwitchBenchOptions& options, 
   const absl::Duration half = options.governed_window / 2;
   TRUCE_ASSIGN_OR_RETURN(const double before, Microseconds(scene.pair->MeasureFor(half)));
   TRUCE_ASSIGN_OR_RETURN(const double governed, MeasureGoverned(scene, options, surroundings, samples, state));
+  if (!SleepUnlessStopped(surroundings, kAfterglow)) return absl::CancelledError("interrupted");
   TRUCE_ASSIGN_OR_RETURN(const double after, Microseconds(scene.pair->MeasureFor(half)));
   TRUCE_ASSIGN_OR_RETURN(const double always_on, MeasureAlwaysOn(scene, options.window));
+  if (!SleepUnlessStopped(surroundings, kAfterglow)) return absl::CancelledError("interrupted");
   const double without = (before + after) / 2;
   samples->without_us.push_back(without);
   samples->governed_us.push_back(governed);
@@ -153,7 +158,8 @@ absl::StatusOr<BenchResult> RunSwitchBench(const SwitchBenchOptions& options, co
   result.notes.push_back(absl::StrCat("always on counts level ", std::string(CounterLevelName(dearest.level)), " (",
                                       dearest.events.size(), " events); ", state));
   if (!scene.setup.probe.pmu_available) {
-    result.notes.push_back(absl::StrCat("no hardware counters, software events instead: ", scene.setup.probe.failure.reason));
+    result.notes.push_back(
+        absl::StrCat("no hardware counters, software events instead: ", scene.setup.probe.failure.reason));
   }
   FigureTable& table = result.table;
   table.AddSamples("switch without Truce", samples.without_us, "us");

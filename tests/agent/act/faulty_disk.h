@@ -1,5 +1,5 @@
-// A disk for tests: full, cut short, or with a hook before and after each system call (and in the middle of each write) at
-// which a test can kill the process.
+// A disk for tests: full, cut short, or with a hook before and after each system call (and in the middle of each write)
+// at which a test can kill the process.
 #pragma once
 
 #include <cerrno>

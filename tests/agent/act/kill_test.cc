@@ -1,13 +1,12 @@
-// THE safety test: a run with three actions is killed with SIGKILL before and after every single step that it takes on the
-// journal and on the controls, and each time restore gives back every original byte of every file.
+// THE safety test: a run with three actions is killed with SIGKILL before and after every single step that it takes on
+// the journal and on the controls, and each time restore gives back every original byte of every file.
+#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <functional>
-
-#include <gtest/gtest.h>
 
 #include "tests/agent/act/rig.h"
 
@@ -125,7 +124,8 @@ TEST_P(Killed, RestoreIsFinishedWhereverItIsKilled) {
   EXPECT_GT(points, 10);
 }
 
-INSTANTIATE_TEST_SUITE_P(Trees, Killed, testing::Values(TreeKind::kV1, TreeKind::kHybrid, TreeKind::kV2), TreeParamName);
+INSTANTIATE_TEST_SUITE_P(Trees, Killed, testing::Values(TreeKind::kV1, TreeKind::kHybrid, TreeKind::kV2),
+                         TreeParamName);
 
 }  // namespace
 }  // namespace truce::agent

@@ -1,14 +1,14 @@
 // An actuator on a tree with a clock, a disk and a writer that the test owns, and the workloads that live there.
 #pragma once
 
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <gtest/gtest.h>
-#include <spdlog/spdlog.h>
 
 #include "agent/act/leased_actuator.h"
 #include "src/base/clock.h"
@@ -159,7 +159,9 @@ class OnEveryTree : public testing::TestWithParam<TreeKind> {
  protected:
   Rig rig{GetParam()};
 };
-inline std::string TreeParamName(const testing::TestParamInfo<TreeKind>& info) { return TreeKindName(info.param); }
+inline std::string TreeParamName(const testing::TestParamInfo<TreeKind>& info) {
+  return TreeKindName(info.param);
+}
 
 // The kinds of the events, in order.
 inline std::vector<std::string> Kinds(const std::vector<v1::Event>& events) {

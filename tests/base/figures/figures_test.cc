@@ -48,8 +48,10 @@ TEST(FigureTableTest, TextHasOneAlignedLinePerFigure) {
 TEST(FigureTableTest, JsonHasAllKeysAndEscapes) {
   EXPECT_EQ(Example().ToJson(),
             "[\n"
-            "  {\"name\": \"cost\", \"value\": 0.5, \"unit\": \"ratio\", \"spread\": 0.25, \"target\": \"<= 1\", \"met\": true},\n"
-            "  {\"name\": \"say \\\"hi\\\"\\u000a\", \"value\": null, \"unit\": \"us\", \"spread\": null, \"target\": \">= 2\", "
+            "  {\"name\": \"cost\", \"value\": 0.5, \"unit\": \"ratio\", \"spread\": 0.25, \"target\": \"<= 1\", "
+            "\"met\": true},\n"
+            "  {\"name\": \"say \\\"hi\\\"\\u000a\", \"value\": null, \"unit\": \"us\", \"spread\": null, \"target\": "
+            "\">= 2\", "
             "\"met\": false},\n"
             "  {\"name\": \"free\", \"value\": 2, \"unit\": \"us\", \"spread\": 1, \"target\": null, \"met\": null}\n"
             "]\n");

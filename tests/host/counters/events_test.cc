@@ -15,7 +15,12 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-absl::StatusOr<PerfEvent> Encode(std::string_view name) { return PerfEvent{std::string(name)}; }
+// Lets libpfm4 encode events of CPUs that this is not. It looks once, when any test of this binary first asks it.
+const bool kEncodeInactive = setenv("LIBPFM_ENCODE_INACTIVE", "1", 1) == 0;
+
+absl::StatusOr<PerfEvent> Encode(std::string_view name) {
+  return PerfEvent{std::string(name)};
+}
 
 std::vector<std::string> Names(const LevelEvents& level) {
   std::vector<std::string> names;
@@ -23,13 +28,15 @@ std::vector<std::string> Names(const LevelEvents& level) {
   return names;
 }
 
-bool IsHardware(const PerfEvent& event) { return event.name != "perf::CONTEXT-SWITCHES"; }
+bool IsHardware(const PerfEvent& event) {
+  return event.name != "perf::CONTEXT-SWITCHES";
+}
 
 TEST(CpuModelTableTest, EveryEventThatThisLibraryKnowsEncodes) {
-  // Lets libpfm4 encode events of CPUs that this is not. Models of other architectures are not in its build.
-  setenv("LIBPFM_ENCODE_INACTIVE", "1", 1);
+  ASSERT_TRUE(kEncodeInactive);
   int encoded = 0;
   for (const CpuModelEvents& model : CpuModelTable()) {
+    // Models of other architectures are not in this build of the library.
     if (std::string_view(model.pmu).starts_with("arm_")) continue;
     for (const char* name : {model.llc_references, model.llc_misses, model.dram_fills}) {
       if (name == nullptr) continue;
@@ -89,7 +96,8 @@ TEST(ProbePmuTest, EventsThatDoNotOpenAreDroppedOneByOneAndNamed) {
   const PmuProbe probe = ProbePmu(&perf, Encode, "spr", 0, 2);
   EXPECT_TRUE(probe.pmu_available);
   EXPECT_THAT(Names(probe.levels[0]), ElementsAre("perf::CYCLES", "perf::INSTRUCTIONS", "perf::CACHE-MISSES"));
-  EXPECT_THAT(probe.dropped, ElementsAre(HasSubstr("perf::CACHE-REFERENCES"), HasSubstr("spr::OCR:READS_TO_CORE_DRAM")));
+  EXPECT_THAT(probe.dropped,
+              ElementsAre(HasSubstr("perf::CACHE-REFERENCES"), HasSubstr("spr::OCR:READS_TO_CORE_DRAM")));
 }
 
 TEST(ProbePmuTest, ModelEventThatDoesNotOpenFallsBackToTheGenericOne) {

@@ -15,7 +15,9 @@ namespace truce::host {
 class FakePerf final : public PerfSyscalls {
  public:
   // errno for an event that can't be opened, 0 for one that can.
-  std::function<int(const PerfEvent&, const PerfTarget&, int cpu)> refuse = [](const auto&, const auto&, int) { return 0; };
+  std::function<int(const PerfEvent&, const PerfTarget&, int cpu)> refuse = [](const auto&, const auto&, int) {
+    return 0;
+  };
   // Descriptors that the process has.
   size_t most_open = 1 << 20;
 

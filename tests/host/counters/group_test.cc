@@ -35,7 +35,8 @@ TEST(DecodeGroupReadTest, ReadsWhatTheKernelWrites) {
 TEST(DecodeGroupReadTest, RefusesShortReads) {
   const std::string whole = Bytes({2, 400, 200, 11, 71, 22, 72});
   for (size_t size = 0; size < whole.size(); ++size) {
-    EXPECT_EQ(DecodeGroupRead(std::string_view(whole).substr(0, size), {71, 72}).status().code(), absl::StatusCode::kDataLoss)
+    EXPECT_EQ(DecodeGroupRead(std::string_view(whole).substr(0, size), {71, 72}).status().code(),
+              absl::StatusCode::kDataLoss)
         << size;
   }
 }
@@ -48,7 +49,7 @@ TEST(DecodeGroupReadTest, RefusesOtherEvents) {
 }
 
 TEST(DecodeGroupReadTest, EveryWellFormedReadComesBack) {
-  rc::check("decode(encode(x)) == x", [](uint64_t enabled, uint64_t running) {
+  EXPECT_TRUE(rc::check("decode(encode(x)) == x", [](uint64_t enabled, uint64_t running) {
     const size_t size = *rc::gen::inRange<size_t>(1, kMaxGroupEvents + 1);
     const auto values = *rc::gen::container<std::vector<uint64_t>>(size, rc::gen::arbitrary<uint64_t>());
     const auto ids = *rc::gen::container<std::vector<uint64_t>>(size, rc::gen::arbitrary<uint64_t>());
@@ -58,14 +59,14 @@ TEST(DecodeGroupReadTest, EveryWellFormedReadComesBack) {
     RC_ASSERT(counts.ok());
     RC_ASSERT(counts->enabled_ns == enabled && counts->running_ns == running && counts->size == size);
     for (size_t i = 0; i < size; ++i) RC_ASSERT(counts->values[i] == values[i]);
-  });
+  }));
 }
 
 TEST(DecodeGroupReadTest, AnyBytesAreRefusedOrRead) {
-  rc::check("arbitrary bytes do no harm", [](const std::string& bytes) {
+  EXPECT_TRUE(rc::check("arbitrary bytes do no harm", [](const std::string& bytes) {
     const auto counts = DecodeGroupRead(bytes, {71, 72});
     if (counts.ok()) RC_ASSERT(bytes.size() >= GroupReadBytes(2));
-  });
+  }));
 }
 
 TEST(SubtractCountsTest, GivesWhatHappenedBetween) {
@@ -132,7 +133,7 @@ TEST(ScaledSumTest, CpuOnWhichTheWorkloadDidNotRunAddsNothing) {
 }
 
 TEST(ScaledSumTest, ScalingNeverLosesCounts) {
-  rc::check("scaled >= raw, and multiplexing is undone for a steady rate", [] {
+  EXPECT_TRUE(rc::check("scaled >= raw, and multiplexing is undone for a steady rate", [] {
     const uint64_t rate = *rc::gen::inRange<uint64_t>(0, 1000);
     ScaledSum sum;
     uint64_t enabled_sum = 0;
@@ -149,8 +150,9 @@ TEST(ScaledSumTest, ScalingNeverLosesCounts) {
     if (!ran) return;
     RC_ASSERT(*sum.Scaled(0) >= static_cast<double>(sum.Raw(0)) * (1 - 1e-12));
     RC_ASSERT(*sum.ScaleFactor() >= 1);
-    RC_ASSERT(std::abs(*sum.Scaled(0) - static_cast<double>(rate * enabled_sum)) <= 1e-6 * static_cast<double>(rate * enabled_sum));
-  });
+    RC_ASSERT(std::abs(*sum.Scaled(0) - static_cast<double>(rate * enabled_sum)) <=
+              1e-6 * static_cast<double>(rate * enabled_sum));
+  }));
 }
 
 TEST(PerfGroupTest, OpensAllOrNothing) {

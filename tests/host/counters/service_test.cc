@@ -35,7 +35,8 @@ class ServiceTest : public ::testing::Test {
     CounterSetup setup;
     setup.cpus.resize(static_cast<size_t>(cpus));
     std::iota(setup.cpus.begin(), setup.cpus.end(), 0);
-    setup.probe = ProbePmu(perf_, [](std::string_view name) { return PerfEvent{std::string(name)}; }, "amd64_fam19h_zen3", 0, 2);
+    setup.probe = ProbePmu(
+        perf_, [](std::string_view name) { return PerfEvent{std::string(name)}; }, "amd64_fam19h_zen3", 0, 2);
     for (const LevelEvents& level : setup.probe.levels) {
       const absl::Duration cost = level.level == CounterLevel::kFull ? absl::Microseconds(47) : absl::Microseconds(14);
       setup.costs.push_back({level.level, static_cast<int>(level.events.size()), cost});
@@ -71,7 +72,9 @@ class ServiceTest : public ::testing::Test {
   uint64_t switches_ = 0;
 };
 
-uint64_t Ten(const std::string&) { return 10; }
+uint64_t Ten(const std::string&) {
+  return 10;
+}
 
 TEST_F(ServiceTest, ReadsEveryCounterOfAQuietHost) {
   Start();
@@ -136,6 +139,7 @@ TEST_F(ServiceTest, DearCountersRunForTheirDutyAndReadingsKnowIt) {
   int read = 0;
   for (int i = 0; i < 200; ++i) {
     if (service_->counting()) ++on;
+    EXPECT_EQ(perf_->open(), service_->counting() ? 10u : 0u) << "open events cost even when they are off";
     perf_->Run(1000, 1000, Ten);
     Tick(2000);  // 4.7 % of two CPUs at 47 us
     const auto readings = service_->Read(0);
@@ -261,7 +265,8 @@ TEST_F(ServiceTest, WithoutPmuContextSwitchesAreCounted) {
 }
 
 TEST_F(ServiceTest, OneStormingCpuIsSeenThroughSchedstat) {
-  EXPECT_THAT(ParseTimeSlices("version 15\ncpu0 1 2 3 4 5 6 7 8 90\ndomain0 1 2\ncpu1 1 2 3 4 5 6 7 8 10\n"), ElementsAre(90, 10));
+  EXPECT_THAT(ParseTimeSlices("version 15\ncpu0 1 2 3 4 5 6 7 8 90\ndomain0 1 2\ncpu1 1 2 3 4 5 6 7 8 10\n"),
+              ElementsAre(90, 10));
   EXPECT_EQ(ParseSwitchCount("cpu 1\nintr 3\nctxt 42\n"), 42u);
   std::ofstream(procfs_ / "stat") << "ctxt 0\n";
   std::ofstream(procfs_ / "schedstat") << "cpu0 0 0 0 0 0 0 0 0 0\ncpu1 0 0 0 0 0 0 0 0 0\n";

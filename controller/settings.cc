@@ -1,0 +1,88 @@
+#include "controller/settings.h"
+
+#include "controller/plan/policy.h"
+#include "src/base/text.h"
+
+namespace truce::controller {
+namespace {
+
+void ReadPolicy(ConfigReader& reader, v1::Policy* policy) {
+  double trigger = policy->thresholds(0).trigger_score();
+  double restore = policy->thresholds(0).restore_score();
+  reader.Read("policy.trigger_score", &trigger, {.minimum = 0.1, .maximum = 100});
+  reader.Read("policy.restore_score", &restore, {.minimum = 0, .maximum = 100});
+  policy->mutable_thresholds(0)->set_trigger_score(trigger);
+  policy->mutable_thresholds(0)->set_restore_score(restore);
+  if (restore >= trigger)
+    reader.Error("policy.restore_score", StrCat(restore, " is not below the trigger score ", trigger));
+
+  const auto number = [&](const char* key, double current, void (v1::Policy::*set)(double), double minimum,
+                          double maximum) {
+    reader.Read(key, &current, {.minimum = minimum, .maximum = maximum});
+    (policy->*set)(current);
+  };
+  number("policy.minimum_confidence", policy->minimum_confidence(), &v1::Policy::set_minimum_confidence, 0, 1);
+  number("policy.deadband_ratio", policy->deadband_ratio(), &v1::Policy::set_deadband_ratio, 0, 0.5);
+  number("policy.quota_cut_ratio", policy->quota_cut_ratio(), &v1::Policy::set_quota_cut_ratio, 0.1, 0.95);
+  number("policy.quota_release_ratio", policy->quota_release_ratio(), &v1::Policy::set_quota_release_ratio, 0.01, 1);
+  number("policy.floor_cores", policy->floor_cores(), &v1::Policy::set_floor_cores, 0.01, 1024);
+  number("policy.fleet_brake_ratio", policy->fleet_brake_ratio(), &v1::Policy::set_fleet_brake_ratio, 0.001, 1);
+
+  const auto count = [&](const char* key, uint32_t current, void (v1::Policy::*set)(uint32_t)) {
+    int value = static_cast<int>(current);
+    reader.Read(key, &value, {.minimum = 1, .maximum = 100'000});
+    (policy->*set)(static_cast<uint32_t>(value));
+  };
+  count("policy.host_actions_per_minute", policy->host_actions_per_minute(), &v1::Policy::set_host_actions_per_minute);
+  count("policy.fleet_actions_per_minute", policy->fleet_actions_per_minute(),
+        &v1::Policy::set_fleet_actions_per_minute);
+
+  const auto duration = [&](const char* key, google::protobuf::Duration* target, absl::Duration minimum,
+                            absl::Duration maximum) {
+    absl::Duration value = ToDuration(*target);
+    reader.Read(key, &value, {.minimum = minimum, .maximum = maximum});
+    SetDuration(value, target);
+  };
+  duration("policy.minimum_dwell", policy->mutable_minimum_dwell(), absl::Seconds(1), absl::Minutes(30));
+  duration("policy.step_interval", policy->mutable_step_interval(), absl::Seconds(1), absl::Minutes(10));
+  duration("policy.lease_time_to_live", policy->mutable_lease_time_to_live(), absl::Seconds(5), absl::Minutes(5));
+}
+
+}  // namespace
+
+Settings::Settings() : policy(DefaultPolicy()) {}
+
+absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::set<std::string>* known_keys) {
+  ConfigReader reader(source);
+  reader.Read("listen", &settings->listen);
+  reader.Read("http.listen", &settings->http_listen);
+  reader.Read("tls.plaintext", &settings->plaintext);
+  reader.Read("tls.ca_file", &settings->ca_file);
+  reader.Read("tls.certificate_file", &settings->certificate_file);
+  reader.Read("tls.key_file", &settings->key_file);
+  reader.Read("store.file", &settings->store.file);
+  reader.Read("store.queue_capacity", &settings->store.queue_capacity, {.minimum = 100, .maximum = 10'000'000});
+  reader.Read("store.retention_age", &settings->store.retention_age,
+              {.minimum = absl::Minutes(1), .maximum = absl::Hours(24 * 3650)});
+  reader.Read("store.retention_rows", &settings->store.retention_rows, {.minimum = 1'000, .maximum = 1'000'000'000});
+  reader.Read("store.maximum_mib", &settings->store_maximum_mib, {.minimum = 0, .maximum = 1 << 20});
+  reader.Read("history.enabled", &settings->history);
+  reader.Read("report.interval", &settings->report_interval,
+              {.minimum = absl::Seconds(1), .maximum = absl::Minutes(1)});
+  reader.Read("report.missed_limit", &settings->missed_report_limit, {.minimum = 1, .maximum = 100});
+  reader.Read("limits.workloads_per_host", &settings->workloads_per_host, {.minimum = 1, .maximum = 1'000'000});
+  reader.Read("limits.message_mib", &settings->message_mib, {.minimum = 1, .maximum = 1024});
+  reader.ReadEnum("log.level", &settings->log_level,
+                  std::vector<std::pair<std::string, std::string>>{{"trace", "trace"},
+                                                                   {"debug", "debug"},
+                                                                   {"info", "info"},
+                                                                   {"warn", "warn"},
+                                                                   {"error", "error"},
+                                                                   {"off", "off"}});
+  ReadPolicy(reader, &settings->policy);
+  settings->store.maximum_bytes = static_cast<int64_t>(settings->store_maximum_mib) << 20;
+  if (known_keys != nullptr) *known_keys = reader.known_keys();
+  return reader.Finish();
+}
+
+}  // namespace truce::controller

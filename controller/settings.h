@@ -1,0 +1,42 @@
+// The controller's settings, and the one place where keys are bound to them. deploy/truce-controller.yaml documents
+// every key at its default; a test holds the two together.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "controller/store/store.h"
+#include "src/base/config.h"
+#include "truce/v1/operator.pb.h"
+
+namespace truce::controller {
+
+struct Settings {
+  // gRPC for agents, operators and schedulers; port 0 for any.
+  std::string listen = "0.0.0.0:7443";
+  // /metrics and /healthz; empty turns them off.
+  std::string http_listen = "127.0.0.1:7480";
+  bool plaintext = false;
+  std::string ca_file = "/etc/truce/pki/ca.crt";
+  std::string certificate_file = "/etc/truce/pki/controller.crt";
+  std::string key_file = "/etc/truce/pki/controller.key";
+  StoreOptions store;
+  int store_maximum_mib = 0;
+  bool history = true;
+  absl::Duration report_interval = absl::Seconds(5);
+  int missed_report_limit = 3;
+  int workloads_per_host = 20'000;
+  int message_mib = 16;
+  std::string log_level = "info";
+  // Until an operator applies one.
+  v1::Policy policy;
+
+  Settings();
+};
+
+// Binds every key. InvalidArgument lists what is wrong, one a line, with file and line.
+absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::set<std::string>* known_keys = nullptr);
+
+}  // namespace truce::controller

@@ -1,0 +1,89 @@
+// The numbers of a receipt, against sums done by hand, and the judgement whether an action helped.
+#include "agent/act/measure.h"
+
+#include <gtest/gtest.h>
+
+namespace truce::agent {
+namespace {
+
+using Help = Measurement::Help;
+constexpr absl::Duration kWindow = absl::Seconds(20);
+constexpr absl::Duration kStart = absl::Seconds(1000);
+
+// Observes `slowdown` at each second after `from` up to `to`.
+void Seconds(Measurement* measurement, int from, int to, std::optional<double> slowdown) {
+  for (int i = from + 1; i <= to; ++i) measurement->Observe(kStart + absl::Seconds(i), slowdown, std::nullopt);
+}
+
+TEST(Measurement, IntegratesWhatTheWorkloadWentWithout) {
+  Measurement measurement(kStart, 0.8, 2.0);
+  measurement.Observe(kStart + absl::Seconds(1), 0.6, 0.5);  // 1 s with 1.5 cores less
+  measurement.Observe(kStart + absl::Seconds(4), 0.2, 1.0);  // 3 s with 1.0 less
+  measurement.Observe(kStart + absl::Seconds(6), 0.2, 3.0);  // 2 s with more than before: no cost, no credit
+  v1::Receipt receipt;
+  measurement.FillReceipt(&receipt);
+  EXPECT_DOUBLE_EQ(receipt.cost_core_seconds(), 1.5 + 3.0);
+  EXPECT_DOUBLE_EQ(receipt.victim_slowdown_before(), 0.8);
+  EXPECT_DOUBLE_EQ(receipt.victim_slowdown_after(), (0.6 * 1 + 0.2 * 3 + 0.2 * 2) / 6);
+  EXPECT_DOUBLE_EQ(receipt.workload_usage_before_cores(), 2.0);
+  EXPECT_DOUBLE_EQ(receipt.workload_usage_after_cores(), (0.5 * 1 + 1.0 * 3 + 3.0 * 2) / 6);
+}
+
+TEST(Measurement, WhatIsNotKnownStaysAbsent) {
+  Measurement measurement(kStart, std::nullopt, std::nullopt);
+  measurement.Observe(kStart + absl::Seconds(1), std::nullopt, 1.0);
+  v1::Receipt receipt;
+  measurement.FillReceipt(&receipt);
+  EXPECT_FALSE(receipt.has_victim_slowdown_before());
+  EXPECT_FALSE(receipt.has_victim_slowdown_after());
+  EXPECT_FALSE(receipt.has_workload_usage_before_cores());
+  EXPECT_TRUE(receipt.has_workload_usage_after_cores());
+  EXPECT_FALSE(receipt.has_cost_core_seconds());
+}
+
+TEST(Measurement, JudgesOnceWhenTheWindowIsOver) {
+  Measurement measurement(kStart, 1.0, std::nullopt);
+  Seconds(&measurement, 0, 19, 1.0);
+  EXPECT_EQ(measurement.Judge(kStart + absl::Seconds(19), kWindow, 0.1), Help::kNotDue);
+  Seconds(&measurement, 19, 20, 1.0);
+  EXPECT_EQ(measurement.Judge(kStart + absl::Seconds(20), kWindow, 0.1), Help::kDidNot);
+  EXPECT_EQ(measurement.Judge(kStart + absl::Seconds(21), kWindow, 0.1), Help::kNotDue);
+}
+
+TEST(Measurement, FirstHalfOfTheWindowDoesNotCount) {
+  Measurement helped(kStart, 1.0, std::nullopt);
+  Seconds(&helped, 0, 10, 5.0);
+  Seconds(&helped, 10, 20, 0.89);
+  EXPECT_EQ(helped.Judge(kStart + kWindow, kWindow, 0.1), Help::kHelped);
+  Measurement faded(kStart, 1.0, std::nullopt);
+  Seconds(&faded, 0, 10, 0.0);
+  Seconds(&faded, 10, 20, 0.95);
+  EXPECT_EQ(faded.Judge(kStart + kWindow, kWindow, 0.1), Help::kDidNot);
+}
+
+TEST(Measurement, WithoutSlowdownThereIsNothingToJudge) {
+  Measurement none_before(kStart, std::nullopt, std::nullopt);
+  Seconds(&none_before, 0, 20, 3.0);
+  EXPECT_EQ(none_before.Judge(kStart + kWindow, kWindow, 0.1), Help::kNotKnown);
+  Measurement zero_before(kStart, 0.0, std::nullopt);
+  Seconds(&zero_before, 0, 20, 3.0);
+  EXPECT_EQ(zero_before.Judge(kStart + kWindow, kWindow, 0.1), Help::kNotKnown);
+  Measurement none_after(kStart, 1.0, std::nullopt);
+  Seconds(&none_after, 0, 20, std::nullopt);
+  EXPECT_EQ(none_after.Judge(kStart + kWindow, kWindow, 0.1), Help::kNotKnown);
+}
+
+// A controller that tightens in small steps gets time for each, yet not for ever.
+TEST(Measurement, NewValueBeginsTheWindowAnewThreeTimesAtMost) {
+  Measurement measurement(kStart, 1.0, std::nullopt);
+  for (int second = 1; second < 60; ++second) {
+    measurement.Observe(kStart + absl::Seconds(second), 1.0, std::nullopt);
+    if (second % 10 == 0) measurement.ValueChanged(kStart + absl::Seconds(second));
+    ASSERT_EQ(measurement.Judge(kStart + absl::Seconds(second), kWindow, 0.1), Help::kNotDue) << second;
+  }
+  measurement.Observe(kStart + absl::Seconds(60), 1.0, std::nullopt);
+  EXPECT_EQ(measurement.Judge(kStart + absl::Seconds(60), kWindow, 0.1), Help::kDidNot);
+}
+
+}  // namespace
+}  // namespace truce::agent

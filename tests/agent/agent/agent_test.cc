@@ -1,0 +1,132 @@
+// The agent as a whole, on a small host of files and with a controller in this process: it refuses to start where it must,
+// and otherwise says hello, reports what it sees, and stops when told to.
+#include "agent/agent.h"
+
+#include <pthread.h>
+
+#include <csignal>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/agent/link/fake_controller.h"
+#include "tests/fixtures/tree.h"
+
+namespace truce::agent {
+namespace {
+
+using testing::HasSubstr;
+
+class AgentTest : public testing::Test {
+ protected:
+  AgentTest() {
+    host_.Put("cgroup/cgroup.controllers", "cpu\n");
+    host_.Put("cgroup/system.slice/web.service/cpu.stat", "usage_usec 1000\nsystem_usec 0\n");
+    host_.Put("sys/devices/system/cpu/online", "0-3\n");
+    host_.Put("proc/stat", "cpu  0 0 0 0 0 0 0 0 0 0\n");
+    host_.MakeDirectory("run");
+    settings_ = *ReadAgentSettings(ConfigSource());
+    settings_.host = "test-host";
+    settings_.procfs = settings_.sampler.procfs = settings_.counters.procfs = host_.Path("proc");
+    settings_.sysfs = settings_.counters.sysfs = host_.Path("sys");
+    settings_.cgroup_root = host_.Path("cgroup");
+    settings_.run_directory = host_.Path("run");
+    settings_.actuator.state_directory = host_.Path("state");
+    settings_.counters.enabled = false;
+    settings_.controller_enabled = false;
+    settings_.metrics_listen = "";
+    settings_.sample_interval = absl::Milliseconds(100);
+    settings_.score_interval = absl::Milliseconds(200);
+  }
+  test::Tree host_;
+  AgentSettings settings_;
+};
+
+TEST_F(AgentTest, ASecondOneOnTheSameHostRefusesToStart) {
+  auto first = Agent::Create(settings_, SystemClock());
+  ASSERT_TRUE(first.ok()) << first.status();
+  // Another state directory does not make it another host.
+  AgentSettings other = settings_;
+  other.actuator.state_directory = host_.Path("other-state");
+  const auto second = Agent::Create(other, SystemClock());
+  EXPECT_TRUE(absl::IsAlreadyExists(second.status())) << second.status();
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr("another truce-agent already runs"));
+  first->reset();
+  EXPECT_TRUE(Agent::Create(settings_, SystemClock()).ok()) << "the lock goes with its holder";
+}
+
+TEST_F(AgentTest, WithoutACgroupTreeItSaysSo) {
+  settings_.cgroup_root = host_.Path("run");
+  const auto agent = Agent::Create(settings_, SystemClock());
+  EXPECT_TRUE(absl::IsFailedPrecondition(agent.status())) << agent.status();
+  EXPECT_THAT(std::string(agent.status().message()), HasSubstr("--path.cgroup"));
+}
+
+TEST_F(AgentTest, SaysHelloReportsAndStopsWhenTold) {
+  FakeController controller;
+  settings_.controller_enabled = true;
+  settings_.link.address = controller.address();
+  settings_.link.plaintext = true;
+
+  absl::Status result = absl::UnknownError("never returned");
+  std::thread runner([&] {
+    ShutdownSignals signals;
+    auto agent = Agent::Create(settings_, SystemClock());
+    result = agent.ok() ? (*agent)->Run(signals) : agent.status();
+  });
+  auto stream = controller.Accept();
+  ASSERT_NE(stream, nullptr);
+  const v1::Hello hello = stream->Expect(v1::ConnectRequest::kHello).hello();
+  EXPECT_EQ(hello.protocol_version(), kProtocolVersion);
+  EXPECT_EQ(hello.inventory().host(), "test-host");
+  EXPECT_EQ(hello.inventory().cgroup_layout(), v1::CGROUP_LAYOUT_V2);
+  EXPECT_EQ(hello.inventory().cpus_size(), 4);
+  EXPECT_EQ(hello.mode(), v1::MODE_OBSERVE);
+  EXPECT_EQ(hello.mode_ceiling(), v1::MODE_ENFORCE);
+  EXPECT_EQ(hello.held_size(), 0);
+  stream->Welcome();
+
+  const v1::Report report = stream->Expect(v1::ConnectRequest::kReport).report();
+  EXPECT_EQ(report.sequence(), 1u);
+  ASSERT_EQ(report.workloads_size(), 1);
+  EXPECT_EQ(report.workloads(0).workload().name(), "system.slice/web.service");
+  EXPECT_EQ(report.workloads(0).workload().application(), "web");
+  EXPECT_EQ(report.workloads(0).workload().mode(), v1::MODE_OBSERVE);
+  EXPECT_EQ(report.workloads(0).diagnosis(), v1::DIAGNOSIS_UNKNOWN);
+  EXPECT_TRUE(report.workloads(0).readings().has_cpu_usage_cores());
+  ASSERT_EQ(report.events_size(), 1);
+  EXPECT_EQ(report.events(0).kind(), "workload_arrived");
+  EXPECT_GT(report.cost().resident_bytes(), 0u);
+
+  // A mode that the controller sets holds from the next report on, and the set is answered.
+  v1::ConnectResponse response;
+  response.mutable_desired_set()->set_version(3);
+  response.mutable_desired_set()->set_nonce("n");
+  v1::ModeRule& rule = *response.mutable_desired_set()->add_mode_rules();
+  rule.set_workload("system.slice/web.service");
+  rule.set_mode(v1::MODE_ADVISE);
+  stream->Write(response);
+  bool answered = false;
+  v1::Mode mode = v1::MODE_OBSERVE;
+  while (!answered || mode != v1::MODE_ADVISE) {
+    const auto request = stream->Read();
+    ASSERT_TRUE(request.has_value()) << "the stream ended";
+    if (request->has_desired_set_result()) {
+      EXPECT_EQ(request->desired_set_result().nonce(), "n");
+      EXPECT_TRUE(request->desired_set_result().accepted());
+      answered = true;
+    }
+    if (request->has_report()) mode = request->report().workloads(0).workload().mode();
+  }
+
+  // To that thread alone: the threads of this test's controller do not block the signal.
+  pthread_kill(runner.native_handle(), SIGTERM);
+  while (stream->Read().has_value()) {
+  }
+  runner.join();
+  EXPECT_TRUE(result.ok()) << result;
+}
+
+}  // namespace
+}  // namespace truce::agent

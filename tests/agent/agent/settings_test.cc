@@ -1,0 +1,223 @@
+// What an operator may set: the shipped example must say the truth, and mistakes must be refused.
+#include "agent/settings.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <yaml-cpp/yaml.h>
+
+#include "src/base/text.h"
+
+namespace truce::agent {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+ConfigSource Text(const std::string& text) {
+  ConfigSource source;
+  source.file = "agent.yaml";
+  source.text = text;
+  return source;
+}
+
+std::string ErrorOf(const std::string& text) {
+  const auto settings = ReadAgentSettings(Text(text));
+  EXPECT_FALSE(settings.ok()) << text;
+  return std::string(settings.status().message());
+}
+
+ConfigSource Shipped() {
+  const std::string file = TRUCE_SOURCE_DIR "/deploy/truce-agent.yaml";
+  auto source = LoadConfigSource(file, "TRUCE_NOTHING_HAS_THIS_PREFIX_", {});
+  EXPECT_TRUE(source.ok()) << source.status();
+  return *source;
+}
+
+// Every key of a YAML text that has a value, with list elements as "rules[].match".
+void CollectKeys(const YAML::Node& node, const std::string& prefix, std::set<std::string>* keys) {
+  if (node.IsMap()) {
+    for (const auto& entry : node) {
+      const std::string name = prefix + entry.first.Scalar();
+      if (!entry.second.IsMap()) keys->insert(name);
+      CollectKeys(entry.second, name + (entry.second.IsMap() ? "." : ""), keys);
+    }
+  } else if (node.IsSequence()) {
+    for (const auto& element : node) CollectKeys(element, prefix + "[].", keys);
+  }
+}
+
+TEST(AgentSettingsTest, TheShippedExampleLoadsToExactlyTheDefaults) {
+  const auto shipped = ReadAgentSettings(Shipped());
+  const auto standard = ReadAgentSettings(Text(""));
+  ASSERT_TRUE(shipped.ok()) << shipped.status();
+  ASSERT_TRUE(standard.ok()) << standard.status();
+  const AgentSettings& a = *shipped;
+  const AgentSettings& b = *standard;
+  EXPECT_EQ(a.host, b.host);
+  EXPECT_EQ(a.procfs, b.procfs);
+  EXPECT_EQ(a.sysfs, b.sysfs);
+  EXPECT_EQ(a.cgroup_root, b.cgroup_root);
+  EXPECT_EQ(a.run_directory, b.run_directory);
+  EXPECT_EQ(a.log_level, b.log_level);
+  EXPECT_EQ(a.metrics_listen, b.metrics_listen);
+  EXPECT_EQ(a.sample_interval, b.sample_interval);
+  EXPECT_EQ(a.score_interval, b.score_interval);
+  EXPECT_EQ(a.modes.initial, b.modes.initial);
+  EXPECT_EQ(a.modes.ceiling, b.modes.ceiling);
+  EXPECT_EQ(a.sampler.slow_every, b.sampler.slow_every);
+  EXPECT_EQ(a.sampler.most_workloads, b.sampler.most_workloads);
+  EXPECT_EQ(a.profiler.window_samples, b.profiler.window_samples);
+  EXPECT_EQ(a.profiler.least_samples, b.profiler.least_samples);
+  EXPECT_EQ(a.profiler.learn_sigmas, b.profiler.learn_sigmas);
+  EXPECT_EQ(a.profiler.adapt_after_samples, b.profiler.adapt_after_samples);
+  EXPECT_EQ(a.profiler.baseline_memory, b.profiler.baseline_memory);
+  EXPECT_EQ(a.evidence.recent_samples, b.evidence.recent_samples);
+  EXPECT_EQ(a.evidence.outlier_sigmas, b.evidence.outlier_sigmas);
+  EXPECT_EQ(a.evidence.least_outliers, b.evidence.least_outliers);
+  EXPECT_EQ(a.evidence.least_correlation, b.evidence.least_correlation);
+  EXPECT_EQ(a.evidence.slowdown_bound, b.evidence.slowdown_bound);
+  EXPECT_EQ(a.evidence.least_victim_cores, b.evidence.least_victim_cores);
+  EXPECT_EQ(a.evidence.least_suspect_cores, b.evidence.least_suspect_cores);
+  EXPECT_EQ(a.evidence.most_suspects, b.evidence.most_suspects);
+  EXPECT_EQ(a.evidence.own_quota_ratio, b.evidence.own_quota_ratio);
+  EXPECT_EQ(a.evidence.steal_ratio, b.evidence.steal_ratio);
+  EXPECT_EQ(a.evidence.report_floor, b.evidence.report_floor);
+  EXPECT_EQ(a.actuator.state_directory, b.actuator.state_directory);
+  EXPECT_EQ(a.actuator.floor_cores, b.actuator.floor_cores);
+  EXPECT_EQ(a.actuator.changes_per_minute, b.actuator.changes_per_minute);
+  EXPECT_EQ(a.actuator.longest_lease, b.actuator.longest_lease);
+  EXPECT_EQ(a.actuator.help_window, b.actuator.help_window);
+  EXPECT_EQ(a.actuator.help_ratio, b.actuator.help_ratio);
+  EXPECT_EQ(a.actuator.futile_backoff, b.actuator.futile_backoff);
+  EXPECT_EQ(a.actuator.reapply_backoff, b.actuator.reapply_backoff);
+  EXPECT_EQ(a.actuator.reapply_limit, b.actuator.reapply_limit);
+  EXPECT_EQ(a.counters.enabled, b.counters.enabled);
+  EXPECT_EQ(a.counters.budget_ratio, b.counters.budget_ratio);
+  EXPECT_EQ(a.counters.max_counted, b.counters.max_counted);
+  EXPECT_EQ(a.controller_enabled, b.controller_enabled);
+  EXPECT_EQ(a.link.address, b.link.address);
+  EXPECT_EQ(a.link.plaintext, b.link.plaintext);
+  EXPECT_EQ(a.link.ca_file, b.link.ca_file);
+  EXPECT_EQ(a.link.certificate_file, b.link.certificate_file);
+  EXPECT_EQ(a.link.key_file, b.link.key_file);
+  EXPECT_EQ(a.link.first_backoff, b.link.first_backoff);
+  EXPECT_EQ(a.link.longest_backoff, b.link.longest_backoff);
+  EXPECT_EQ(a.link.spooled_reports, b.link.spooled_reports);
+  EXPECT_EQ(a.link.spooled_receipts, b.link.spooled_receipts);
+  ASSERT_EQ(a.sampler.rules.size(), b.sampler.rules.size());
+  for (size_t i = 0; i < a.sampler.rules.size(); ++i) {
+    const DiscoveryRule& c = a.sampler.rules[i];
+    const DiscoveryRule& d = b.sampler.rules[i];
+    EXPECT_EQ(c.match, d.match);
+    EXPECT_EQ(c.ignore, d.ignore) << c.match;
+    EXPECT_EQ(c.kind, d.kind) << c.match;
+    EXPECT_EQ(c.application, d.application) << c.match;
+    EXPECT_EQ(c.tenant, d.tenant) << c.match;
+    EXPECT_EQ(c.workload_class, d.workload_class) << c.match;
+    EXPECT_EQ(c.priority, d.priority) << c.match;
+    EXPECT_EQ(c.mode_ceiling, d.mode_ceiling) << c.match;
+    EXPECT_EQ(c.levers, d.levers) << c.match;
+  }
+}
+
+TEST(AgentSettingsTest, TheShippedExampleHasEveryKeyThatThereIs) {
+  const ConfigSource source = Shipped();
+  std::set<std::string> known;
+  ASSERT_TRUE(ReadAgentSettings(source, &known).ok());
+  ASSERT_GT(known.size(), 50u);
+  std::set<std::string> given;
+  CollectKeys(YAML::Load(source.text), "", &given);
+  for (const std::string& key : known) {
+    if (given.contains(key)) continue;
+    // Keys of one rule that stand at their default in each shipped rule are shown in a comment.
+    constexpr std::string_view kRule = "discovery.rules[].";
+    ASSERT_TRUE(key.starts_with(kRule)) << key << " is not in deploy/truce-agent.yaml";
+    EXPECT_THAT(source.text, HasSubstr(StrCat("#     ", key.substr(kRule.size()), ": "))) << key;
+  }
+}
+
+TEST(AgentSettingsTest, TheRuleInTheExamplesCommentIsARule) {
+  // What operators copy must work when uncommented.
+  std::istringstream lines(Shipped().text);
+  std::string rule = "discovery:\n  rules:\n";
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("  #   - ") || line.starts_with("  #     ")) rule += "    " + line.substr(6) + "\n";
+  }
+  const auto settings = ReadAgentSettings(Text(rule));
+  ASSERT_TRUE(settings.ok()) << settings.status() << "\n" << rule;
+  ASSERT_EQ(settings->sampler.rules.size(), 1u);
+  EXPECT_EQ(settings->sampler.rules[0].workload_class, v1::WORKLOAD_CLASS_CRITICAL);
+  EXPECT_EQ(settings->sampler.rules[0].mode_ceiling, v1::MODE_ADVISE);
+}
+
+TEST(AgentSettingsTest, DefaultsAreSafe) {
+  const auto settings = ReadAgentSettings(Text(""));
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_EQ(settings->modes.initial, v1::MODE_OBSERVE) << "the shipped mode";
+  EXPECT_FALSE(settings->link.plaintext);
+  EXPECT_TRUE(settings->metrics_listen.starts_with("127.0.0.1:"));
+  EXPECT_FALSE(settings->host.empty()) << "the kernel's host name";
+}
+
+TEST(AgentSettingsTest, PathsReachEveryoneWhoReadsThere) {
+  const auto settings = ReadAgentSettings(Text("paths: {procfs: /p, sysfs: /s, cgroup: /c, run: /r}\n"));
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_EQ(settings->procfs, "/p");
+  EXPECT_EQ(settings->sampler.procfs, "/p");
+  EXPECT_EQ(settings->counters.procfs, "/p");
+  EXPECT_EQ(settings->counters.sysfs, "/s");
+  EXPECT_EQ(settings->cgroup_root, "/c");
+  EXPECT_EQ(settings->run_directory, "/r");
+}
+
+TEST(AgentSettingsTest, RulesReplaceTheDefaultsAndCarryLabelsAndLevers) {
+  const auto settings = ReadAgentSettings(Text(R"(
+discovery:
+  rules:
+    - match: shop.slice/*.service
+      application: "{parent}"
+      tenant: shop
+      class: critical
+      priority: -5
+      mode_ceiling: observe
+      levers: [cpu_quota]
+    - match: none/*
+      levers: []
+)"));
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  ASSERT_EQ(settings->sampler.rules.size(), 2u);
+  const DiscoveryRule& rule = settings->sampler.rules[0];
+  EXPECT_EQ(rule.application, "{parent}");
+  EXPECT_EQ(rule.tenant, "shop");
+  EXPECT_EQ(rule.workload_class, v1::WORKLOAD_CLASS_CRITICAL);
+  EXPECT_EQ(rule.priority, -5);
+  EXPECT_EQ(rule.mode_ceiling, v1::MODE_OBSERVE);
+  EXPECT_THAT(rule.levers, ElementsAre(v1::LEVER_CPU_QUOTA));
+  EXPECT_TRUE(settings->sampler.rules[1].levers.empty()) << "an empty list forbids every lever";
+}
+
+TEST(AgentSettingsTest, MistakesAreNamedWithTheirLine) {
+  EXPECT_THAT(ErrorOf("sample:\n  intervall: 1s\n"), HasSubstr("agent.yaml:2: sample.intervall: unknown key"));
+  EXPECT_THAT(ErrorOf("mode:\n  initial: act\n"), HasSubstr("'act' is not one of observe, advise, enforce"));
+  EXPECT_THAT(ErrorOf("discovery:\n  rules:\n    - match: a\n      levers: [cpu]\n"),
+              HasSubstr("agent.yaml:4: discovery.rules[0].levers: 'cpu' is not one of cpu_pin, cpu_quota"));
+  EXPECT_THAT(ErrorOf("discovery:\n  rules:\n    - kind: docker\n"), HasSubstr("discovery.rules[0].match: a rule needs a pattern"));
+}
+
+TEST(AgentSettingsTest, ValuesThatContradictEachOtherAreRefused) {
+  EXPECT_THAT(ErrorOf("evidence:\n  recent_samples: 3\n  least_outliers: 4\n"),
+              HasSubstr("agent.yaml:3: evidence.least_outliers: is larger than evidence.recent_samples"));
+  EXPECT_THAT(ErrorOf("sample:\n  interval: 10s\nscore:\n  interval: 2s\n"),
+              HasSubstr("agent.yaml:4: score.interval: is shorter than sample.interval"));
+  EXPECT_THAT(ErrorOf("mode:\n  ceiling: observe\n  initial: enforce\n"),
+              HasSubstr("agent.yaml:3: mode.initial: is beyond mode.ceiling"));
+  // Found although the value that makes it wrong is a default.
+  EXPECT_THAT(ErrorOf("sample:\n  interval: 10s\n"), HasSubstr("score.interval: is shorter than sample.interval"));
+}
+
+}  // namespace
+}  // namespace truce::agent

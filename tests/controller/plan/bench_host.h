@@ -1,0 +1,81 @@
+// A host, its plan and the time, driven round by round in the planner's tests.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/plan/planner.h"
+#include "controller/plan/policy.h"
+#include "tests/controller/host_builder.h"
+
+namespace truce::controller {
+
+class BenchHost {
+ public:
+  explicit BenchHost(int cpus = 4) : BenchHost(MakeHello("web-1", cpus)) {}
+  explicit BenchHost(const v1::Hello& hello) : fleet_({}) {
+    auto accepted = fleet_.OnHello(1, hello, now_);
+    host_ = accepted->host;
+  }
+
+  void Advance(absl::Duration by) {
+    now_.wall += by;
+    now_.monotonic += by;
+  }
+  // One report and one planning round, `after` the last one.
+  std::vector<v1::Decision> Round(const v1::Report& report, absl::Duration after = absl::Seconds(5)) {
+    Advance(after);
+    if (auto refusal = fleet_.OnReport(*host_, report, now_)) throw std::runtime_error(refusal->detail);
+    return Plan();
+  }
+  std::vector<v1::Decision> Plan() {
+    PlanContext context = Context();
+    return PlanHost(*host_, plan, context);
+  }
+  PlanContext Context() { return {policy, brake, next_decision, "run", hold, now_}; }
+  // The agent says that it did everything that is wanted.
+  void ApplyAll() {
+    std::vector<v1::LeasedAction> wanted;
+    for (const auto& [_, planned] : plan.actions) wanted.push_back(planned.action);
+    for (const auto& action : wanted) {
+      Answer(action.lease_id(), action.mode() == v1::MODE_ADVISE ? v1::ACTION_STATE_ADVISED : v1::ACTION_STATE_APPLIED);
+    }
+  }
+  std::vector<v1::Decision> Answer(const std::string& lease, v1::ActionState state, const std::string& reason = "") {
+    v1::ActionResult result;
+    result.set_lease_id(lease);
+    result.set_state(state);
+    result.set_reason(reason);
+    PlanContext context = Context();
+    return OnActionResult(*host_, result, plan, context);
+  }
+  std::vector<v1::Decision> Receive(const std::string& lease, v1::ReceiptOutcome outcome) {
+    v1::Receipt receipt;
+    receipt.mutable_action()->set_lease_id(lease);
+    receipt.set_outcome(outcome);
+    PlanContext context = Context();
+    return OnReceipt(*host_, receipt, plan, context);
+  }
+  const PlannedAction* Find(const std::string& workload, v1::Lever lever) const {
+    const auto it = plan.actions.find({workload, lever});
+    return it == plan.actions.end() ? nullptr : &it->second;
+  }
+
+  HostState& host() { return *host_; }
+  Fleet& fleet() { return fleet_; }
+  Moment now() const { return now_; }
+
+  HostPlan plan;
+  v1::Policy policy = DefaultPolicy();
+  FleetBrake brake;
+  bool hold = false;
+  uint64_t next_decision = 1;
+
+ private:
+  Moment now_{absl::FromUnixSeconds(1'700'000'000), absl::Seconds(1000)};
+  Fleet fleet_;
+  HostState* host_;
+};
+
+}  // namespace truce::controller

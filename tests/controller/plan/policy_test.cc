@@ -1,0 +1,72 @@
+#include "controller/plan/policy.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/controller/plan/bench_host.h"
+
+namespace truce::controller {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST(PolicyTest, TheDefaultIsCompleteAndSound) {
+  v1::Policy policy = DefaultPolicy();
+  EXPECT_THAT(CompletePolicy(DefaultPolicy(), &policy), IsEmpty());
+  EXPECT_TRUE(CheckPolicy(policy).ok()) << CheckPolicy(policy);
+}
+
+TEST(PolicyTest, NamesEveryFieldThatIsWrong) {
+  v1::Policy policy = DefaultPolicy();
+  policy.mutable_thresholds(0)->set_restore_score(60);
+  policy.set_quota_cut_ratio(1.5);
+  policy.set_minimum_confidence(std::numeric_limits<double>::quiet_NaN());
+  policy.mutable_step_interval()->set_seconds(-5);
+  policy.add_mode_rules()->set_host("web-1");
+  const std::string message(CheckPolicy(policy).message());
+  for (const char* part :
+       {"thresholds[0] (global threshold).restore_score: 60", "quota_cut_ratio: 1.5 is not between 0.1",
+        "minimum_confidence: nan", "step_interval: -5s", "mode of host web-1"}) {
+    EXPECT_THAT(message, HasSubstr(part));
+  }
+}
+
+TEST(PolicyTest, FillsInWhatIsLeftOutAndSaysWhat) {
+  v1::Policy policy;
+  policy.set_floor_cores(0.5);
+  EXPECT_THAT(CompletePolicy(DefaultPolicy(), &policy), Contains("quota_cut_ratio"));
+  EXPECT_EQ(policy.floor_cores(), 0.5);
+  EXPECT_THAT(DescribeChanges(DefaultPolicy(), policy), testing::ElementsAre("floor_cores: 0.1 -> 0.5"));
+}
+
+TEST(PolicyTest, TheMostSpecificModeRuleWins) {
+  BenchHost host;
+  host.Round(MakeScene(0));
+  const v1::Workload& stress = host.host().report.workloads(1).workload();
+  v1::Policy policy = DefaultPolicy();
+  EXPECT_EQ(ModeOf(policy, host.host(), stress), v1::MODE_ENFORCE) << "no rule: what the agent says";
+  v1::ModeRule rule;
+  rule.set_mode(v1::MODE_OBSERVE);
+  SetModeRule(rule, &policy);
+  EXPECT_EQ(ModeOf(policy, host.host(), stress), v1::MODE_OBSERVE);
+  rule.set_workload_class(v1::WORKLOAD_CLASS_BEST_EFFORT);
+  rule.set_mode(v1::MODE_ADVISE);
+  SetModeRule(rule, &policy);
+  rule.clear_workload_class();
+  rule.set_host("web-1");
+  rule.set_mode(v1::MODE_OBSERVE);
+  SetModeRule(rule, &policy);
+  EXPECT_EQ(ModeOf(policy, host.host(), stress), v1::MODE_ADVISE) << "class before host";
+  rule.clear_host();
+  rule.set_workload("truce/stress");
+  rule.set_mode(v1::MODE_ENFORCE);
+  SetModeRule(rule, &policy);
+  SetModeRule(rule, &policy);
+  EXPECT_EQ(ModeOf(policy, host.host(), stress), v1::MODE_ENFORCE) << "workload before class";
+  EXPECT_EQ(policy.mode_rules_size(), 4) << "the same scope is one rule";
+}
+
+}  // namespace
+}  // namespace truce::controller

@@ -1,0 +1,183 @@
+// What operators and schedulers ask and change, over a real port.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_join.h"
+#include "tests/controller/serve/running_controller.h"
+#include "truce/v1/operator.grpc.pb.h"
+#include "truce/v1/scheduler.grpc.pb.h"
+
+namespace truce::controller {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class OperatorTest : public testing::Test {
+ protected:
+  OperatorTest()
+      : agent_(controller_),
+        operators_(v1::OperatorService::NewStub(controller_.Channel())),
+        schedulers_(v1::SchedulerService::NewStub(controller_.Channel())) {
+    agent_.Connect(MakeHello("web-1"));
+    agent_.Send(MakeScene());
+    desired_ = agent_.ReadDesired();
+    agent_.Accept(desired_);
+  }
+  template <typename Request, typename Response>
+  grpc::Status Call(grpc::Status (v1::OperatorService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response* response) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    return (operators_.get()->*method)(&context, request, response);
+  }
+
+  RunningController controller_;
+  TestAgent agent_;
+  std::unique_ptr<v1::OperatorService::Stub> operators_;
+  std::unique_ptr<v1::SchedulerService::Stub> schedulers_;
+  v1::DesiredSet desired_;
+};
+
+TEST_F(OperatorTest, ListsWhatIsThere) {
+  v1::ListHostsResponse hosts;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::ListHosts, v1::ListHostsRequest(), &hosts).ok());
+  ASSERT_THAT(hosts.hosts(), SizeIs(1));
+  EXPECT_TRUE(hosts.hosts(0).connected());
+  EXPECT_EQ(hosts.hosts(0).worst_score(), 90);
+  v1::ListWorkloadsRequest request;
+  request.set_workload("stress");
+  v1::ListWorkloadsResponse workloads;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::ListWorkloads, request, &workloads).ok());
+  ASSERT_THAT(workloads.workloads(), SizeIs(1));
+  EXPECT_DOUBLE_EQ(workloads.workloads(0).risk(), 0.9);
+  EXPECT_THAT(workloads.workloads(0).actions(), SizeIs(1));
+  v1::ListPairsResponse pairs;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::ListPairs, v1::ListPairsRequest(), &pairs).ok());
+  ASSERT_THAT(pairs.pairs(), SizeIs(1));
+  EXPECT_THAT(pairs.pairs(0).response(), HasSubstr("cpu_pin on 1-3"));
+  v1::ListDecisionsResponse decisions;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::ListDecisions, v1::ListDecisionsRequest(), &decisions).ok());
+  ASSERT_THAT(decisions.decisions(), SizeIs(1));
+  EXPECT_EQ(decisions.decisions(0).verdict(), "apply");
+}
+
+TEST_F(OperatorTest, UnknownAndAmbiguousNamesListCandidates) {
+  TestAgent other(controller_);
+  other.Connect(MakeHello("web-2"));
+  other.Send(MakeScene());
+  other.ReadDesired();
+  v1::ListHostsRequest unknown;
+  unknown.set_host("web");
+  v1::ListHostsResponse hosts;
+  const auto no_host = Call(&v1::OperatorService::Stub::ListHosts, unknown, &hosts);
+  EXPECT_EQ(no_host.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(no_host.error_message(), HasSubstr("web-1, web-2"));
+  v1::ExplainRequest request;
+  request.set_victim("redis");
+  v1::ExplainResponse response;
+  const auto ambiguous = Call(&v1::OperatorService::Stub::Explain, request, &response);
+  EXPECT_EQ(ambiguous.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(ambiguous.error_message(), HasSubstr("web-1/truce/redis, web-2/truce/redis"));
+  request.set_victim("redi");
+  EXPECT_THAT(Call(&v1::OperatorService::Stub::Explain, request, &response).error_message(), HasSubstr("did you mean"));
+}
+
+TEST_F(OperatorTest, ExplainsInSentencesWithNumbers) {
+  v1::ExplainRequest request;
+  request.set_victim("redis");
+  v1::ExplainResponse response;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::Explain, request, &response).ok());
+  const std::string text = absl::StrJoin(response.sentences(), "\n");
+  EXPECT_THAT(text, HasSubstr("truce/redis on web-1 (critical) is hurt by a neighbour."));
+  EXPECT_THAT(text, HasSubstr("Suspect truce/stress (best_effort, 2.00 cores): score 90 of 100"));
+  EXPECT_THAT(text, HasSubstr("To protect it, truce/stress has cpu_pin on 1-3"));
+  EXPECT_THAT(text, HasSubstr("Last decision"));
+}
+
+TEST_F(OperatorTest, HoldAndResumeTakeEffectAtOnceAndAreAudited) {
+  v1::HoldRequest hold;
+  hold.set_reason("maintenance");
+  hold.set_validate_only(true);
+  v1::HoldResponse held;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::Hold, hold, &held).ok());
+  EXPECT_EQ(held.released_action_count(), 1u);
+  EXPECT_FALSE(controller_.core->ListHosts({})->hosts(0).held()) << "validate_only changes nothing";
+  hold.set_validate_only(false);
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::Hold, hold, &held).ok());
+  const v1::DesiredSet pushed = agent_.ReadDesired();
+  EXPECT_TRUE(pushed.hold());
+  EXPECT_THAT(pushed.actions(), IsEmpty());
+  EXPECT_GT(pushed.version(), desired_.version());
+  v1::ResumeResponse resumed;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::Resume, v1::ResumeRequest(), &resumed).ok());
+  EXPECT_EQ(resumed.resumed_host_count(), 1u);
+  EXPECT_FALSE(agent_.ReadDesired().hold());
+  EXPECT_EQ(Call(&v1::OperatorService::Stub::Resume, v1::ResumeRequest(), &resumed).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+  std::vector<std::string> kinds;
+  const auto events = controller_.core->ListEvents({});
+  ASSERT_TRUE(events.ok()) << events.status();
+  for (const auto& event : events->events()) kinds.push_back(event.kind());
+  EXPECT_THAT(kinds, Contains("hold"));
+  EXPECT_THAT(kinds, Contains("resume"));
+}
+
+TEST_F(OperatorTest, SetModeReleasesAtOnceAndCountsWhoIsConcerned) {
+  v1::SetModeRequest request;
+  request.mutable_rule()->set_workload("stress");
+  request.mutable_rule()->set_mode(v1::MODE_OBSERVE);
+  v1::SetModeResponse response;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::SetMode, request, &response).ok());
+  EXPECT_EQ(response.affected_workload_count(), 1u);
+  const v1::DesiredSet pushed = agent_.ReadDesired();
+  EXPECT_THAT(pushed.actions(), IsEmpty());
+  ASSERT_THAT(pushed.mode_rules(), SizeIs(1));
+  EXPECT_EQ(pushed.mode_rules(0).workload(), "truce/stress") << "agents match full names";
+  request.mutable_rule()->set_mode(v1::MODE_UNSPECIFIED);
+  EXPECT_EQ(Call(&v1::OperatorService::Stub::SetMode, request, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(OperatorTest, ApplyPolicyChecksDescribesAndReplaces) {
+  v1::ApplyPolicyRequest request;
+  request.mutable_policy()->set_quota_cut_ratio(2);
+  v1::ApplyPolicyResponse response;
+  const auto wrong = Call(&v1::OperatorService::Stub::ApplyPolicy, request, &response);
+  EXPECT_EQ(wrong.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(wrong.error_message(), HasSubstr("quota_cut_ratio: 2"));
+  request.mutable_policy()->set_quota_cut_ratio(0.5);
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::ApplyPolicy, request, &response).ok());
+  EXPECT_THAT(response.changes(), Contains("quota_cut_ratio: 0.6 -> 0.5"));
+  EXPECT_EQ(controller_.core->GetPolicy().policy().version(), response.policy().version());
+  EXPECT_EQ(controller_.core->GetPolicy().policy().quota_cut_ratio(), 0.5);
+}
+
+TEST_F(OperatorTest, PlacesFromLiveStateAndRemembersRequests) {
+  TestAgent other(controller_);
+  other.Connect(MakeHello("web-2"));
+  v1::PlaceRequest request;
+  request.mutable_workload()->set_cpu_cores(3);
+  request.mutable_workload()->set_workload_class(v1::WORKLOAD_CLASS_STANDARD);
+  request.set_request_id("r1");
+  v1::PlaceResponse response;
+  const auto place = [&] {
+    grpc::ClientContext context;
+    return schedulers_->Place(&context, request, &response);
+  };
+  ASSERT_TRUE(place().ok());
+  EXPECT_EQ(response.chosen().host(), "web-2") << "web-1 has 1.2 of 4 cores left";
+  ASSERT_TRUE(place().ok()) << "the same request, the same answer";
+  EXPECT_EQ(response.chosen().host(), "web-2");
+  request.set_request_id("r2");
+  const auto full = place();
+  EXPECT_EQ(full.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << "the first demand is accounted for";
+  EXPECT_THAT(full.error_message(), HasSubstr("no host fits"));
+  controller_.clock.Advance(absl::Seconds(61));
+  EXPECT_TRUE(place().ok()) << "by then reports show it";
+}
+
+}  // namespace
+}  // namespace truce::controller

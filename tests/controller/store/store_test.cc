@@ -1,0 +1,214 @@
+#include "controller/store/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/synchronization/notification.h"
+#include "controller/store/schema.h"
+#include "controller/store/soci_without_boost.h"
+#include "src/base/text.h"
+
+namespace truce::controller {
+namespace {
+
+using testing::HasSubstr;
+using testing::SizeIs;
+
+class StoreTest : public testing::Test {
+ protected:
+  StoreTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "truce-store-XXXXXX").string();
+    directory_ = mkdtemp(pattern.data());
+    options_.file = directory_ + "/controller.db";
+  }
+  ~StoreTest() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<Store> Open() {
+    auto store = Store::Open(options_, clock_);
+    EXPECT_TRUE(store.ok()) << store.status();
+    return *std::move(store);
+  }
+  v1::Decision MakeDecision(uint64_t id, const std::string& host = "web-1", const std::string& victim = "redis") {
+    v1::Decision decision;
+    decision.set_id(id);
+    decision.mutable_decided_at()->set_seconds(absl::ToUnixSeconds(clock_.Now()));
+    decision.set_host(host);
+    decision.set_verdict("apply");
+    decision.set_victim(victim);
+    decision.set_workload("stress");
+    decision.mutable_score()->set_score(87.5);
+    return decision;
+  }
+  v1::Event MakeEvent(uint64_t sequence, const std::string& host) {
+    v1::Event event;
+    event.set_sequence(sequence);
+    event.mutable_occurred_at()->set_seconds(absl::ToUnixSeconds(clock_.Now()));
+    event.set_host(host);
+    return event;
+  }
+  static v1::ReceiptBatch MakeBatch(uint64_t id, const std::string& lease) {
+    v1::ReceiptBatch batch;
+    batch.set_batch_id(id);
+    auto* receipt = batch.add_receipts();
+    receipt->mutable_action()->set_lease_id(lease);
+    receipt->mutable_action()->set_victim("redis");
+    receipt->set_outcome(v1::RECEIPT_OUTCOME_RELEASED);
+    receipt->add_changes()->set_original(std::string("\x00\xff\n", 3));
+    return batch;
+  }
+  static void Ignore(const absl::Status&) {}
+
+  std::string directory_;
+  StoreOptions options_;
+  FakeClock clock_;
+};
+
+TEST_F(StoreTest, KeepsPolicyHoldsAndCountersOverARestart) {
+  {
+    auto store = Open();
+    EXPECT_FALSE(store->restored().policy.has_value());
+    v1::Policy policy;
+    policy.set_version(3);
+    policy.set_floor_cores(0.25);
+    store->SavePolicy(policy);
+    store->SaveHolds({{"", "maintenance"}, {"web-1", ""}});
+    store->Add(MakeDecision(41));
+    store->Add(MakeEvent(7, "web-1"));
+    ASSERT_TRUE(store->Flush().ok());
+  }
+  auto store = Open();
+  ASSERT_TRUE(store->restored().policy.has_value());
+  EXPECT_EQ(store->restored().policy->floor_cores(), 0.25);
+  EXPECT_THAT(store->restored().holds,
+              testing::ElementsAre(testing::Pair("", "maintenance"), testing::Pair("web-1", "")));
+  EXPECT_EQ(store->restored().next_decision_id, 42u);
+  EXPECT_EQ(store->restored().next_event_sequence, 8u);
+  store->SaveHolds({});
+  ASSERT_TRUE(store->Flush().ok());
+}
+
+TEST_F(StoreTest, AnswersWithTheNewestLastAndFilters) {
+  auto store = Open();
+  for (uint64_t i = 1; i <= 5; ++i) store->Add(MakeDecision(i, i == 5 ? "web-2" : "web-1", i == 2 ? "nginx" : "redis"));
+  const auto all = store->Decisions("", "", 3);
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_THAT(*all, SizeIs(3));
+  EXPECT_EQ(all->front().id(), 3u);
+  EXPECT_EQ(all->back().id(), 5u);
+  EXPECT_EQ(all->back().score().score(), 87.5);
+  EXPECT_THAT(*store->Decisions("web-1", "", 100), SizeIs(4));
+  EXPECT_THAT(*store->Decisions("", "nginx", 100), SizeIs(1));
+  for (uint64_t i = 1; i <= 5; ++i) store->Add(MakeEvent(i, "web-1"));
+  EXPECT_EQ(store->Events("", 2, 2)->front().sequence(), 3u);
+  EXPECT_EQ(store->Events("", 0, 2)->front().sequence(), 4u);
+}
+
+TEST_F(StoreTest, ARepeatedReceiptBatchIsStoredOnce) {
+  auto store = Open();
+  absl::Notification stored;
+  ASSERT_TRUE(store->AddReceipts("web-1", MakeBatch(1, "a"), [&](const absl::Status& status) {
+    EXPECT_TRUE(status.ok()) << status;
+    stored.Notify();
+  }));
+  stored.WaitForNotification();
+  store->AddReceipts("web-1", MakeBatch(1, "a"), Ignore);
+  store->AddReceipts("web-2", MakeBatch(1, "a"), Ignore);  // another host
+  store->AddReceipts("web-1", MakeBatch(1, "b"), Ignore);  // an agent that began to count anew
+  const auto receipts = store->Receipts("web-1", "", 100);
+  ASSERT_TRUE(receipts.ok()) << receipts.status();
+  ASSERT_THAT(*receipts, SizeIs(2));
+  EXPECT_EQ(receipts->front().receipt().changes(0).original(), std::string("\x00\xff\n", 3)) << "bytes survive";
+}
+
+TEST_F(StoreTest, BringsADatabaseOfVersionOneUpToDate) {
+  {
+    soci::session sql(soci::sqlite3, "db=" + options_.file);
+    ASSERT_TRUE(Migrate(sql, 1).ok());
+    sql << "INSERT INTO decisions (id, at, host, victim, workload, verdict, body) VALUES (9, 1700000000000000, "
+           "'web-1', "
+           "'redis', 'stress', 'apply', '{\"id\": \"9\", \"host\": \"web-1\"}')";
+    int tables = -1;
+    sql << "SELECT COUNT(*) FROM sqlite_master WHERE name = 'pair_minutes'", soci::into(tables);
+    ASSERT_EQ(tables, 0) << "version 1 has no history";
+  }
+  auto store = Open();
+  EXPECT_EQ(store->restored().next_decision_id, 10u);
+  EXPECT_EQ(store->Decisions("", "", 10)->front().id(), 9u);
+  store->Add(PairMinute{clock_.Now(), "web-1", "redis", "stress", 50, 80, 12});
+  store->Add(WorkloadMinute{clock_.Now(), "web-1", "redis", 0.5, 0.9, 12});
+  EXPECT_TRUE(store->Flush().ok());
+}
+
+TEST_F(StoreTest, RefusesADatabaseThatANewerControllerWrote) {
+  {
+    soci::session sql(soci::sqlite3, "db=" + options_.file);
+    sql << "CREATE TABLE schema_version (version BIGINT NOT NULL)";
+    sql << "INSERT INTO schema_version VALUES (99)";
+  }
+  const auto store = Store::Open(options_, clock_);
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(store.status().message()), HasSubstr("version 99"));
+}
+
+TEST_F(StoreTest, SaysWhatIsWrongWithABrokenFileASecondControllerAndAMissingDirectory) {
+  std::ofstream(options_.file) << std::string(8192, 'x');
+  const auto broken = Store::Open(options_, clock_);
+  EXPECT_EQ(broken.status().code(), absl::StatusCode::kDataLoss) << broken.status();
+  EXPECT_THAT(std::string(broken.status().message()), HasSubstr("move the file away"));
+  std::filesystem::remove(options_.file);
+  auto first = Open();
+  const auto second = Store::Open(options_, clock_);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition) << second.status();
+  options_.file = "/proc/no-such-directory/controller.db";
+  EXPECT_EQ(Store::Open(options_, clock_).status().code(), absl::StatusCode::kPermissionDenied);
+}
+
+TEST_F(StoreTest, AFullDiskIsCountedAndTheStoreGoesOn) {
+  options_.maximum_bytes = 40 * 4096;
+  auto store = Open();
+  v1::Decision large = MakeDecision(1);
+  large.set_reason(std::string(400'000, 'x'));
+  store->Add(large);
+  const absl::Status full = store->Flush();
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted) << full;
+  EXPECT_THAT(std::string(full.message()), HasSubstr("store.maximum_mib"));
+  EXPECT_EQ(store->status().failed, 1u);
+  store->Add(MakeDecision(2));
+  EXPECT_TRUE(store->Flush().ok()) << "small rows still fit";
+  EXPECT_THAT(*store->Decisions("", "", 10), SizeIs(1));
+}
+
+TEST_F(StoreTest, AStuckDiskDropsWritesAndNeverBlocksTheCaller) {
+  options_.queue_capacity = 100;
+  auto store = Open();
+  absl::Notification stuck;
+  absl::Notification release;
+  ASSERT_TRUE(store->AddReceipts("web-1", MakeBatch(1, "a"), [&](const absl::Status&) {
+    stuck.Notify();
+    release.WaitForNotification();  // the owner thread hangs here, as in a write to a dead disk
+  }));
+  stuck.WaitForNotification();
+  int accepted = 0;
+  for (uint64_t i = 1; i <= 150; ++i) accepted += store->Add(MakeDecision(i)) ? 1 : 0;
+  EXPECT_EQ(accepted, 100);
+  EXPECT_EQ(store->status().dropped, 50u);
+  EXPECT_EQ(store->status().queued, 100);
+  release.Notify();
+}
+
+TEST_F(StoreTest, PrunesByAgeAndByRows) {
+  auto database = *Database::Open(options_.file, 0);
+  for (uint64_t i = 1; i <= 10; ++i) ASSERT_TRUE(database->Insert(MakeDecision(i)).ok());
+  clock_.Advance(absl::Hours(48));
+  for (uint64_t i = 11; i <= 20; ++i) ASSERT_TRUE(database->Insert(MakeDecision(i)).ok());
+  EXPECT_EQ(*database->Prune(clock_.Now() - absl::Hours(24), 1'000, 4), 4) << "in bites";
+  EXPECT_EQ(*database->Prune(clock_.Now() - absl::Hours(24), 1'000, 1'000), 6);
+  EXPECT_EQ(*database->Prune(clock_.Now() - absl::Hours(24), 3, 1'000), 7);
+  EXPECT_EQ(*database->CountRows("decisions"), 3);
+}
+
+}  // namespace
+}  // namespace truce::controller
