@@ -78,8 +78,7 @@ absl::Status Agent::Build() {
 
   host::CounterOptions counter_options = settings_.counters;
   if (auto tree = layout_->hierarchy_of(host::Controller::kPerfEvent)) {
-    counter_options.calibration_directory =
-        StrCat(layout_->root(), "/", layout_->hierarchies()[*tree].directory, "/truce-agent.calibration");
+    counter_options.calibration_directory = StrCat(layout_->root(), "/", layout_->hierarchies()[*tree].directory);
   }
   counters_ = host::CreateCounterService(counter_options);
   const host::CounterStatus pmu = counters_->status();
@@ -109,7 +108,9 @@ absl::Status Agent::Build() {
 absl::Status Agent::LockHost() {
   for (const std::string& directory : {settings_.cgroup_root, settings_.actuator.state_directory}) {
     std::error_code error;
-    if (directory == settings_.actuator.state_directory) std::filesystem::create_directories(directory, error);
+    if (directory == settings_.actuator.state_directory && std::filesystem::create_directories(directory, error)) {
+      std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
+    }
     host::UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd.valid()) return ErrnoStatus(errno, StrCat("opening ", directory));
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {

@@ -24,6 +24,8 @@ void ReadPolicy(ConfigReader& reader, v1::Policy* policy) {
   number("policy.minimum_confidence", policy->minimum_confidence(), &v1::Policy::set_minimum_confidence, 0, 1);
   number("policy.deadband_ratio", policy->deadband_ratio(), &v1::Policy::set_deadband_ratio, 0, 0.5);
   number("policy.quota_cut_ratio", policy->quota_cut_ratio(), &v1::Policy::set_quota_cut_ratio, 0.1, 0.95);
+  number("policy.escalation_severity_ratio", policy->escalation_severity_ratio(),
+         &v1::Policy::set_escalation_severity_ratio, 0.01, 100);
   number("policy.quota_release_ratio", policy->quota_release_ratio(), &v1::Policy::set_quota_release_ratio, 0.01, 1);
   number("policy.floor_cores", policy->floor_cores(), &v1::Policy::set_floor_cores, 0.01, 1024);
   number("policy.fleet_brake_ratio", policy->fleet_brake_ratio(), &v1::Policy::set_fleet_brake_ratio, 0.001, 1);

@@ -12,8 +12,6 @@
 namespace truce::agent {
 namespace {
 
-// Below this share of quiet samples the window has no contrast left.
-constexpr double kLeastContrast = 0.15;
 // A pair that was not looked at for an hour of 5 s rounds belongs to workloads that are gone or long at peace.
 constexpr uint64_t kForgetAfter = 720;
 // Standard error that a slowdown estimate never goes below: signals are lower bounds and proxies.
@@ -177,7 +175,11 @@ std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiler
       if (*value <= threshold) ++quiet;
     }
   }
-  const bool contrast = static_cast<double>(quiet) >= kLeastContrast * static_cast<double>(signal.size());
+  // A neighbour whose use is steady has a correlation of at most the share of samples in which the victim suffers (each of
+  // them adds less than 1/n, every other one nothing or less). So while that share is below the least correlation, no
+  // steady neighbour can look guilty; beyond it the window has no contrast left.
+  const bool contrast =
+      static_cast<double>(signal.size() - quiet) <= options_.least_correlation * static_cast<double>(signal.size());
 
   std::vector<Suspect> suspects;
   for (const auto& [key, profile] : profiler.profiles()) {

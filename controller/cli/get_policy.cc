@@ -29,6 +29,7 @@ Table Settings(const v1::Policy& policy) {
   table.AddRow({"lease_time_to_live", Seconds(policy.lease_time_to_live())});
   table.AddRow({"deadband_ratio", FormatRatio(policy.deadband_ratio())});
   table.AddRow({"quota_cut_ratio", FormatRatio(policy.quota_cut_ratio())});
+  table.AddRow({"escalation_severity_ratio", FormatRatio(policy.escalation_severity_ratio())});
   table.AddRow({"quota_release_ratio", FormatRatio(policy.quota_release_ratio())});
   table.AddRow({"floor_cores", FormatNumber(policy.floor_cores(), 2)});
   table.AddRow({"host_actions_per_minute", StrCat(policy.host_actions_per_minute())});

@@ -47,6 +47,8 @@ constexpr NumberField kNumberFields[] = {
     {"minimum_confidence", &v1::Policy::minimum_confidence, &v1::Policy::set_minimum_confidence, 0, 1},
     {"deadband_ratio", &v1::Policy::deadband_ratio, &v1::Policy::set_deadband_ratio, 0, 0.5},
     {"quota_cut_ratio", &v1::Policy::quota_cut_ratio, &v1::Policy::set_quota_cut_ratio, 0.1, 0.95},
+    {"escalation_severity_ratio", &v1::Policy::escalation_severity_ratio, &v1::Policy::set_escalation_severity_ratio,
+     0.01, 100},
     {"quota_release_ratio", &v1::Policy::quota_release_ratio, &v1::Policy::set_quota_release_ratio, 0.01, 1},
     {"floor_cores", &v1::Policy::floor_cores, &v1::Policy::set_floor_cores, 0.01, 1024},
     {"fleet_brake_ratio", &v1::Policy::fleet_brake_ratio, &v1::Policy::set_fleet_brake_ratio, 0.001, 1},
@@ -190,6 +192,7 @@ v1::Policy DefaultPolicy() {
   policy.set_deadband_ratio(0.05);
   policy.set_quota_cut_ratio(0.6);
   policy.set_quota_release_ratio(0.25);
+  policy.set_escalation_severity_ratio(0.2);
   policy.set_floor_cores(0.1);
   policy.set_host_actions_per_minute(6);
   policy.set_fleet_actions_per_minute(60);

@@ -254,6 +254,8 @@ void PlanTick::Escalate(const Trouble& trouble, PlannedAction* pin, PlannedActio
   for (PlannedAction* planned : {pin, quota}) {
     if (planned != nullptr) Join(trouble, *planned);
   }
+  // What is in force works well enough: the last few percent are not worth another cut.
+  if (trouble.score->severity() < policy_.escalation_severity_ratio()) return;
   if (quota != nullptr) {
     Tighten(trouble, *quota);
     return;
