@@ -29,6 +29,8 @@ function(truce_test name)
   add_executable(${name} ${sources})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${TEST_DEPS} GTest::gmock GTest::gtest_main truce_warnings)
+  # A test's own speed does not matter; the time to build it does.
+  target_compile_options(${name} PRIVATE -O0)
   target_compile_definitions(${name} PRIVATE TRUCE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" TRUCE_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_TIMEOUT} LABELS "${TEST_LABELS}")

@@ -126,6 +126,25 @@ EvidenceScorer::Recent EvidenceScorer::Summarise(const Profile& profile) const {
   return recent;
 }
 
+double EvidenceScorer::RecentMean(const Profile& profile, Reading reading) const {
+  const size_t recent = std::min(profile.window.size(), static_cast<size_t>(options_.recent_samples));
+  double sum = 0;
+  for (size_t age = 0; age < recent; ++age) sum += profile.window.back(age).value_or(reading, 0);
+  return recent > 0 ? sum / static_cast<double>(recent) : 0;
+}
+
+// The first of the signal's readings that the suspect has; on a disk, where both have one unit and every workload has both,
+// the heavier of reading and writing.
+std::optional<Reading> EvidenceScorer::MeasuredBy(const Profile& suspect, Signal signal) const {
+  std::optional<Reading> best;
+  for (Reading reading : UsageReadings(signal)) {
+    if (!suspect.window.back(0).has(reading)) continue;
+    if (!best || RecentMean(suspect, reading) > RecentMean(suspect, *best)) best = reading;
+    if (signal != Signal::kDiskStall) break;
+  }
+  return best;
+}
+
 std::vector<EvidenceScorer::Outlier> EvidenceScorer::FindOutliers(const Profile& victim, double* slowdown) const {
   std::vector<Outlier> outliers;
   *slowdown = 0;
@@ -186,16 +205,11 @@ std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiler
     if (profile.get() == &victim || profile->window.size() == 0) continue;
     Suspect suspect;
     suspect.profile = profile.get();
-    const auto& readings = UsageReadings(outlier.signal);
-    const auto has = std::find_if(readings.begin(), readings.end(),
-                                  [&](Reading reading) { return profile->window.back(0).has(reading); });
-    if (has == readings.end()) continue;
-    suspect.reading = *has;
+    const auto reading = MeasuredBy(*profile, outlier.signal);
+    if (!reading) continue;
+    suspect.reading = *reading;
     if (Summarise(*profile).usage < options_.least_suspect_cores && suspect.reading == Reading::kCpuUsageCores) continue;
-    const size_t recent = std::min(profile->window.size(), static_cast<size_t>(options_.recent_samples));
-    for (size_t age = 0; age < recent; ++age) {
-      suspect.usage += profile->window.back(age).value_or(suspect.reading, 0) / static_cast<double>(recent);
-    }
+    suspect.usage = RecentMean(*profile, suspect.reading);
     if (suspect.usage <= 0) continue;
     suspects.push_back(suspect);
   }
@@ -212,7 +226,7 @@ std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiler
       usage[i] = ages[i] < window.size() ? window.back(ages[i]).value_or(suspect.reading, 0) : 0;
     }
     suspect.correlation = InterferenceCorrelation(signal, threshold, usage);
-    Remembered& memory = remembered_[{victim.identity.key, suspect.profile->identity.key}];
+    Remembered& memory = remembered_[{victim.identity.key, suspect.profile->identity.key, outlier.signal}];
     const bool known = memory.round != 0;
     if (contrast || !known) memory.correlation = suspect.correlation;
     memory.round = round_;

@@ -11,7 +11,8 @@
 
 #include <cstdint>
 #include <map>
-#include <utility>
+#include <optional>
+#include <tuple>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -74,6 +75,8 @@ class EvidenceScorer {
 
   WorkloadVerdict Judge(const Profiler& profiler, const Profile& victim, absl::Time now, std::vector<v1::PairScore>* pairs);
   Recent Summarise(const Profile& profile) const;
+  double RecentMean(const Profile& profile, Reading reading) const;
+  std::optional<Reading> MeasuredBy(const Profile& suspect, Signal signal) const;
   std::vector<Outlier> FindOutliers(const Profile& victim, double* slowdown) const;
   std::vector<Suspect> FindSuspects(const Profiler& profiler, const Profile& victim, const Outlier& outlier);
   double ScoreSuspects(const Profile& victim, const Outlier& outlier, const std::vector<Suspect>& suspects,
@@ -86,7 +89,8 @@ class EvidenceScorer {
     double correlation = 0;
     uint64_t round = 0;
   };
-  std::map<std::pair<uint64_t, uint64_t>, Remembered> remembered_;
+  // By victim, suspect and the victim's signal: a neighbour may hurt it on the disk and not on the CPU.
+  std::map<std::tuple<uint64_t, uint64_t, Signal>, Remembered> remembered_;
   uint64_t round_ = 0;
 };
 

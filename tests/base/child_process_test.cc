@@ -1,6 +1,8 @@
 // Programs that tools start: they end when they should, and their end is told apart.
 #include "src/base/child_process.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,9 +11,6 @@
 #include <csignal>
 #include <fstream>
 #include <sstream>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "absl/time/clock.h"
 #include "tests/fixtures/tree.h"

@@ -1,12 +1,12 @@
 // The configuration reader: an operator's mistake must be refused with file and line, never swallowed.
 #include "src/base/config.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <cstdlib>
 #include <string>
 #include <vector>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "src/base/status.h"
 #include "tests/fixtures/tree.h"
@@ -45,18 +45,20 @@ absl::StatusOr<Settings> ReadAll(const ConfigSource& source) {
   reader.Read("deep.interval", &settings.interval, {absl::Milliseconds(100), absl::Minutes(1)});
   reader.Read("words", &settings.words);
   reader.ReadEnum("colour", &settings.colour, {{"red", 1}, {"green", 2}});
-  reader.ReadList("rules", [&] { settings.rules.clear(); },
-                  [&](ConfigReader& element) {
-                    Rule rule;
-                    element.Read("match", &rule.match);
-                    element.ReadList("ports", [] {},
-                                     [&](ConfigReader& port) {
-                                       int number = 0;
-                                       port.Read("number", &number, {1, 65535});
-                                       rule.ports.push_back(number);
-                                     });
-                    settings.rules.push_back(rule);
-                  });
+  reader.ReadList(
+      "rules", [&] { settings.rules.clear(); },
+      [&](ConfigReader& element) {
+        Rule rule;
+        element.Read("match", &rule.match);
+        element.ReadList(
+            "ports", [] {},
+            [&](ConfigReader& port) {
+              int number = 0;
+              port.Read("number", &number, {1, 65535});
+              rule.ports.push_back(number);
+            });
+        settings.rules.push_back(rule);
+      });
   TRUCE_RETURN_IF_ERROR(reader.Finish());
   return settings;
 }
@@ -204,7 +206,8 @@ TEST(ConfigTest, BoundsAreInclusiveAndNamed) {
 }
 
 TEST(ConfigTest, BrokenYamlNamesItsLine) {
-  EXPECT_THAT(ErrorOf(File("name: a\ndeep: {count: 1\nwords: ]\n")), testing::StartsWith("truce.yaml:3: not valid YAML"));
+  EXPECT_THAT(ErrorOf(File("name: a\ndeep: {count: 1\nwords: ]\n")),
+              testing::StartsWith("truce.yaml:3: not valid YAML"));
   ConfigSource source = File("");
   source.flags = {{"rules", "[{match: a"}};
   EXPECT_THAT(ErrorOf(source), HasSubstr("rules: not valid YAML"));
@@ -244,7 +247,8 @@ TEST(ConfigTest, KnownKeysListElementsWithBrackets) {
   ConfigReader reader(File("rules: [{match: a}]\n"));
   std::string text;
   reader.Read("name", &text);
-  reader.ReadList("rules", [] {}, [&](ConfigReader& element) { element.Read("match", &text); });
+  reader.ReadList(
+      "rules", [] {}, [&](ConfigReader& element) { element.Read("match", &text); });
   EXPECT_THAT(reader.known_keys(), ElementsAre("name", "rules", "rules[].match"));
 }
 

@@ -2,14 +2,13 @@
 // signal masks outlive a test.
 #include "src/base/shutdown.h"
 
+#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <functional>
 #include <thread>
-
-#include <gtest/gtest.h>
 
 namespace truce {
 namespace {

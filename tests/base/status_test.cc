@@ -1,11 +1,11 @@
 // Error values: the code decides what callers do (skip a workload that went away, tell the operator what to grant).
 #include "src/base/status.h"
 
-#include <cerrno>
-#include <memory>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cerrno>
+#include <memory>
 
 namespace truce {
 namespace {
@@ -18,12 +18,18 @@ TEST(ErrnoStatusTest, EachErrnoHasTheCodeThatCallersActUpon) {
     int error;
     absl::StatusCode code;
   } kCases[] = {
-      {ENOENT, absl::StatusCode::kNotFound},           {ENODEV, absl::StatusCode::kNotFound},
-      {EACCES, absl::StatusCode::kPermissionDenied},   {EPERM, absl::StatusCode::kPermissionDenied},
-      {ENOSPC, absl::StatusCode::kResourceExhausted},  {EDQUOT, absl::StatusCode::kResourceExhausted},
-      {EMFILE, absl::StatusCode::kResourceExhausted},  {EBUSY, absl::StatusCode::kUnavailable},
-      {EAGAIN, absl::StatusCode::kUnavailable},        {EINVAL, absl::StatusCode::kInvalidArgument},
-      {EIO, absl::StatusCode::kInternal},              {ENOSYS, absl::StatusCode::kInternal},
+      {ENOENT, absl::StatusCode::kNotFound},
+      {ENODEV, absl::StatusCode::kNotFound},
+      {EACCES, absl::StatusCode::kPermissionDenied},
+      {EPERM, absl::StatusCode::kPermissionDenied},
+      {ENOSPC, absl::StatusCode::kResourceExhausted},
+      {EDQUOT, absl::StatusCode::kResourceExhausted},
+      {EMFILE, absl::StatusCode::kResourceExhausted},
+      {EBUSY, absl::StatusCode::kUnavailable},
+      {EAGAIN, absl::StatusCode::kUnavailable},
+      {EINVAL, absl::StatusCode::kInvalidArgument},
+      {EIO, absl::StatusCode::kInternal},
+      {ENOSYS, absl::StatusCode::kInternal},
   };
   for (const auto& test : kCases) EXPECT_EQ(ErrnoStatus(test.error, "x").code(), test.code) << test.error;
 }

@@ -1,10 +1,10 @@
 // Which tree serves which controller, on every layout in the field, and one cgroup held open while the host changes.
 #include "src/host/cgroup.h"
 
-#include <map>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <map>
 
 #include "src/base/text.h"
 #include "tests/fixtures/tree.h"
@@ -30,7 +30,9 @@ std::map<std::string, std::string> Served(const CgroupLayout& layout) {
   return served;
 }
 
-std::string Identity(const CgroupLayout& layout) { return layout.hierarchies()[layout.identity_hierarchy()].directory; }
+std::string Identity(const CgroupLayout& layout) {
+  return layout.hierarchies()[layout.identity_hierarchy()].directory;
+}
 
 using Expected = std::map<std::string, std::string>;
 

@@ -2,14 +2,13 @@
 #include "src/host/file.h"
 
 #include <fcntl.h>
-#include <unistd.h>
-
-#include <set>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+#include <unistd.h>
+
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "tests/fixtures/tree.h"
@@ -23,8 +22,8 @@ using testing::IsEmpty;
 // Text made of what kernel files are made of, so that garbage gets far into a parser.
 rc::Gen<std::string> KernelLikeText() {
   return rc::gen::map(rc::gen::container<std::vector<std::string>>(rc::gen::elementOf(std::vector<std::string>{
-                          "0", "1", "18446744073709551615", "99999999999999999999", "-", ",", " ", "\n", "=", "some", "full",
-                          "total=", "usage_usec", "usage", "max", "\t", ":", std::string(1, '\0'), "\xff"})),
+                          "0", "1", "18446744073709551615", "99999999999999999999", "-", ",", " ", "\n", "=", "some",
+                          "full", "total=", "usage_usec", "usage", "max", "\t", ":", std::string(1, '\0'), "\xff"})),
                       [](const std::vector<std::string>& parts) {
                         std::string text;
                         for (const std::string& part : parts) text += part;
@@ -41,7 +40,8 @@ TEST(CpuListTest, ReadsWhatTheKernelWrites) {
 }
 
 TEST(CpuListTest, RefusesWhatIsNone) {
-  for (const char* text : {"a", "1-", "-1", "3-1", "1,,2", "0-70000", "1;2", "0x3", "1-2-3", "0-3:1/2", "99999999999"}) {
+  for (const char* text :
+       {"a", "1-", "-1", "3-1", "1,,2", "0-70000", "1;2", "0x3", "1-2-3", "0-3:1/2", "99999999999"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(ParseCpuList(text).status())) << text;
   }
 }
@@ -166,7 +166,8 @@ TEST(ReadTest, AKernelListOfSeveralPagesIsReadToItsEnd) {
   const std::string_view expected = *ReadWholeAt(AT_FDCWD, "/proc/self/maps", again);
   ASSERT_GT(expected.size(), 8192u) << "a test program has more mappings than that";
   // The heap may have grown between the two; the last line is a mapping of the kernel's.
-  EXPECT_EQ(whole.substr(whole.rfind('\n', whole.size() - 2)), expected.substr(expected.rfind('\n', expected.size() - 2)));
+  EXPECT_EQ(whole.substr(whole.rfind('\n', whole.size() - 2)),
+            expected.substr(expected.rfind('\n', expected.size() - 2)));
 }
 
 TEST(ReadTest, WhatIsNotThereIsNotFoundAndNamed) {

@@ -1,10 +1,10 @@
 // Readings in memory and on the wire are the same list of names; the agent finds the wire's fields by them.
 #include "src/host/reading.h"
 
+#include <gtest/gtest.h>
+
 #include <set>
 #include <string>
-
-#include <gtest/gtest.h>
 
 #include "truce/v1/types.pb.h"
 

@@ -1,11 +1,10 @@
 // Cgroups that tools make on the real host: usable in every tree, and all gone afterwards, also after a failure.
 #include "src/host/scratch_cgroups.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "src/base/child_process.h"
 #include "src/base/text.h"
@@ -68,8 +67,8 @@ TEST_F(ScratchCgroupsTest, AChildIsInEveryTreeTakesAProcessAndGoesAway) {
   EXPECT_EQ(*path, name_ + "/child");
   EXPECT_EQ(Where(*path).size(), layout_->hierarchies().size());
 
-  auto process = ChildProcess::Start({.arguments = {"sleep", "1000"},
-                                      .before_exec = [&] { return scratch->Enter("child", 0); }});
+  auto process =
+      ChildProcess::Start({.arguments = {"sleep", "1000"}, .before_exec = [&] { return scratch->Enter("child", 0); }});
   ASSERT_TRUE(process.ok()) << process.status();
   ASSERT_TRUE(scratch->Enter("child", process->pid()).ok()) << "entering twice is harmless";
   ReadBuffer buffer;

@@ -1,12 +1,12 @@
 // The baseline: what is usual, learned one value at a time. Everything that Truce calls an outlier hangs on it.
 #include "models/baseline.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <limits>
 #include <random>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace truce {
 namespace {

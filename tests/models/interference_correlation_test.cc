@@ -1,11 +1,11 @@
 // The formula that decides whom a slow victim blames, against values worked out by hand from the paper's definition.
 #include "models/interference_correlation.h"
 
-#include <cmath>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <cmath>
 
 namespace truce {
 namespace {

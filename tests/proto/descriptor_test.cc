@@ -2,14 +2,13 @@
 // throughout. Reads the descriptors of every file in proto/truce/v1.
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/descriptor.pb.h>
+#include <gtest/gtest.h>
 
 #include <cctype>
 #include <fstream>
 #include <set>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace truce {
 namespace {
@@ -39,7 +38,8 @@ bool IsSnakeCase(const std::string& name) {
   if (name.empty() || !std::islower(static_cast<unsigned char>(name[0])) || name.back() == '_') return false;
   for (size_t i = 0; i < name.size(); ++i) {
     const char c = name[i];
-    if (c == '_' ? name[i + 1] == '_' : !(std::islower(static_cast<unsigned char>(c)) || std::isdigit(static_cast<unsigned char>(c)))) {
+    if (c == '_' ? name[i + 1] == '_'
+                 : !(std::islower(static_cast<unsigned char>(c)) || std::isdigit(static_cast<unsigned char>(c)))) {
       return false;
     }
   }
@@ -116,7 +116,8 @@ TEST_F(DescriptorTest, EverythingIsInPackageTruceV1AndProto3) {
 TEST_F(DescriptorTest, ServicesEndInServiceAndEachCallHasMessagesOfItsOwnName) {
   std::set<const Descriptor*> used;
   for (const ServiceDescriptor* service : services_) {
-    EXPECT_TRUE(service->name().size() > 7 && service->name().substr(service->name().size() - 7) == "Service") << service->name();
+    EXPECT_TRUE(service->name().size() > 7 && service->name().substr(service->name().size() - 7) == "Service")
+        << service->name();
     for (int i = 0; i < service->method_count(); ++i) {
       const MethodDescriptor* method = service->method(i);
       EXPECT_EQ(method->input_type()->name(), method->name() + "Request") << method->full_name();
@@ -131,7 +132,8 @@ TEST_F(DescriptorTest, EnumValuesBearTheirEnumsNameAndZeroIsUnspecified) {
   for (const EnumDescriptor* type : enums_) {
     const std::string prefix = UpperSnakePrefix(type->name());
     for (int i = 0; i < type->value_count(); ++i) {
-      EXPECT_EQ(type->value(i)->name().rfind(prefix, 0), 0u) << type->value(i)->full_name() << " should begin with " << prefix;
+      EXPECT_EQ(type->value(i)->name().rfind(prefix, 0), 0u)
+          << type->value(i)->full_name() << " should begin with " << prefix;
     }
     ASSERT_NE(type->FindValueByNumber(0), nullptr) << type->name();
     EXPECT_EQ(type->FindValueByNumber(0)->name(), prefix + "UNSPECIFIED");
@@ -159,29 +161,33 @@ TEST_F(DescriptorTest, FieldsAreSnakeCase) {
 }
 
 TEST_F(DescriptorTest, MomentsAndSpansAreTimestampsAndDurations) {
-  const std::set<std::string> kUnits = {"ns", "us", "ms", "nanos", "micros", "millis", "seconds", "secs", "minutes", "hours"};
+  const std::set<std::string> kUnits = {"ns",     "us",      "ms",   "nanos",   "micros",
+                                        "millis", "seconds", "secs", "minutes", "hours"};
   for (const FieldDescriptor* field : Fields()) {
     const std::vector<std::string> words = Words(field->name());
     const bool is_whole = field->cpp_type() <= FieldDescriptor::CPPTYPE_UINT64;
     EXPECT_FALSE(is_whole && kUnits.count(words.back()) > 0)
         << field->full_name() << " is a whole number of time units; use google.protobuf.Duration or Timestamp";
     // What ends in _at is a moment.
-    const bool is_timestamp = field->message_type() != nullptr && field->message_type()->full_name() == "google.protobuf.Timestamp";
+    const bool is_timestamp =
+        field->message_type() != nullptr && field->message_type()->full_name() == "google.protobuf.Timestamp";
     EXPECT_TRUE(words.back() != "at" || is_timestamp) << field->full_name() << " should be a Timestamp";
   }
 }
 
 TEST_F(DescriptorTest, NumbersThatNeedAUnitHaveItInTheirName) {
   // A number whose name ends in one of these words has no unit.
-  const std::set<std::string> kBare = {"time",     "size",   "latency", "duration", "interval",  "timeout", "delay", "memory",
-                                       "usage",    "quota",  "rate",    "bandwidth", "frequency", "speed",   "age",   "length",
-                                       "deadline", "budget", "share",   "cost",      "period",    "window",  "load",  "utilization"};
+  const std::set<std::string> kBare = {"time",      "size",   "latency", "duration", "interval", "timeout",
+                                       "delay",     "memory", "usage",   "quota",    "rate",     "bandwidth",
+                                       "frequency", "speed",  "age",     "length",   "deadline", "budget",
+                                       "share",     "cost",   "period",  "window",   "load",     "utilization"};
   // In the unit of another field, as their comments say.
   const std::set<std::string> kElsewhere = {"truce.v1.Evidence.aggressor_usage"};
   for (const FieldDescriptor* field : Fields()) {
     const bool is_number = field->cpp_type() <= FieldDescriptor::CPPTYPE_FLOAT;
     if (!is_number || kElsewhere.count(field->full_name()) > 0) continue;
-    EXPECT_EQ(kBare.count(Words(field->name()).back()), 0u) << field->full_name() << " needs a unit, such as _bytes, _seconds or _ratio";
+    EXPECT_EQ(kBare.count(Words(field->name()).back()), 0u)
+        << field->full_name() << " needs a unit, such as _bytes, _seconds or _ratio";
   }
 }
 

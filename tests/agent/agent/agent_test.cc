@@ -1,14 +1,13 @@
-// The agent as a whole, on a small host of files and with a controller in this process: it refuses to start where it must,
-// and otherwise says hello, reports what it sees, and stops when told to.
+// The agent as a whole, on a small host of files and with a controller in this process: it refuses to start where it
+// must, and otherwise says hello, reports what it sees, and stops when told to.
 #include "agent/agent.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <pthread.h>
 
 #include <csignal>
 #include <thread>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "tests/agent/link/fake_controller.h"
 #include "tests/fixtures/tree.h"

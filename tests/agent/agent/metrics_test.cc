@@ -2,14 +2,14 @@
 // tests/fixtures/agent_metrics.txt is written anew when TRUCE_BLESS=1 is set.
 #include "agent/metrics.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+
 #include <cstdlib>
 #include <fstream>
 #include <set>
 #include <sstream>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <httplib.h>
 
 #include "src/base/text.h"
 

@@ -48,7 +48,8 @@ TEST(EffectiveModeTest, ARuleForThisHostBeatsOneForAllAndOfTwoAlikeTheLaterWins)
 
 TEST(EffectiveModeTest, RulesForOthersAndRulesWithoutAModeDoNotCount) {
   EXPECT_EQ(EffectiveMode({}, {Rule(v1::MODE_ENFORCE, "other")}, BestEffort()), v1::MODE_OBSERVE);
-  EXPECT_EQ(EffectiveMode({}, {Rule(v1::MODE_ENFORCE, "", v1::WORKLOAD_CLASS_STANDARD)}, BestEffort()), v1::MODE_OBSERVE);
+  EXPECT_EQ(EffectiveMode({}, {Rule(v1::MODE_ENFORCE, "", v1::WORKLOAD_CLASS_STANDARD)}, BestEffort()),
+            v1::MODE_OBSERVE);
   EXPECT_EQ(EffectiveMode({}, {Rule(v1::MODE_UNSPECIFIED)}, BestEffort()), v1::MODE_OBSERVE);
   EXPECT_EQ(EffectiveMode({}, {Rule(static_cast<v1::Mode>(99))}, BestEffort()), v1::MODE_OBSERVE)
       << "a mode of a newer controller";

@@ -1,13 +1,13 @@
 // What an operator may set: the shipped example must say the truth, and mistakes must be refused.
 #include "agent/settings.h"
 
-#include <algorithm>
-#include <fstream>
-#include <sstream>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
 
 #include "src/base/text.h"
 
@@ -205,7 +205,8 @@ TEST(AgentSettingsTest, MistakesAreNamedWithTheirLine) {
   EXPECT_THAT(ErrorOf("mode:\n  initial: act\n"), HasSubstr("'act' is not one of observe, advise, enforce"));
   EXPECT_THAT(ErrorOf("discovery:\n  rules:\n    - match: a\n      levers: [cpu]\n"),
               HasSubstr("agent.yaml:4: discovery.rules[0].levers: 'cpu' is not one of cpu_pin, cpu_quota"));
-  EXPECT_THAT(ErrorOf("discovery:\n  rules:\n    - kind: docker\n"), HasSubstr("discovery.rules[0].match: a rule needs a pattern"));
+  EXPECT_THAT(ErrorOf("discovery:\n  rules:\n    - kind: docker\n"),
+              HasSubstr("discovery.rules[0].match: a rule needs a pattern"));
 }
 
 TEST(AgentSettingsTest, ValuesThatContradictEachOtherAreRefused) {

@@ -1,18 +1,17 @@
-// The agent's side of the stream, against a controller in this process. Every wait ends when the thing waited for happens;
-// nothing sleeps for luck.
+// The agent's side of the stream, against a controller in this process. Every wait ends when the thing waited for
+// happens; nothing sleeps for luck.
 #include "agent/link/controller_link.h"
-
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <thread>
 
 #include "absl/time/clock.h"
 #include "tests/agent/link/fake_controller.h"
 
 namespace truce::agent {
 namespace {
-
 
 using testing::HasSubstr;
 

@@ -1,6 +1,11 @@
-// A controller that says what a test tells it to, in this process, in plain text on a free port of the loopback. Streams
-// are queued for the test, which reads and answers them itself: no thread of the fake decides anything.
+// A controller that says what a test tells it to, in this process, in plain text on a free port of the loopback.
+// Streams are queued for the test, which reads and answers them itself: no thread of the fake decides anything.
 #pragma once
+
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -9,11 +14,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
-#include <gtest/gtest.h>
 
 #include "src/base/text.h"
 #include "truce/v1/agent.grpc.pb.h"
@@ -111,9 +111,8 @@ class FakeController final : public v1::AgentService::Service {
     std::unique_lock lock(mutex_);
     waiting_.emplace_back(stream, context);
     changed_.notify_all();
-    changed_.wait(lock, [&] {
-      return stopping_ || std::find(finished_.begin(), finished_.end(), context) != finished_.end();
-    });
+    changed_.wait(
+        lock, [&] { return stopping_ || std::find(finished_.begin(), finished_.end(), context) != finished_.end(); });
     std::erase(finished_, context);
     return grpc::Status::OK;
   }

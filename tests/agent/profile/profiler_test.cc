@@ -1,9 +1,9 @@
 // What the profiler learns as usual, and what it must not: outliers, and time in which the workload was disturbed.
 #include "agent/profile/profiler.h"
 
-#include <random>
-
 #include <gtest/gtest.h>
+
+#include <random>
 
 #include "tests/agent/sense/rig.h"
 

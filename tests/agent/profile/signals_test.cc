@@ -1,10 +1,10 @@
 // A victim's pain in numbers: each signal from its readings, and the slowdown that it stands for.
 #include "agent/profile/signals.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <limits>
-
-#include <gtest/gtest.h>
 
 namespace truce::agent {
 namespace {
@@ -34,14 +34,16 @@ TEST(SignalTest, CpuWaitIsMissingWithoutItsReadingsOrWithoutUse) {
   EXPECT_EQ(SignalValue(Signal::kCpuWait, With({{Reading::kCpuUsageCores, 0.0}, {Reading::kPsiCpuSomeRatio, 0.0}})),
             std::nullopt)
       << "idle: neither well nor ill";
-  EXPECT_GT(*SignalValue(Signal::kCpuWait, With({{Reading::kCpuUsageCores, 0.001}, {Reading::kPsiCpuSomeRatio, 0.9}})), 10)
+  EXPECT_GT(*SignalValue(Signal::kCpuWait, With({{Reading::kCpuUsageCores, 0.001}, {Reading::kPsiCpuSomeRatio, 0.9}})),
+            10)
       << "starved: it wants to run and gets nothing";
 }
 
 TEST(SignalTest, StallsAreTimeLostPerTimeOfProgress) {
   EXPECT_NEAR(*SignalValue(Signal::kMemoryStall, With({{Reading::kPsiMemorySomeRatio, 0.5}})), 1.0, 1e-6);
   EXPECT_NEAR(*SignalValue(Signal::kDiskStall, With({{Reading::kPsiIoSomeRatio, 0.2}})), 0.25, 1e-6);
-  EXPECT_LE(*SignalValue(Signal::kDiskStall, With({{Reading::kPsiIoSomeRatio, 1.0}})), 50) << "finite when always stalled";
+  EXPECT_LE(*SignalValue(Signal::kDiskStall, With({{Reading::kPsiIoSomeRatio, 1.0}})), 50)
+      << "finite when always stalled";
   EXPECT_EQ(SignalValue(Signal::kDiskStall, With({{Reading::kPsiMemorySomeRatio, 0.2}})), std::nullopt);
   EXPECT_EQ(*SignalValue(Signal::kCyclesPerInstruction, With({{Reading::kCyclesPerInstruction, 1.5}})), 1.5);
 }

@@ -1,11 +1,11 @@
 // The ring of the last samples.
 #include "agent/profile/window.h"
 
-#include <deque>
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <deque>
 
 namespace truce::agent {
 namespace {

@@ -1,24 +1,12 @@
 // Every reading of a workload, from the files of each layout: written totals, a clock moved by hand, exact values.
-#include "agent/sense/collectors.h"
-
 #include <gtest/gtest.h>
 
+#include "agent/sense/collectors.h"
 #include "tests/agent/sense/rig.h"
 
 namespace truce::agent {
 namespace {
 
-class CollectTest : public testing::TestWithParam<Layout> {
- protected:
-  void Expect(Reading reading, std::optional<double> expected) {
-    const auto value = rig_.Get("w/a", reading);
-    ASSERT_EQ(value.has_value(), expected.has_value()) << ReadingName(reading);
-    if (!expected) return;
-    EXPECT_NEAR(*value, *expected, 1e-6 * std::max(1.0, std::abs(*expected))) << ReadingName(reading);
-  }
-  bool v2() const { return GetParam() == Layout::kV2; }
-  Rig rig_{GetParam()};
-};
 INSTANTIATE_TEST_SUITE_P(Layouts, CollectTest, testing::ValuesIn(kLayouts),
                          [](const auto& parameter) { return LayoutName(parameter.param); });
 
@@ -58,7 +46,8 @@ TEST_P(CollectTest, QuotaAndAllowedCpus) {
   rig_.PutUsage("w/a", 0);
   auto put_quota = [this](int64_t quota_us, int64_t period_us) {
     if (v2()) {
-      rig_.tree.Put("w/a/cpu.max", quota_us < 0 ? StrCat("max ", period_us, "\n") : StrCat(quota_us, " ", period_us, "\n"));
+      rig_.tree.Put("w/a/cpu.max",
+                    quota_us < 0 ? StrCat("max ", period_us, "\n") : StrCat(quota_us, " ", period_us, "\n"));
     } else {
       rig_.tree.Put("cpu,cpuacct/w/a/cpu.cfs_quota_us", StrCat(quota_us, "\n"));
       rig_.tree.Put("cpu,cpuacct/w/a/cpu.cfs_period_us", StrCat(period_us, "\n"));
@@ -108,8 +97,8 @@ TEST_P(CollectTest, MemoryAndFaults) {
     rig_.tree.Put(directory + (v2() ? "memory.max" : "memory.limit_in_bytes"), limit + "\n");
     // On v1 the plain keys are the cgroup without its children; on v2 there is one of each.
     rig_.tree.Put(directory + "memory.stat",
-                  StrCat(v2() ? "" : "inactive_file 1\npgfault 1\npgmajfault 1\n", prefix, "inactive_file ", inactive, "\n", prefix,
-                         "pgfault ", faults, "\n", prefix, "pgmajfault ", major, "\n"));
+                  StrCat(v2() ? "" : "inactive_file 1\npgfault 1\npgmajfault 1\n", prefix, "inactive_file ", inactive,
+                         "\n", prefix, "pgfault ", faults, "\n", prefix, "pgmajfault ", major, "\n"));
   };
   put(1'000'000, v2() ? "max" : "9223372036854771712", 400'000, 100, 0);
   rig_.Tick();
@@ -129,23 +118,28 @@ TEST_P(CollectTest, BlockIoOverAllDevicesAndTheLatencyOfTheBusiestOne) {
   rig_.PutUsage("w/a", 0);
   auto put = [this](int64_t read, int64_t written, int64_t reads, int64_t writes) {
     if (v2()) {
-      rig_.tree.Put("w/a/io.stat", StrCat("8:0 rbytes=", read, " wbytes=", written, " rios=", reads, " wios=", writes,
-                                          " dbytes=9 dios=9\n259:0 rbytes=50 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n"));
+      rig_.tree.Put("w/a/io.stat",
+                    StrCat("8:0 rbytes=", read, " wbytes=", written, " rios=", reads, " wios=", writes,
+                           " dbytes=9 dios=9\n259:0 rbytes=50 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n"));
       return;
     }
-    rig_.tree.Put("blkio/w/a/blkio.throttle.io_service_bytes_recursive",
-                  StrCat("8:0 Read ", read, "\n8:0 Write ", written, "\n8:0 Sync 1\n8:0 Async 2\n8:0 Total ", read + written,
-                         "\n259:0 Read 50\n259:0 Write 0\n259:0 Total 50\nTotal ", read + written + 50, "\n"));
-    rig_.tree.Put("blkio/w/a/blkio.throttle.io_serviced_recursive",
-                  StrCat("8:0 Read ", reads, "\n8:0 Write ", writes, "\n8:0 Total 0\n259:0 Read 1\n259:0 Write 0\nTotal 0\n"));
+    rig_.tree.Put(
+        "blkio/w/a/blkio.throttle.io_service_bytes_recursive",
+        StrCat("8:0 Read ", read, "\n8:0 Write ", written, "\n8:0 Sync 1\n8:0 Async 2\n8:0 Total ", read + written,
+               "\n259:0 Read 50\n259:0 Write 0\n259:0 Total 50\nTotal ", read + written + 50, "\n"));
+    rig_.tree.Put(
+        "blkio/w/a/blkio.throttle.io_serviced_recursive",
+        StrCat("8:0 Read ", reads, "\n8:0 Write ", writes, "\n8:0 Total 0\n259:0 Read 1\n259:0 Write 0\nTotal 0\n"));
   };
   // 259:0 is slower, but the workload hardly uses it.
-  rig_.proc.Put("diskstats", "   8       0 sda 100 0 800 200 100 0 800 200 0 0 0\n 259       0 nvme0n1 10 0 0 10 0 0 0 0 0 0 0\n");
+  rig_.proc.Put("diskstats",
+                "   8       0 sda 100 0 800 200 100 0 800 200 0 0 0\n 259       0 nvme0n1 10 0 0 10 0 0 0 0 0 0 0\n");
   put(1000, 2000, 10, 20);
   rig_.Tick();
   Expect(Reading::kDiskReadBytesPerSecond, std::nullopt);
   put(5000, 12000, 14, 40);
-  rig_.proc.Put("diskstats", "   8       0 sda 150 0 800 300 150 0 800 300 0 0 0\n 259       0 nvme0n1 20 0 0 9010 0 0 0 0 0 0 0\n");
+  rig_.proc.Put("diskstats",
+                "   8       0 sda 150 0 800 300 150 0 800 300 0 0 0\n 259       0 nvme0n1 20 0 0 9010 0 0 0 0 0 0 0\n");
   rig_.Tick(absl::Seconds(2));
   Expect(Reading::kDiskReadBytesPerSecond, 2000.0);
   Expect(Reading::kDiskWriteBytesPerSecond, 5000.0);
@@ -157,108 +151,20 @@ TEST_P(CollectTest, BlockIoOverAllDevicesAndTheLatencyOfTheBusiestOne) {
   Expect(Reading::kDiskLatencySeconds, std::nullopt);
 }
 
-TEST_P(CollectTest, ThreadsWaitAndAreSwitchedTo) {
-  rig_.PutUsage("w/a", 0);
-  rig_.PutPressure("w/a", "cpu", 0, std::nullopt);
-  rig_.tree.Put(rig_.ThreadList("w/a"), "11\n12\n");
-  rig_.proc.Put("11/schedstat", "5000000 1000000000 100\n");
-  rig_.proc.Put("12/schedstat", "5000000 2000000000 200\n");
-  rig_.Tick();
-  Expect(Reading::kTaskCount, 2.0);
-  Expect(Reading::kRunQueueWaitRatio, std::nullopt);
-  // 13 is new: how much of its past lies in this interval is not known, so it counts from here on.
-  rig_.tree.Put(rig_.ThreadList("w/a"), "11\n12\n13\n");
-  rig_.proc.Put("11/schedstat", "5000000 1500000000 150\n");
-  rig_.proc.Put("12/schedstat", "5000000 2500000000 210\n");
-  rig_.proc.Put("13/schedstat", "5000000 9000000000 999\n");
-  rig_.Tick(absl::Seconds(2));
-  Expect(Reading::kTaskCount, 3.0);
-  Expect(Reading::kRunQueueWaitRatio, 0.5);
-  Expect(Reading::kContextSwitchesPerSecond, 30.0);
-  // 11 ended between the list and the read.
-  rig_.proc.Remove("11");
-  rig_.proc.Put("12/schedstat", "5000000 2600000000 220\n");
-  rig_.proc.Put("13/schedstat", "5000000 9100000000 1009\n");
-  rig_.Tick();
-  Expect(Reading::kRunQueueWaitRatio, 0.2);
-  Expect(Reading::kContextSwitchesPerSecond, 20.0);
-}
-
-TEST_P(CollectTest, WaitOfThreadsThatAreAllNewIsMissingAndNotZero) {
-  rig_.PutUsage("w/a", 0);
-  rig_.PutPressure("w/a", "cpu", 0, std::nullopt);
-  for (int thread : {11, 12, 13}) rig_.proc.Put(StrCat(thread, "/schedstat"), "5 1000000000 100\n");
-  for (int thread : {11, 12, 13}) {
-    rig_.tree.Put(rig_.ThreadList("w/a"), StrCat(thread, "\n"));
-    rig_.Tick();
-    Expect(Reading::kTaskCount, 1.0);
-    Expect(Reading::kRunQueueWaitRatio, std::nullopt);
-    Expect(Reading::kContextSwitchesPerSecond, std::nullopt);
-  }
-  // An empty cgroup does not wait.
-  rig_.tree.Put(rig_.ThreadList("w/a"), "");
-  rig_.Tick();
-  Expect(Reading::kTaskCount, 0.0);
-  Expect(Reading::kRunQueueWaitRatio, 0.0);
-}
-
-TEST_P(CollectTest, AReusedThreadIdIsNotAHugeRate) {
-  rig_.PutUsage("w/a", 0);
-  rig_.tree.Put(rig_.ThreadList("w/a"), "11\n12\n");
-  rig_.proc.Put("11/schedstat", "5 1000000000 1000\n");
-  rig_.proc.Put("12/schedstat", "5 1000000000 1000\n");
-  rig_.Tick();
-  rig_.proc.Put("11/schedstat", "5 3000000000 3\n");  // waited longer, but was switched to less often: another thread
-  rig_.proc.Put("12/schedstat", "5 1100000000 1010\n");
-  rig_.Tick();
-  Expect(Reading::kRunQueueWaitRatio, 0.1);
-  Expect(Reading::kContextSwitchesPerSecond, 10.0);
-}
-
-TEST_P(CollectTest, TooManyThreadsAreCountedButNotLookedInto) {
-  rig_.PutUsage("w/a", 0);
-  std::string many;
-  for (int thread = 1; thread <= 65; ++thread) {
-    StrAppend(&many, thread, "\n");
-    rig_.proc.Put(StrCat(thread, "/schedstat"), "5 1000 10\n");
-  }
-  rig_.tree.Put(rig_.ThreadList("w/a"), "1\n");
-  rig_.Tick();
-  rig_.tree.Put(rig_.ThreadList("w/a"), many);
-  rig_.Tick();
-  Expect(Reading::kTaskCount, 65.0);
-  Expect(Reading::kRunQueueWaitRatio, std::nullopt);
-  rig_.tree.Put(rig_.ThreadList("w/a"), "1\n2\n");
-  rig_.Tick();
-  Expect(Reading::kRunQueueWaitRatio, std::nullopt);
-  rig_.Tick();
-  Expect(Reading::kRunQueueWaitRatio, 0.0);
-}
-
-TEST_P(CollectTest, ThreadsInCgroupsBelowAreNotMistakenForNone) {
-  // A pod's or a session's own list is empty; its threads are in its children.
-  rig_.PutUsage("w/a", 0);
-  rig_.tree.Put(rig_.ThreadList("w/a"), "");
-  rig_.tree.Put(rig_.ThreadList("w/a/child"), "11\n");
-  rig_.proc.Put("11/schedstat", "5 1000000000 100\n");
-  rig_.Tick();
-  rig_.Tick();
-  Expect(Reading::kTaskCount, std::nullopt);
-  Expect(Reading::kRunQueueWaitRatio, std::nullopt);
-  Expect(Reading::kContextSwitchesPerSecond, std::nullopt);
-}
-
 TEST_P(CollectTest, NetworkOfANamespaceOfItsOwn) {
   rig_.PutUsage("w/a", 0);
   rig_.proc.Put("self/ns/net", "");
   rig_.proc.Put("50/ns/net", "");  // another inode: a namespace of its own
   rig_.tree.Put(rig_.ProcessList("w/a"), "50\n51\n");
   const std::string head = "Inter-|   Receive                            |  Transmit\n face |bytes packets\n";
-  rig_.proc.Put("50/net/dev", head + "    lo: 999 1 0 0 0 0 0 0 999 1 0 0 0 0 0 0\n  eth0:1000 1 0 0 0 0 0 0 500 1 0 0 0 0 0 0\n");
+  rig_.proc.Put("50/net/dev",
+                head + "    lo: 999 1 0 0 0 0 0 0 999 1 0 0 0 0 0 0\n  eth0:1000 1 0 0 0 0 0 0 500 1 0 0 0 0 0 0\n");
   rig_.Tick();
   Expect(Reading::kNetworkReceiveBytesPerSecond, std::nullopt);
-  rig_.proc.Put("50/net/dev", head + "    lo: 9999 1 0 0 0 0 0 0 9999 1 0 0 0 0 0 0\n  eth0:3000 1 0 0 0 0 0 0 600 1 0 0 0 0 0 0\n"
-                                     "  eth1:   0 1 0 0 0 0 0 0 400 1 0 0 0 0 0 0\n");
+  rig_.proc.Put("50/net/dev",
+                head +
+                    "    lo: 9999 1 0 0 0 0 0 0 9999 1 0 0 0 0 0 0\n  eth0:3000 1 0 0 0 0 0 0 600 1 0 0 0 0 0 0\n"
+                    "  eth1:   0 1 0 0 0 0 0 0 400 1 0 0 0 0 0 0\n");
   rig_.Tick(absl::Seconds(2));
   Expect(Reading::kNetworkReceiveBytesPerSecond, 1000.0);
   Expect(Reading::kNetworkTransmitBytesPerSecond, 250.0);
@@ -274,37 +180,6 @@ TEST_P(CollectTest, NetworkOfTheHostsNamespaceIsMissing) {
   rig_.Tick();
   rig_.Tick();
   Expect(Reading::kNetworkReceiveBytesPerSecond, std::nullopt);
-}
-
-TEST_P(CollectTest, WithoutPsiRunQueueWaitIsReadOnEveryTick) {
-  rig_.options.slow_every = 10;
-  rig_.PutUsage("w/a", 0);
-  rig_.tree.Put(rig_.ThreadList("w/a"), "11\n");
-  int64_t wait_ns = 0;
-  for (int tick = 0; tick < 12; ++tick) {
-    wait_ns += 100'000'000 * tick;
-    rig_.proc.Put("11/schedstat", StrCat("5 ", wait_ns, " 100\n"));
-    rig_.Tick();
-    if (tick < 5) continue;  // by then it has noticed
-    EXPECT_FALSE(rig_.sampler->has_pressure());
-    Expect(Reading::kRunQueueWaitRatio, 0.1 * tick);
-  }
-}
-
-TEST_P(CollectTest, WithPsiItIsReadOnSlowTicksOnly) {
-  if (!rig_.has_unified()) GTEST_SKIP() << "no PSI on this layout";
-  rig_.options.slow_every = 4;
-  rig_.tree.Put(rig_.ThreadList("w/a"), "11\n");
-  std::set<double> seen;
-  for (int tick = 0; tick < 22; ++tick) {
-    rig_.PutUsage("w/a", 0);
-    rig_.PutPressure("w/a", "cpu", tick, std::nullopt);
-    rig_.proc.Put("11/schedstat", StrCat("5 ", 1'000'000 * tick * tick, " 100\n"));
-    rig_.Tick();
-    EXPECT_TRUE(rig_.sampler->has_pressure()) << "tick " << tick;
-    if (tick >= 10) seen.insert(rig_.Get("w/a", Reading::kRunQueueWaitRatio).value_or(-1));
-  }
-  EXPECT_LE(seen.size(), 4u) << "12 ticks hold 3 slow ones";
 }
 
 TEST_P(CollectTest, HostStealAndBusyAreSharesOfAllCpuTime) {

@@ -1,12 +1,12 @@
 // Which cgroups are workloads: the pattern language, the shipped rules on paths of real hosts, the labels, the walk.
 #include "agent/sense/discovery.h"
 
-#include <map>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
+
+#include <map>
 
 #include "tests/fixtures/tree.h"
 
@@ -72,12 +72,14 @@ TEST(DefaultDiscoveryRulesTest, FindTheWorkloadsOfRealHosts) {
       {"libpod_parent/libpod-" + id, "podman libpod_parent/libpod-" + id},
       {"kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0a_1b.slice/cri-containerd-" + id + ".scope",
        "kubernetes kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod0a_1b.slice"},
-      {"kubepods.slice/kubepods-pod0a_1b.slice/crio-" + id + ".scope", "kubernetes kubepods.slice/kubepods-pod0a_1b.slice"},
+      {"kubepods.slice/kubepods-pod0a_1b.slice/crio-" + id + ".scope",
+       "kubernetes kubepods.slice/kubepods-pod0a_1b.slice"},
       {"kubepods.slice/kubepods-besteffort.slice", ""},
       {"kubepods/burstable/pod0a-1b/" + id, "kubernetes kubepods/burstable/pod0a-1b"},
       {"kubepods/pod0a-1b/" + id, "kubernetes kubepods/pod0a-1b"},
       {"kubepods/besteffort", ""},
-      {"machine.slice/machine-qemu\\x2d1\\x2ddb.scope/libvirt/vcpu0", "machine machine.slice/machine-qemu\\x2d1\\x2ddb.scope"},
+      {"machine.slice/machine-qemu\\x2d1\\x2ddb.scope/libvirt/vcpu0",
+       "machine machine.slice/machine-qemu\\x2d1\\x2ddb.scope"},
       {"machine.slice/systemd-nspawn@web.service/payload", "machine machine.slice/systemd-nspawn@web.service"},
       {"system.slice/redis.service", "systemd system.slice/redis.service"},
       {"system.slice/system-postgresql.slice/postgresql@13-main.service",

@@ -1,10 +1,9 @@
 // Whose control files are whose: Truce must not fight systemd over a unit, and may use what was delegated.
 #include "agent/sense/ownership.h"
 
-#include <sys/xattr.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/xattr.h>
 
 #include "tests/fixtures/tree.h"
 
@@ -48,7 +47,8 @@ TEST_F(OwnershipTest, WithoutSystemdNothingIs) {
 TEST_F(OwnershipTest, ADelegateMarkHandsTheUnitOver) {
   tree_.MakeDirectory("a.service");
   const std::string path = tree_.Path("a.service");
-  if (setxattr(path.c_str(), "trusted.delegate", "1", 1, 0) != 0 && setxattr(path.c_str(), "user.delegate", "1", 1, 0) != 0) {
+  if (setxattr(path.c_str(), "trusted.delegate", "1", 1, 0) != 0 &&
+      setxattr(path.c_str(), "user.delegate", "1", 1, 0) != 0) {
     GTEST_SKIP() << "the temporary directory takes no extended attributes";
   }
   EXPECT_EQ(Refusal("a.service", run_.root()), "");

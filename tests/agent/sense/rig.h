@@ -1,12 +1,16 @@
-// A small host for the sampler: a cgroup tree of one of the three layouts, a /proc, a clock and counters that tests own.
+// A small host for the sampler: a cgroup tree of one of the three layouts, a /proc, a clock and counters that tests
+// own.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
-
-#include <gtest/gtest.h>
 
 #include "agent/sense/sampler.h"
 #include "src/base/text.h"
@@ -73,8 +77,9 @@ class Rig {
   void PutUsage(const std::string& path, int64_t usage_us, int64_t system_us = 0) {
     if (has_unified()) {
       // The unified tree has nr_periods only where the cpu controller is on it.
-      tree.Put(Unified(path, "cpu.stat"), StrCat("usage_usec ", usage_us, "\nuser_usec ", usage_us - system_us, "\nsystem_usec ",
-                                                 system_us, "\n", layout == Layout::kV2 ? throttling : ""));
+      tree.Put(Unified(path, "cpu.stat"),
+               StrCat("usage_usec ", usage_us, "\nuser_usec ", usage_us - system_us, "\nsystem_usec ", system_us, "\n",
+                      layout == Layout::kV2 ? throttling : ""));
     }
     if (layout != Layout::kV2) {
       tree.Put(Cpu(path, "cpuacct.usage"), StrCat(usage_us * 1000, "\n"));
@@ -95,7 +100,8 @@ class Rig {
     return has_unified() ? Unified(path, "cgroup.procs") : Cpu(path, "cgroup.procs");
   }
   void RemoveCgroup(const std::string& path) {
-    for (const char* directory : {"", "cpu,cpuacct/", "cpuset/", "memory/", "blkio/", "unified/"}) tree.Remove(directory + path);
+    for (const char* directory : {"", "cpu,cpuacct/", "cpuset/", "memory/", "blkio/", "unified/"})
+      tree.Remove(directory + path);
   }
 
   // Makes the sampler on first use, then moves the clock and takes a sample.
@@ -130,6 +136,19 @@ class Rig {
   SamplerOptions options;
   std::optional<host::CgroupLayout> detected;
   std::unique_ptr<Sampler> sampler;
+};
+
+// For the tests of single readings: one workload, w/a, on each layout.
+class CollectTest : public testing::TestWithParam<Layout> {
+ protected:
+  void Expect(Reading reading, std::optional<double> expected) {
+    const auto value = rig_.Get("w/a", reading);
+    ASSERT_EQ(value.has_value(), expected.has_value()) << ReadingName(reading);
+    if (!expected) return;
+    EXPECT_NEAR(*value, *expected, 1e-6 * std::max(1.0, std::abs(*expected))) << ReadingName(reading);
+  }
+  bool v2() const { return GetParam() == Layout::kV2; }
+  Rig rig_{GetParam()};
 };
 
 }  // namespace truce::agent

@@ -55,7 +55,8 @@ TEST_P(SamplerTest, RemovedAndMadeAgainIsANewWorkload) {
   const WorkloadIdentity& after = rig_.sampler->Find("w/a")->identity;
   EXPECT_GT(after.key, before.key) << "keys are never used twice";
   EXPECT_NE(after.instance, before.instance);
-  EXPECT_EQ(rig_.Get("w/a", Reading::kCpuUsageCores), std::nullopt) << "the new one's total is no growth of the old one's";
+  EXPECT_EQ(rig_.Get("w/a", Reading::kCpuUsageCores), std::nullopt)
+      << "the new one's total is no growth of the old one's";
 }
 
 TEST_P(SamplerTest, OneThatVanishesBetweenDiscoveriesDoesNoHarm) {
