@@ -133,8 +133,8 @@ double EvidenceScorer::RecentMean(const Profile& profile, Reading reading) const
   return recent > 0 ? sum / static_cast<double>(recent) : 0;
 }
 
-// The first of the signal's readings that the suspect has; on a disk, where both have one unit and every workload has both,
-// the heavier of reading and writing.
+// The first of the signal's readings that the suspect has; on a disk, where both have one unit and every workload has
+// both, the heavier of reading and writing.
 std::optional<Reading> EvidenceScorer::MeasuredBy(const Profile& suspect, Signal signal) const {
   std::optional<Reading> best;
   for (Reading reading : UsageReadings(signal)) {
@@ -194,9 +194,9 @@ std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiler
       if (*value <= threshold) ++quiet;
     }
   }
-  // A neighbour whose use is steady has a correlation of at most the share of samples in which the victim suffers (each of
-  // them adds less than 1/n, every other one nothing or less). So while that share is below the least correlation, no
-  // steady neighbour can look guilty; beyond it the window has no contrast left.
+  // A neighbour whose use is steady has a correlation of at most the share of samples in which the victim suffers (each
+  // of them adds less than 1/n, every other one nothing or less). So while that share is below the least correlation,
+  // no steady neighbour can look guilty; beyond it the window has no contrast left.
   const bool contrast =
       static_cast<double>(signal.size() - quiet) <= options_.least_correlation * static_cast<double>(signal.size());
 

@@ -15,8 +15,8 @@ namespace {
 // these two readings rather than make the agent dear.
 constexpr size_t kMostThreads = 64;
 
-// Whether there are cgroups below this one. The lists of a pod, a session or a delegated service are of that cgroup alone,
-// so they would say that few or no threads run in it. Each subdirectory is a link to its parent.
+// Whether there are cgroups below this one. The lists of a pod, a session or a delegated service are of that cgroup
+// alone, so they would say that few or no threads run in it. Each subdirectory is a link to its parent.
 bool HasChildren(const host::Cgroup& cgroup) {
   for (host::Controller controller : {host::Controller::kUnified, host::Controller::kCpu}) {
     struct stat status {};
@@ -75,7 +75,8 @@ void CollectThreads(Workload& workload, const CollectContext& context, Sample& s
   const double seconds = absl::ToDoubleSeconds(context.now - totals.threads_read_at);
   const bool first = totals.threads_read_at == absl::ZeroDuration();
   totals.threads_read_at = context.now;
-  // Threads that are all new, or that could not be read, say nothing of the interval; a cgroup without any did not wait.
+  // Threads that are all new, or that could not be read, say nothing of the interval; a cgroup without any did not
+  // wait.
   if (first || seconds <= 0 || (!any_known && !threads.empty())) return;
   sample.set(Reading::kRunQueueWaitRatio, static_cast<double>(wait_ns) * 1e-9 / seconds);
   sample.set(Reading::kContextSwitchesPerSecond, static_cast<double>(switches) / seconds);

@@ -1,8 +1,11 @@
 #include "tests/bench/agent_process.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <httplib.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,6 +14,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -41,6 +45,21 @@ constexpr size_t kLogTailBytes = 2000;
   _exit(127);
 }
 
+// A loopback port that nobody has at the moment.
+absl::StatusOr<int> FreePort() {
+  host::UniqueFd socket_fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (!socket_fd.valid() || bind(socket_fd.get(), generic, size) != 0 ||
+      getsockname(socket_fd.get(), generic, &size) != 0) {
+    return ErrnoStatus(errno, "finding a free port for the agent's metrics");
+  }
+  return ntohs(address.sin_port);
+}
+
 int64_t StatusNumber(std::string_view status, std::string_view key) {
   int64_t value = 0;
   host::ForEachLine(status, [&](std::string_view line) {
@@ -64,7 +83,9 @@ absl::StatusOr<std::unique_ptr<AgentProcess>> AgentProcess::Start(const std::str
   const std::string config = directory + "/agent.yaml";
   std::filesystem::create_directory(directory + "/state");
   std::filesystem::create_directory(directory + "/run");
-  std::ofstream(config) << settings << "\nstate_directory: " << directory << "/state\n";
+  TRUCE_ASSIGN_OR_RETURN(agent->port_, FreePort());
+  std::ofstream(config) << settings << "\nmetrics:\n  listen: 127.0.0.1:" << agent->port_
+                        << "\nstate_directory: " << directory << "/state\n";
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child < 0) return ErrnoStatus(errno, "forking the agent");
@@ -111,6 +132,21 @@ absl::StatusOr<ProcessCost> AgentProcess::Cost() {
     ++cost.descriptors;
   }
   return cost;
+}
+
+absl::StatusOr<int> AgentProcess::WatchedWorkloads() const {
+  httplib::Client client("127.0.0.1", port_);
+  const httplib::Result page = client.Get("/metrics");
+  if (!page || page->status != 200) return absl::UnavailableError("the agent's /metrics does not answer");
+  constexpr std::string_view kName = "truce_agent_workloads ";
+  std::optional<int> watched;
+  host::ForEachLine(page->body, [&](std::string_view line) {
+    // Prometheus prints doubles; counts of this size have no exponent.
+    if (line.starts_with(kName)) watched = static_cast<int>(host::FirstNumber(line.substr(kName.size())).value_or(0));
+  });
+  if (!watched.has_value())
+    return absl::UnavailableError("the agent's /metrics does not say how many workloads it watches");
+  return *watched;
 }
 
 std::string AgentProcess::LogTail() const {

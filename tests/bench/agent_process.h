@@ -22,7 +22,7 @@ struct ProcessCost {
 class AgentProcess {
  public:
   // Starts `binary --config FILE` in a temporary directory that holds the file, the agent's state and its log.
-  // `settings` is YAML; "state_directory" and "paths.run" are added.
+  // `settings` is YAML; "state_directory" and "metrics.listen" are added.
   static absl::StatusOr<std::unique_ptr<AgentProcess>> Start(const std::string& binary, const std::string& settings);
   // SIGTERM, SIGKILL after 10 s, and the temporary directory goes.
   ~AgentProcess();
@@ -31,12 +31,15 @@ class AgentProcess {
 
   // Aborted, with the end of the agent's log, when it has ended.
   absl::StatusOr<ProcessCost> Cost();
+  // How many workloads the agent watches at the moment, as its /metrics says. Unavailable when it does not answer.
+  absl::StatusOr<int> WatchedWorkloads() const;
 
  private:
   AgentProcess() = default;
   std::string LogTail() const;
 
   pid_t pid_ = -1;
+  int port_ = 0;
   std::string directory_;
 };
 
