@@ -12,9 +12,9 @@
 #include <google/protobuf/util/time_util.h>
 #include <spdlog/spdlog.h>
 
-#include "absl/strings/ascii.h"
 #include "agent/link/report.h"
 #include "agent/sense/ownership.h"
+#include "src/base/enum_words.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/inventory.h"
@@ -31,27 +31,6 @@ constexpr size_t kSummarySamples = 60;
 constexpr size_t kMostEvents = 1000;
 // How long a stopping agent waits for its last receipts to be acknowledged.
 constexpr absl::Duration kStopLimit = absl::Seconds(3);
-
-double OwnCpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
-}
-
-uint64_t OwnResidentBytes() {
-  const auto text = host::ReadFile("/proc/self/statm");
-  if (!text.ok()) return 0;
-  std::string_view rest = *text;
-  host::NextWord(&rest);
-  return static_cast<uint64_t>(host::FirstNumber(host::NextWord(&rest)).value_or(0)) *
-         static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
-// "LEVER_CPU_PIN" -> "cpu_pin".
-std::string Word(const std::string& enum_name, std::string_view prefix) {
-  return absl::AsciiStrToLower(enum_name.starts_with(prefix) ? enum_name.substr(prefix.size()) : enum_name);
-}
 
 // The files that a workload keeps open are many; the soft limit is a relic of select(2).
 void RaiseFileLimit() {
@@ -187,7 +166,7 @@ void Agent::Act() {
   }
   std::vector<v1::Receipt> receipts = actuator_->TakeReceipts();
   for (const v1::Receipt& receipt : receipts) {
-    ++receipts_by_outcome_[Word(v1::ReceiptOutcome_Name(receipt.outcome()), "RECEIPT_OUTCOME_")];
+    ++receipts_by_outcome_[EnumWord(receipt.outcome())];
   }
   if (link_ != nullptr) link_->OfferReceipts(std::move(receipts));
 }
@@ -259,79 +238,6 @@ v1::Report Agent::BuildReport(const Scores& scores) {
   *report.mutable_cost() = cost_;
   for (v1::Event& event : events_) *report.add_events() = std::move(event);
   return report;
-}
-
-void Agent::MeasureCost() {
-  const double cpu_seconds = OwnCpuSeconds();
-  const absl::Duration now = clock_.Monotonic();
-  const double elapsed = absl::ToDoubleSeconds(now - last_cost_at_);
-  if (last_cost_at_ != absl::ZeroDuration() && elapsed > 0) {
-    cost_.set_cpu_cores((cpu_seconds - cpu_seconds_at_last_cost_) / elapsed);
-  }
-  cpu_seconds_at_last_cost_ = cpu_seconds;
-  last_cost_at_ = now;
-  cost_.set_resident_bytes(OwnResidentBytes());
-  const host::CounterStatus pmu = counters_->status();
-  cost_.set_pmu_overhead_ratio(pmu.overhead_ratio);
-  cost_.set_pmu_duty_ratio(pmu.duty_ratio);
-  cost_.set_pmu_level(std::string(host::CounterLevelName(pmu.level)));
-}
-
-void Agent::PublishMetrics() {
-  if (metrics_ == nullptr) return;
-  MetricsSnapshot snapshot;
-  snapshot.taken_at = clock_.Monotonic();
-  snapshot.version = TRUCE_VERSION;
-  snapshot.ticks = ticks_;
-  snapshot.ticks_late = ticks_late_;
-  snapshot.tick_length = last_tick_length_;
-  snapshot.agent_cpu_cores = cost_.cpu_cores();
-  snapshot.agent_resident_bytes = cost_.resident_bytes();
-  snapshot.workloads_left_out = sampler_->left_out();
-  for (int bound : {1, 20, 40, 60, 80}) snapshot.pairs_at_least[bound] = 0;
-  std::map<std::string, double> worst;
-  for (const v1::PairScore& pair : scores_.pairs) {
-    worst[pair.victim()] = std::max(worst[pair.victim()], pair.score());
-    for (auto& [bound, count] : snapshot.pairs_at_least) count += pair.score() >= bound ? 1 : 0;
-  }
-  snapshot.workloads.reserve(sampler_->workloads().size());
-  for (const auto& [key, workload] : sampler_->workloads()) {
-    MetricsSnapshot::WorkloadRow& row = snapshot.workloads.emplace_back();
-    row.name = workload->identity.name;
-    row.workload_class = workload->identity.workload_class;
-    row.cpu_usage_cores = workload->sample.value_or(Reading::kCpuUsageCores, 0);
-    if (auto verdict = scores_.verdicts.find(key); verdict != scores_.verdicts.end()) {
-      row.known = verdict->second.slowdown_ratio.has_value();
-      row.slowdown_ratio = verdict->second.slowdown_ratio.value_or(0);
-      if (auto score = worst.find(row.name); score != worst.end()) row.worst_score = score->second;
-    }
-  }
-  const host::CounterStatus pmu = counters_->status();
-  snapshot.pmu_level = std::string(host::CounterLevelName(pmu.level));
-  snapshot.pmu_available = pmu.pmu_available;
-  snapshot.pmu_duty_ratio = pmu.duty_ratio;
-  snapshot.pmu_overhead_ratio = pmu.overhead_ratio;
-  snapshot.pmu_switch_cost_seconds = absl::ToDoubleSeconds(pmu.switch_cost);
-  snapshot.pmu_counted_workloads = pmu.counted_workloads;
-  for (const auto& missing : inventory_.missing()) snapshot.missing.push_back(missing.name());
-  snapshot.controller_enabled = link_ != nullptr;
-  if (link_ != nullptr) {
-    const LinkStatus status = link_->status();
-    snapshot.controller_connected = status.connected;
-    snapshot.controller_connects = status.connects;
-    snapshot.reports_sent = status.reports_sent;
-    snapshot.reports_dropped = status.reports_dropped;
-    snapshot.receipts_dropped = status.receipts_dropped;
-    snapshot.messages_refused = status.messages_refused;
-  }
-  snapshot.held = hold_;
-  snapshot.actions_in_force = {{"cpu_pin", 0}, {"cpu_quota", 0}};
-  for (const v1::HeldAction& held : actuator_->held()) {
-    ++snapshot.actions_in_force[Word(v1::Lever_Name(held.action().lever()), "LEVER_")];
-  }
-  snapshot.actions_refused = actions_refused_;
-  snapshot.receipts_by_outcome = receipts_by_outcome_;
-  metrics_->Publish(std::move(snapshot));
 }
 
 }  // namespace truce::agent

@@ -7,9 +7,9 @@
 #include <prometheus/text_serializer.h>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/synchronization/mutex.h"
+#include "src/base/enum_words.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 
@@ -50,13 +50,6 @@ class Page {
   }
   std::vector<MetricFamily> families_;
 };
-
-std::string ClassWord(v1::WorkloadClass workload_class) {
-  std::string name = v1::WorkloadClass_Name(workload_class);
-  constexpr std::string_view kPrefix = "WORKLOAD_CLASS_";
-  if (name.starts_with(kPrefix)) name.erase(0, kPrefix.size());
-  return absl::AsciiStrToLower(name);
-}
 
 void AddSelf(const MetricsSnapshot& snapshot, Page& page) {
   page.Gauge("truce_agent_build_info", "Version of the agent, in a label.", 1, {{"version", snapshot.version}});
@@ -116,7 +109,7 @@ void AddWorkloads(const MetricsSnapshot& snapshot, Page& page) {
   }
   const size_t rows = std::min(snapshot.workloads.size(), kMostLabelledWorkloads);
   auto labels = [&](size_t i) -> Labels {
-    return {{"workload", snapshot.workloads[i].name}, {"class", ClassWord(snapshot.workloads[i].workload_class)}};
+    return {{"workload", snapshot.workloads[i].name}, {"class", EnumWord(snapshot.workloads[i].workload_class)}};
   };
   for (size_t i = 0; i < rows; ++i) {
     page.Gauge("truce_workload_cpu_usage_cores", "CPU time used in the last interval.", snapshot.workloads[i].cpu_usage_cores, labels(i));

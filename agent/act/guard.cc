@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_format.h"
+#include "src/base/enum_words.h"
 #include "src/base/text.h"
 #include "src/host/file.h"
 
@@ -115,16 +116,7 @@ std::optional<int> Outside(const std::vector<int>& wanted, const std::vector<int
 
 }  // namespace
 
-std::string LeverName(v1::Lever lever) {
-  switch (lever) {
-    case v1::LEVER_CPU_PIN:
-      return "cpu_pin";
-    case v1::LEVER_CPU_QUOTA:
-      return "cpu_quota";
-    default:
-      return StrCat("lever ", static_cast<int>(lever));
-  }
-}
+std::string LeverName(v1::Lever lever) { return EnumWord(lever); }
 
 Verdict Decide(const v1::LeasedAction& action, const GuardFacts& facts, const ActuatorOptions& options) {
   if (auto problem = BadShape(action)) return Refuse(*std::move(problem));

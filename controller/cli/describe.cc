@@ -2,7 +2,7 @@
 #include "absl/strings/str_join.h"
 #include "controller/cli/rows.h"
 #include "controller/cli/view.h"
-#include "controller/cli/words.h"
+#include "src/base/enum_words.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 

@@ -1,7 +1,7 @@
 // trucectl explain VICTIM [AGGRESSOR]: why a workload is slow, first in words, then in numbers.
 #include "controller/cli/rows.h"
 #include "controller/cli/view.h"
-#include "controller/cli/words.h"
+#include "src/base/enum_words.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 

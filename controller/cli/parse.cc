@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "controller/cli/command_tree.h"
-#include "controller/cli/words.h"
+#include "src/base/enum_words.h"
 
 namespace truce::cli {
 namespace {

@@ -1,6 +1,6 @@
 #include "controller/cli/rows.h"
 
-#include "controller/cli/words.h"
+#include "src/base/enum_words.h"
 #include "src/base/text.h"
 
 namespace truce::cli {

@@ -2,43 +2,6 @@
 
 namespace truce::controller {
 
-std::string_view ClassWord(v1::WorkloadClass workload_class) {
-  switch (workload_class) {
-    case v1::WORKLOAD_CLASS_CRITICAL:
-      return "critical";
-    case v1::WORKLOAD_CLASS_STANDARD:
-      return "standard";
-    case v1::WORKLOAD_CLASS_BEST_EFFORT:
-      return "best_effort";
-    default:
-      return "unspecified";
-  }
-}
-
-std::string_view ModeWord(v1::Mode mode) {
-  switch (mode) {
-    case v1::MODE_OBSERVE:
-      return "observe";
-    case v1::MODE_ADVISE:
-      return "advise";
-    case v1::MODE_ENFORCE:
-      return "enforce";
-    default:
-      return "unspecified";
-  }
-}
-
-std::string_view LeverWord(v1::Lever lever) {
-  switch (lever) {
-    case v1::LEVER_CPU_PIN:
-      return "cpu_pin";
-    case v1::LEVER_CPU_QUOTA:
-      return "cpu_quota";
-    default:
-      return "none";
-  }
-}
-
 std::string_view ResourceWord(v1::Resource resource) {
   switch (resource) {
     case v1::RESOURCE_CPU:
@@ -74,46 +37,6 @@ std::string_view DiagnosisWord(v1::Diagnosis diagnosis) {
       return "not known: too few samples or too little CPU use to say";
     default:
       return "not diagnosed";
-  }
-}
-
-std::string_view StateWord(v1::ActionState state) {
-  switch (state) {
-    case v1::ACTION_STATE_PENDING:
-      return "pending";
-    case v1::ACTION_STATE_APPLIED:
-      return "applied";
-    case v1::ACTION_STATE_REFUSED:
-      return "refused";
-    case v1::ACTION_STATE_ADVISED:
-      return "advised";
-    case v1::ACTION_STATE_RESTORED:
-      return "restored";
-    default:
-      return "unspecified";
-  }
-}
-
-std::string_view OutcomeWord(v1::ReceiptOutcome outcome) {
-  switch (outcome) {
-    case v1::RECEIPT_OUTCOME_RELEASED:
-      return "released";
-    case v1::RECEIPT_OUTCOME_EXPIRED:
-      return "expired";
-    case v1::RECEIPT_OUTCOME_REVERTED:
-      return "reverted";
-    case v1::RECEIPT_OUTCOME_HELD:
-      return "held";
-    case v1::RECEIPT_OUTCOME_SHUTDOWN:
-      return "shutdown";
-    case v1::RECEIPT_OUTCOME_WORKLOAD_GONE:
-      return "workload_gone";
-    case v1::RECEIPT_OUTCOME_RESTORE_FAILED:
-      return "restore_failed";
-    case v1::RECEIPT_OUTCOME_REPLACED:
-      return "replaced";
-    default:
-      return "unspecified";
   }
 }
 

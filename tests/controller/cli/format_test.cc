@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "controller/cli/suggest.h"
-#include "controller/cli/words.h"
+#include "src/base/enum_words.h"
 #include "truce/v1/types.pb.h"
 
 namespace truce::cli {

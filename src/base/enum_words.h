@@ -1,4 +1,4 @@
-// Enums of the wire as the lower-case words that people type and read: MODE_ENFORCE is "enforce".
+// Enums of the wire as the lower-case words that people type and read: MODE_ENFORCE is "enforce". Thread-safe.
 #pragma once
 
 #include <optional>
@@ -9,7 +9,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/generated_enum_reflection.h"
 
-namespace truce::cli {
+namespace truce {
 
 // The word of `value`; its number in decimal when the enum has no such value.
 std::string EnumWord(const google::protobuf::EnumDescriptor& type, int value);
@@ -37,4 +37,4 @@ std::string EnumCell(E value) {
   return static_cast<int>(value) == 0 ? "-" : EnumWord(value);
 }
 
-}  // namespace truce::cli
+}  // namespace truce

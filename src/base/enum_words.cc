@@ -1,9 +1,9 @@
-#include "controller/cli/words.h"
+#include "src/base/enum_words.h"
 
 #include "absl/strings/ascii.h"
 #include "src/base/text.h"
 
-namespace truce::cli {
+namespace truce {
 namespace {
 
 // "ACTION_STATE_" for ActionState: the prefix that every value of the type carries.
@@ -45,4 +45,4 @@ std::vector<std::string> EnumWords(const google::protobuf::EnumDescriptor& type)
   return words;
 }
 
-}  // namespace truce::cli
+}  // namespace truce
