@@ -55,16 +55,16 @@ void CollectCpu(Workload& workload, const CollectContext& context, Sample& sampl
 void CollectCpuLimits(Workload& workload, const CollectContext& context, Sample& sample) {
   host::Cgroup& cgroup = *workload.cgroup;
   if (cgroup.version(Controller::kCpu) == 2) {
-    if (auto text = cgroup.Read(Controller::kCpu, "cpu.max", context.buffer); text.ok()) {
+    if (auto text = cgroup.ReadRarely(Controller::kCpu, "cpu.max", context.buffer); text.ok()) {
       std::string_view rest = *text;
       const auto quota = FirstNumber(host::NextWord(&rest));
       const auto period = FirstNumber(host::NextWord(&rest));
       if (quota && period && *period > 0) sample.set(Reading::kCpuQuotaCores, static_cast<double>(*quota) / static_cast<double>(*period));
     }
-  } else if (auto text = cgroup.Read(Controller::kCpu, "cpu.cfs_quota_us", context.buffer); text.ok()) {
+  } else if (auto text = cgroup.ReadRarely(Controller::kCpu, "cpu.cfs_quota_us", context.buffer); text.ok()) {
     const auto quota = FirstNumber(*text);
     if (quota && *quota > 0) {
-      if (auto period_text = cgroup.Read(Controller::kCpu, "cpu.cfs_period_us", context.buffer); period_text.ok()) {
+      if (auto period_text = cgroup.ReadRarely(Controller::kCpu, "cpu.cfs_period_us", context.buffer); period_text.ok()) {
         const auto period = FirstNumber(*period_text);
         if (period && *period > 0) {
           sample.set(Reading::kCpuQuotaCores, static_cast<double>(*quota) / static_cast<double>(*period));
@@ -74,7 +74,7 @@ void CollectCpuLimits(Workload& workload, const CollectContext& context, Sample&
   }
   const char* effective = cgroup.version(Controller::kCpuset) == 2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus";
   int allowed = context.online_cpus;
-  if (auto text = cgroup.Read(Controller::kCpuset, effective, context.buffer); text.ok()) {
+  if (auto text = cgroup.ReadRarely(Controller::kCpuset, effective, context.buffer); text.ok()) {
     if (auto cpus = host::ParseCpuList(*text); cpus.ok() && !cpus->empty()) allowed = static_cast<int>(cpus->size());
   }
   sample.set(Reading::kCpuAllowedCount, static_cast<double>(allowed));

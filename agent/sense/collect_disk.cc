@@ -61,16 +61,16 @@ void CollectDisk(Workload& workload, const CollectContext& context, Sample& samp
   host::Cgroup& cgroup = *workload.cgroup;
   DiskTotals totals;
   if (cgroup.version(Controller::kIo) == 2) {
-    auto text = cgroup.Read(Controller::kIo, "io.stat", context.buffer);
+    auto text = cgroup.ReadRarely(Controller::kIo, "io.stat", context.buffer);
     if (!text.ok()) return;
     totals = ParseIoStat(*text);
   } else {
-    auto bytes = cgroup.Read(Controller::kIo, "blkio.throttle.io_service_bytes_recursive", context.buffer);
-    if (!bytes.ok()) bytes = cgroup.Read(Controller::kIo, "blkio.throttle.io_service_bytes", context.buffer);
+    auto bytes = cgroup.ReadRarely(Controller::kIo, "blkio.throttle.io_service_bytes_recursive", context.buffer);
+    if (!bytes.ok()) bytes = cgroup.ReadRarely(Controller::kIo, "blkio.throttle.io_service_bytes", context.buffer);
     if (!bytes.ok()) return;
     ParseBlkio(*bytes, &totals.read_bytes, &totals.write_bytes, &totals);
-    auto operations = cgroup.Read(Controller::kIo, "blkio.throttle.io_serviced_recursive", context.buffer);
-    if (!operations.ok()) operations = cgroup.Read(Controller::kIo, "blkio.throttle.io_serviced", context.buffer);
+    auto operations = cgroup.ReadRarely(Controller::kIo, "blkio.throttle.io_serviced_recursive", context.buffer);
+    if (!operations.ok()) operations = cgroup.ReadRarely(Controller::kIo, "blkio.throttle.io_serviced", context.buffer);
     if (operations.ok()) ParseBlkio(*operations, &totals.read_operations, &totals.write_operations, nullptr);
   }
   WorkloadTotals& previous = workload.totals;

@@ -10,8 +10,8 @@ namespace truce::agent {
 
 void CollectNetwork(Workload& workload, const CollectContext& context, Sample& sample) {
   host::Cgroup& cgroup = *workload.cgroup;
-  auto list = cgroup.Read(host::Controller::kUnified, "cgroup.procs", context.buffer);
-  if (!list.ok()) list = cgroup.Read(host::Controller::kCpu, "cgroup.procs", context.buffer);
+  auto list = cgroup.ReadRarely(host::Controller::kUnified, "cgroup.procs", context.buffer);
+  if (!list.ok()) list = cgroup.ReadRarely(host::Controller::kCpu, "cgroup.procs", context.buffer);
   if (!list.ok()) return;
   const auto process = host::FirstNumber(*list);
   if (!process) return;

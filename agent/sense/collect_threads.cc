@@ -30,8 +30,8 @@ bool HasChildren(const host::Cgroup& cgroup) {
 
 void CollectThreads(Workload& workload, const CollectContext& context, Sample& sample) {
   host::Cgroup& cgroup = *workload.cgroup;
-  auto list = cgroup.Read(host::Controller::kUnified, "cgroup.threads", context.buffer);
-  if (!list.ok()) list = cgroup.Read(host::Controller::kCpu, "tasks", context.buffer);
+  auto list = cgroup.ReadRarely(host::Controller::kUnified, "cgroup.threads", context.buffer);
+  if (!list.ok()) list = cgroup.ReadRarely(host::Controller::kCpu, "tasks", context.buffer);
   if (!list.ok()) return;
   std::vector<int> threads;
   host::ForEachLine(*list, [&threads](std::string_view line) {

@@ -3,10 +3,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 
+#include <cerrno>
 #include <memory>
 #include <set>
 
 #include "absl/strings/str_replace.h"
+#include "src/base/status.h"
 #include "src/base/text.h"
 
 namespace truce::agent {
@@ -87,13 +89,13 @@ bool MatchesGlob(std::string_view pattern, std::string_view path) {
 Discovery::Discovery(const host::CgroupLayout& layout, std::vector<DiscoveryRule> rules)
     : layout_(layout), rules_(std::move(rules)) {}
 
-std::vector<DiscoveredWorkload> Discovery::Walk() const {
+absl::StatusOr<std::vector<DiscoveredWorkload>> Discovery::Walk() const {
   // On a v1 or hybrid host a runtime may use only some of the trees, so the cpu tree is walked beside the identity tree.
   std::set<size_t> trees = {layout_.identity_hierarchy()};
   if (auto cpu = layout_.hierarchy_of(host::Controller::kCpu)) trees.insert(*cpu);
   std::map<std::string, DiscoveredWorkload> found;
   for (size_t tree : trees) {
-    WalkTree(StrCat(layout_.root(), "/", layout_.hierarchies()[tree].directory), "", 0, found);
+    TRUCE_RETURN_IF_ERROR(WalkTree(StrCat(layout_.root(), "/", layout_.hierarchies()[tree].directory), "", 0, found));
   }
   std::vector<DiscoveredWorkload> workloads;
   workloads.reserve(found.size());
@@ -101,11 +103,14 @@ std::vector<DiscoveredWorkload> Discovery::Walk() const {
   return workloads;
 }
 
-void Discovery::WalkTree(const std::string& tree, const std::string& path, int depth,
+absl::Status Discovery::WalkTree(const std::string& tree, const std::string& path, int depth,
                          std::map<std::string, DiscoveredWorkload>& found) const {
-  if (depth > kDeepest) return;
+  if (depth > kDeepest) return absl::OkStatus();
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(StrCat(tree, "/", path).c_str()), closedir);
-  if (directory == nullptr) return;
+  if (directory == nullptr) {
+    if (errno == EMFILE || errno == ENFILE) return ErrnoStatus(errno, StrCat("walking ", tree, "/", path, "; raise LimitNOFILE"));
+    return absl::OkStatus();
+  }
   while (const dirent* entry = readdir(directory.get())) {
     if (entry->d_type != DT_DIR || entry->d_name[0] == '.') continue;
     const std::string child = path.empty() ? std::string(entry->d_name) : StrCat(path, "/", entry->d_name);
@@ -117,12 +122,13 @@ void Discovery::WalkTree(const std::string& tree, const std::string& path, int d
       }
     }
     if (matched == nullptr) {
-      WalkTree(tree, child, depth + 1, found);
+      TRUCE_RETURN_IF_ERROR(WalkTree(tree, child, depth + 1, found));
     } else if (!matched->ignore) {
       found.try_emplace(child, DiscoveredWorkload{child, matched, FillIn(matched->application, child),
                                                   FillIn(matched->tenant, child)});
     }
   }
+  return absl::OkStatus();
 }
 
 }  // namespace truce::agent

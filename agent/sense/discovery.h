@@ -52,11 +52,12 @@ struct DiscoveredWorkload {
 class Discovery {
  public:
   Discovery(const host::CgroupLayout& layout, std::vector<DiscoveryRule> rules);
-  // Workloads that are there now, sorted by path. A cgroup that goes away during the walk is not an error.
-  std::vector<DiscoveredWorkload> Walk() const;
+  // Workloads that are there now, sorted by path. A cgroup that goes away during the walk is not an error. A walk that could
+  // not see everything (no descriptors left) is: what it found would make living workloads look gone.
+  absl::StatusOr<std::vector<DiscoveredWorkload>> Walk() const;
 
  private:
-  void WalkTree(const std::string& tree, const std::string& path, int depth,
+  absl::Status WalkTree(const std::string& tree, const std::string& path, int depth,
                 std::map<std::string, DiscoveredWorkload>& found) const;
   const host::CgroupLayout& layout_;
   const std::vector<DiscoveryRule> rules_;

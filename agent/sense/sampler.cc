@@ -102,7 +102,14 @@ void Sampler::SampleCounters(Workload& workload, Sample& sample) {
 }
 
 void Sampler::Discover(absl::Duration /*now*/) {
-  const std::vector<DiscoveredWorkload> found = discovery_.Walk();
+  const absl::StatusOr<std::vector<DiscoveredWorkload>> walked = discovery_.Walk();
+  if (!walked.ok()) {
+    // Go on with the workloads that are known.
+    left_out_reason_ = std::string(StdView(walked.status().message()));
+    spdlog::warn("looking for workloads: {}", left_out_reason_);
+    return;
+  }
+  const std::vector<DiscoveredWorkload>& found = *walked;
   left_out_ = 0;
   left_out_reason_.clear();
 

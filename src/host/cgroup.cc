@@ -1,6 +1,7 @@
 #include "src/host/cgroup.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -30,6 +31,16 @@ constexpr V1Probe kV1Probes[] = {
 bool Exists(const std::string& path) {
   struct stat status {};
   return stat(path.c_str(), &status) == 0;
+}
+
+bool OutOfDescriptors(int error) { return error == EMFILE || error == ENFILE; }
+
+// Whether a descriptor may stay open for good. The kernel gives out the lowest free number, so a number near the limit
+// means that few are left; the last quarter stays free for counters, connections and discovery.
+bool CanKeep(int fd) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;
+  return static_cast<rlim_t>(fd) < limit.rlim_cur / 4 * 3;
 }
 
 std::optional<Controller> V2Controller(std::string_view name) {
@@ -130,6 +141,8 @@ absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Open(const CgroupLayout& layout,
     const std::string full = StrCat(layout.root(), "/", layout.hierarchies()[i].directory, "/", path);
     UniqueFd fd(open(full.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd.valid()) {
+      // Out of descriptors is no reason to hold a cgroup by only some of its trees.
+      if (OutOfDescriptors(errno)) return ErrnoStatus(errno, StrCat("opening cgroup ", path, "; raise LimitNOFILE"));
       if (errno != ENOENT) open_error = errno;
       continue;
     }
@@ -183,14 +196,22 @@ absl::StatusOr<std::string_view> Cgroup::Read(Controller controller, const char*
     return ReadWhole(open_file.fd.get(), buffer, file);
   }
   UniqueFd fd(openat(directory, file, O_RDONLY | O_CLOEXEC));
-  if (!fd.valid() && (errno == EMFILE || errno == ENFILE)) return ErrnoStatus(errno, StrCat("opening ", file));
   if (!fd.valid()) {
     const int error = errno;
-    files_.push_back({controller, file, UniqueFd(), true});
+    if (!OutOfDescriptors(error)) files_.push_back({controller, file, UniqueFd(), true});
     return ErrnoStatus(error, StrCat("opening ", RelativeName(controller, file)));
   }
+  if (!CanKeep(fd.get())) return ReadWhole(fd.get(), buffer, file);
   files_.push_back({controller, file, std::move(fd), false});
   return ReadWhole(files_.back().fd.get(), buffer, file);
+}
+
+absl::StatusOr<std::string_view> Cgroup::ReadRarely(Controller controller, const char* file, ReadBuffer& buffer) const {
+  const int directory = directory_fd(controller);
+  if (directory < 0) return absl::NotFoundError(StrCat("no ", ControllerName(controller), " tree has ", path_));
+  const UniqueFd fd(openat(directory, file, O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, StrCat("opening ", RelativeName(controller, file)));
+  return ReadWhole(fd.get(), buffer, file);
 }
 
 }  // namespace truce::host

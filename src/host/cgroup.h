@@ -78,6 +78,9 @@ class Cgroup {
   // Content of a control file, valid until the buffer's next use. The file is opened on first use and kept open while
   // the process has file descriptors to spare. NotFound when the file or the cgroup is not there.
   absl::StatusOr<std::string_view> Read(Controller controller, const char* file, ReadBuffer& buffer);
+  // The same for a file that is read every few seconds only: opened and closed again, so that a thousand workloads do not
+  // hold ten thousand descriptors for it.
+  absl::StatusOr<std::string_view> ReadRarely(Controller controller, const char* file, ReadBuffer& buffer) const;
 
  private:
   Cgroup() = default;

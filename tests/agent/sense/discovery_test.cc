@@ -162,7 +162,7 @@ TEST_F(DiscoveryTest, AHybridHostsRuntimeThatUsesTheCpuTreeAloneIsFoundOnce) {
   hybrid.MakeDirectory("unified/docker/both");
   hybrid.MakeDirectory("unified/docker/only-unified");
   layout_.emplace(*host::CgroupLayout::Detect(hybrid.root()));
-  EXPECT_THAT(Paths(Discovery(*layout_, DefaultDiscoveryRules()).Walk()),
+  EXPECT_THAT(Paths(Discovery(*layout_, DefaultDiscoveryRules()).Walk().value()),
               ElementsAre("docker/both", "docker/only-cpu", "docker/only-unified"));
 }
 

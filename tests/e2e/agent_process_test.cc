@@ -1,0 +1,84 @@
+// The agent as a process, without a fleet's story: how it refuses to start, what it says when the controller refuses it,
+// and what its /metrics page is made of. tests/fixtures/agent_metrics_names.txt is written anew when TRUCE_BLESS=1 is set.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "tests/e2e/fixture_host.h"
+#include "tests/e2e/fleet.h"
+#include "truce/v1/operator.pb.h"
+
+namespace truce::e2e {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kGolden[] = TRUCE_SOURCE_DIR "/tests/fixtures/agent_metrics_names.txt";
+
+class AgentProcessTest : public testing::Test {
+ protected:
+  FixtureHost host_{Layout::kV2};
+  Fleet fleet_;
+};
+
+TEST_F(AgentProcessTest, ASecondOneOnTheSameHostExitsWithASentence) {
+  fleet_.ConfigureAgent(host_.root());
+  ASSERT_NO_FATAL_FAILURE(fleet_.StartAgent());
+  const Outcome second = fleet_.RunToEnd(fleet_.AgentCommand({"--set", "state_directory=" + fleet_.Path("other")}));
+  EXPECT_EQ(second.exit_code, 1);
+  EXPECT_THAT(second.output, HasSubstr("another truce-agent already runs on this host"));
+  EXPECT_THAT(second.output, HasSubstr("stop it first"));
+  EXPECT_TRUE(fleet_.agent().Running());
+}
+
+TEST_F(AgentProcessTest, ABadConfigurationIsNamedByFileAndLine) {
+  fleet_.ConfigureAgent(host_.root());
+  std::ofstream(fleet_.Path("agent.yaml")) << "host: a\nsample:\n  interval: soon\nnonsense: 1\n";
+  const Outcome outcome = fleet_.RunToEnd(fleet_.AgentCommand());
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.output, HasSubstr(fleet_.Path("agent.yaml") + ":3"));
+  EXPECT_THAT(outcome.output, HasSubstr(fleet_.Path("agent.yaml") + ":4"));
+  EXPECT_THAT(outcome.output, HasSubstr("nonsense"));
+}
+
+TEST_F(AgentProcessTest, WithAnotherHostsCertificateItIsRefusedSaysWhyAndGoesOn) {
+  ASSERT_NO_FATAL_FAILURE(fleet_.StartController());
+  fleet_.Issue("agent", "somebody-else");
+  fleet_.ConfigureAgent(host_.root(), "somebody-else");
+  ASSERT_NO_FATAL_FAILURE(fleet_.StartAgent());
+  EXPECT_TRUE(Eventually([this] {
+    return fleet_.AgentLog().find("the certificate is for host \"somebody-else\"") != std::string::npos;
+  }));
+  EXPECT_THAT(fleet_.AgentLog(), HasSubstr(StrCat("trucectl certs issue DIR agent ", kHostName)));
+  const double ticks = fleet_.Metric("truce_agent_ticks_total");
+  EXPECT_TRUE(Eventually([&] { return fleet_.Metric("truce_agent_ticks_total") >= ticks + 5; }));
+  const Outcome hosts = fleet_.Ctl({"get", "hosts", "-o", "json"});
+  ASSERT_EQ(hosts.exit_code, 0) << hosts.output;
+  EXPECT_EQ(fleet_.Get<v1::ListHostsResponse>({"get", "hosts"}).hosts_size(), 0) << hosts.output;
+  EXPECT_TRUE(fleet_.agent().Running());
+}
+
+// The page with its values and its version masked: what a dashboard relies on.
+std::string Names(const std::string& page) {
+  std::string names;
+  std::istringstream lines(page);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("#")) line = line.substr(0, line.rfind(' ')) + " <value>";
+    names += std::regex_replace(line, std::regex("version=\"[^\"]*\""), "version=\"<version>\"") + "\n";
+  }
+  return names;
+}
+
+TEST_F(AgentProcessTest, MetricsHaveTheNamesLabelsAndHelpThatDashboardsKnow) {
+  fleet_.ConfigureAgent(host_.root());
+  ASSERT_NO_FATAL_FAILURE(fleet_.StartAgent());
+  // Reports wait for a controller, so the link has tried to connect and everything that there is has been measured.
+  ASSERT_TRUE(Eventually([this] { return fleet_.Metric("truce_agent_ticks_total") >= 10; })) << fleet_.Metrics();
+  const std::string names = Names(fleet_.Metrics());
+  if (std::getenv("TRUCE_BLESS") != nullptr) std::ofstream(kGolden) << names;
+  EXPECT_EQ(names, ReadText(kGolden)) << "if this is meant: run again with TRUCE_BLESS=1, and tell docs/metrics";
+}
+
+}  // namespace
+}  // namespace truce::e2e
