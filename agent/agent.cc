@@ -160,7 +160,6 @@ void Agent::Act() {
   }
   actuator_->Tick(targets);
   for (v1::Event& event : actuator_->TakeEvents()) {
-    spdlog::info("{}", event.message());
     if (events_.size() < kMostEvents) events_.push_back(std::move(event));
     else ++events_dropped_;
   }

@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <tuple>
 
+#include <spdlog/spdlog.h>
+
 #include "absl/strings/numbers.h"
 #include "agent/act/journal_record.h"
 #include "src/base/status.h"
@@ -111,9 +113,9 @@ absl::Status Journal::Load() {
     if (!error) problems_.push_back(StrCat("the broken journal was kept as ", file_name_, ".broken"));
   }
   if (other_boot) {
+    // Nothing is wrong: the cgroups went away with the boot, and so did what was changed in them.
     if (!entries_.empty()) {
-      problems_.push_back(
-          StrCat(file_name_, " is of an earlier boot; its ", entries_.size(), " files went away with their cgroups"));
+      spdlog::info("{} is of an earlier boot; its {} files went away with their cgroups", file_name_, entries_.size());
     }
     entries_.clear();
     held_actions_.clear();

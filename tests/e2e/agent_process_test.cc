@@ -1,5 +1,6 @@
-// The agent as a process, without a fleet's story: how it refuses to start, what it says when the controller refuses it,
-// and what its /metrics page is made of. tests/fixtures/agent_metrics_names.txt is written anew when TRUCE_BLESS=1 is set.
+// The agent as a process, without a fleet's story: how it refuses to start, what it says when the controller refuses
+// it, and what its /metrics page is made of. tests/fixtures/agent_metrics_names.txt is written anew when TRUCE_BLESS=1
+// is set.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -47,9 +48,8 @@ TEST_F(AgentProcessTest, WithAnotherHostsCertificateItIsRefusedSaysWhyAndGoesOn)
   fleet_.Issue("agent", "somebody-else");
   fleet_.ConfigureAgent(host_.root(), "somebody-else");
   ASSERT_NO_FATAL_FAILURE(fleet_.StartAgent());
-  EXPECT_TRUE(Eventually([this] {
-    return fleet_.AgentLog().find("the certificate is for host \"somebody-else\"") != std::string::npos;
-  }));
+  EXPECT_TRUE(Eventually(
+      [this] { return fleet_.AgentLog().find("the certificate is for host \"somebody-else\"") != std::string::npos; }));
   EXPECT_THAT(fleet_.AgentLog(), HasSubstr(StrCat("trucectl certs issue DIR agent ", kHostName)));
   const double ticks = fleet_.Metric("truce_agent_ticks_total");
   EXPECT_TRUE(Eventually([&] { return fleet_.Metric("truce_agent_ticks_total") >= ticks + 5; }));

@@ -1,6 +1,6 @@
 // A host of files that lives: a cgroup tree (v1, hybrid or v2), a /proc and a /sys, and a thread that lets time pass in
-// them. A victim uses half a core; a batch job, when it is let run, uses one and a half and makes the victim wait, until
-// somebody changes the job's cpuset or quota. Used by the end-to-end scenes.
+// them. A victim uses half a core; a batch job, when it is let run, uses one and a half and makes the victim wait,
+// until somebody changes the job's cpuset or quota. Used by the end-to-end scenes.
 #pragma once
 
 #include <fcntl.h>
@@ -98,6 +98,24 @@ class FixtureHost {
   }
   // The same with times: also a write that was taken back is seen.
   bool NeverWritten() const { return Snapshot() == untouched_; }
+
+  // Whether somebody separates the batch job from the others: its cpuset or quota was written anew, and wholly.
+  bool AggressorIsReduced() const {
+    const std::string name = kAggressor;
+    const std::vector<std::string> files =
+        layout_ == Layout::kV2
+            ? std::vector<std::string>{name + "/cpuset.cpus", name + "/cpu.max"}
+            : std::vector<std::string>{"cpuset/" + name + "/cpuset.cpus", "cpu/" + name + "/cpu.cfs_quota_us"};
+    for (const std::string& file : files) {
+      const std::string original = layout_ == Layout::kV2       ? untouched_.at(file).content
+                                   : file.starts_with("cpuset") ? "0-3\n"
+                                                                : "-1\n";
+      const std::string now = Read(Path("cgroup/" + file));
+      // Empty: caught between a plain file's truncation and its write.
+      if (!now.empty() && now != original) return true;
+    }
+    return false;
+  }
 
  private:
   struct Counter {
@@ -203,23 +221,6 @@ class FixtureHost {
     counter_files_.insert(Path(file));
     workload.counters.push_back({open(Path(file).c_str(), O_WRONLY | O_CLOEXEC), std::move(text)});
     if (workload.counters.back().fd < 0) std::abort();
-  }
-
-  // Whether somebody separates the batch job from the others.
-  bool AggressorIsReduced() const {
-    const std::string name = kAggressor;
-    const std::vector<std::string> files =
-        layout_ == Layout::kV2
-            ? std::vector<std::string>{name + "/cpuset.cpus", name + "/cpu.max"}
-            : std::vector<std::string>{"cpuset/" + name + "/cpuset.cpus", "cpu/" + name + "/cpu.cfs_quota_us"};
-    for (const std::string& file : files) {
-      const std::string original = layout_ == Layout::kV2 ? untouched_.at(file).content
-                                   : file.starts_with("cpuset") ? "0-3\n" : "-1\n";
-      const std::string now = Read(Path("cgroup/" + file));
-      // Empty: caught between a plain file's truncation and its write.
-      if (!now.empty() && now != original) return true;
-    }
-    return false;
   }
 
   void PassTime() {

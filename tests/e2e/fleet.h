@@ -113,7 +113,7 @@ class Fleet {
                                       << Path(StrCat("pki/agent-", certificate_host, ".crt"))
                                       << "\n  key_file: " << Path(StrCat("pki/agent-", certificate_host, ".key"))
                                       << "\n  first_backoff: 100ms\n  longest_backoff: 500ms\n";
-    paths_ = {"--config",    Path("agent.yaml"), "--path.procfs", root + "/proc",
+    paths_ = {"--config",     Path("agent.yaml"), "--path.procfs", root + "/proc",
               "--path.sysfs", root + "/sys",      "--path.cgroup", root + "/cgroup"};
   }
   std::vector<std::string> AgentCommand(const std::vector<std::string>& more = {}) const {
@@ -161,8 +161,14 @@ class Fleet {
   }
   // trucectl with its connection; the output is what a person would see.
   Outcome Ctl(const std::vector<std::string>& arguments) {
-    std::vector<std::string> command = {Program("trucectl"), "--server", address_, "--ca", Path("pki/ca.crt"),
-                                        "--cert", Path("pki/operator-tester.crt"), "--key",
+    std::vector<std::string> command = {Program("trucectl"),
+                                        "--server",
+                                        address_,
+                                        "--ca",
+                                        Path("pki/ca.crt"),
+                                        "--cert",
+                                        Path("pki/operator-tester.crt"),
+                                        "--key",
                                         Path("pki/operator-tester.key")};
     command.insert(command.end(), arguments.begin(), arguments.end());
     return RunToEnd(command);

@@ -140,7 +140,7 @@ TEST_F(JournalTest, AnotherBootDropsEverything) {
   {
     auto journal = Open("boot-2");
     EXPECT_THAT(Originals(*journal), IsEmpty());
-    EXPECT_EQ(journal->problems().size(), 1u);
+    EXPECT_THAT(journal->problems(), IsEmpty()) << "a reboot damages nothing";
     ASSERT_TRUE(journal->Record("o", "h", {Entry("b", "2\n")}).ok());
   }
   EXPECT_THAT(Originals(*Open("boot-2")), ElementsAre("b=2\n"));
