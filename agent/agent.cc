@@ -93,8 +93,9 @@ absl::Status Agent::LockHost() {
     host::UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd.valid()) return ErrnoStatus(errno, StrCat("opening ", directory));
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-      return absl::AlreadyExistsError(StrCat("another truce-agent already runs on this host (it holds ", directory,
-                                             "); stop it first, or see it with: pgrep -a truce-agent"));
+      return absl::AlreadyExistsError(StrCat("another truce-agent already runs on this host: something holds a lock on ",
+                                             directory, "; stop it first, or see who it is with: pgrep -a truce-agent; "
+                                             "lslocks"));
     }
     host_lock_.push_back(std::move(fd));
   }
@@ -131,6 +132,9 @@ absl::Status Agent::Run(ShutdownSignals& signals) {
 
 void Agent::Tick(bool score) {
   sampler_->Tick();
+  for (const v1::HeldAction& held : actuator_->held()) {
+    if (Workload* workload = sampler_->Find(held.action().workload())) workload->sample.under_action = true;
+  }
   profiler_->Tick(*sampler_);
   NoteArrivals();
   if (score) scores_ = scorer_.Score(*profiler_, clock_.Now());
@@ -236,6 +240,13 @@ v1::Report Agent::BuildReport(const Scores& scores) {
   for (v1::HeldAction& held : actuator_->held()) *report.add_held() = std::move(held);
   *report.mutable_cost() = cost_;
   for (v1::Event& event : events_) *report.add_events() = std::move(event);
+  if (events_dropped_ > 0) {
+    v1::Event& event = *report.add_events();
+    *event.mutable_occurred_at() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
+    event.set_kind("events_dropped");
+    event.set_message(StrCat(events_dropped_, " more events came in one report's time than are kept, and were dropped"));
+    events_dropped_ = 0;
+  }
   return report;
 }
 

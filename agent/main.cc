@@ -86,6 +86,11 @@ int main(int argc, char** argv) {
   const auto source = truce::LoadConfigSource(config_file, "TRUCE_AGENT_", flags);
   if (!source.ok()) return Fail(kUsage, source.status());
   const auto settings = truce::agent::ReadAgentSettings(*source);
+  if (!settings.ok() && restore->parsed() && !check_only) {
+    Fail(kUsage, settings.status());
+    std::fprintf(stderr, "truce-agent: restoring all the same\n");
+    return Restore(truce::agent::ReadRestoreSettings(*source));
+  }
   if (!settings.ok()) return Fail(kUsage, settings.status());
   if (absl::Status status = truce::InitializeLogging(settings->log_level); !status.ok()) return Fail(kUsage, status);
   if (check_only) {

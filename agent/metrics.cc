@@ -135,8 +135,12 @@ class HttpMetricsServer final : public MetricsServer {
   }
 
   absl::Status Start(const std::string& host, int port) {
-    // One worker: scrapes are rare and short, and an idle pool would cost every host its stacks.
-    server_.new_task_queue = [] { return new httplib::ThreadPool(1); };
+    // Scrapes are rare and short, so two workers do; but no client may keep one to itself, by an idle connection or a
+    // request that never ends.
+    server_.new_task_queue = [] { return new httplib::ThreadPool(2); };
+    server_.set_keep_alive_max_count(1);
+    server_.set_read_timeout(2);
+    server_.set_payload_max_length(4096);
     // The library would share a port with whoever else asks to share it, and scrapes would land on either.
     server_.set_socket_options([](socket_t socket) {
       const int yes = 1;

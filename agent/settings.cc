@@ -2,11 +2,14 @@
 
 #include <unistd.h>
 
+#include "absl/strings/numbers.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 
 namespace truce::agent {
 namespace {
 
+constexpr const char* kStateDirectory = "/var/lib/truce-agent";
 const std::vector<std::pair<std::string, v1::Mode>> kModes = {
     {"observe", v1::MODE_OBSERVE}, {"advise", v1::MODE_ADVISE}, {"enforce", v1::MODE_ENFORCE}};
 const std::vector<std::pair<std::string, v1::WorkloadClass>> kClasses = {
@@ -100,12 +103,32 @@ void ReadController(ConfigReader& reader, AgentSettings* settings) {
   reader.Read("controller.spooled_receipts", &link.spooled_receipts, {1, 100000});
 }
 
+// Complains unless `address` is "host:port".
+void CheckAddress(ConfigReader& reader, std::string_view key, const std::string& address, bool may_be_empty) {
+  if (address.empty() && may_be_empty) return;
+  const size_t colon = address.rfind(':');
+  int port = -1;
+  if (colon == std::string::npos || colon == 0 || !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 ||
+      port > 65535) {
+    reader.Error(key, StrCat("'", address, "' is not host:port"));
+  }
+}
+
 }  // namespace
+
+AgentSettings ReadRestoreSettings(const ConfigSource& source) {
+  AgentSettings settings;
+  settings.actuator.state_directory = kStateDirectory;
+  ConfigReader reader(source);
+  reader.Read("paths.cgroup", &settings.cgroup_root);
+  reader.Read("state_directory", &settings.actuator.state_directory);
+  return settings;
+}
 
 absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std::set<std::string>* known_keys) {
   AgentSettings settings;
   settings.sampler.rules = DefaultDiscoveryRules();
-  settings.actuator.state_directory = "/var/lib/truce-agent";
+  settings.actuator.state_directory = kStateDirectory;
   settings.link.address = "127.0.0.1:7443";
   settings.link.ca_file = "/etc/truce/pki/ca.crt";
   settings.link.certificate_file = "/etc/truce/pki/agent.crt";
@@ -129,6 +152,17 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
   if (settings.score_interval < settings.sample_interval) {
     reader.Error("score.interval", "is shorter than sample.interval");
   }
+  // The help check looks at the second half of its window, and must find verdicts there that were made after the action.
+  const absl::Duration verdict_age =
+      settings.score_interval + settings.evidence.recent_samples * settings.sample_interval;
+  if (settings.actuator.help_window < 2 * verdict_age) {
+    reader.Error("guard.help_window", StrCat("is too short to see whether an action helped; with this score.interval and "
+                                             "evidence.recent_samples it must be at least ",
+                                             absl::FormatDuration(2 * verdict_age)));
+  }
+  if (settings.actuator.state_directory.empty()) reader.Error("state_directory", "must not be empty");
+  CheckAddress(reader, "metrics.listen", settings.metrics_listen, true);
+  CheckAddress(reader, "controller.address", settings.link.address, !settings.controller_enabled);
   if (settings.modes.initial > settings.modes.ceiling) reader.Error("mode.initial", "is beyond mode.ceiling");
   if (known_keys != nullptr) *known_keys = reader.known_keys();
   TRUCE_RETURN_IF_ERROR(reader.Finish());

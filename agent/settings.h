@@ -43,4 +43,8 @@ struct AgentSettings {
 // `known_keys` is not null it gets every key that exists.
 absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std::set<std::string>* known_keys = nullptr);
 
+// Only what `truce-agent restore` needs (where the cgroups and the journal are), whatever else is wrong with the source: a
+// mistake in an unrelated key must not keep a host from being restored.
+AgentSettings ReadRestoreSettings(const ConfigSource& source);
+
 }  // namespace truce::agent

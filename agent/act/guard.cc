@@ -116,7 +116,9 @@ std::optional<int> Outside(const std::vector<int>& wanted, const std::vector<int
 
 }  // namespace
 
-std::string LeverName(v1::Lever lever) { return EnumWord(lever); }
+std::string LeverName(v1::Lever lever) {
+  return v1::Lever_IsValid(lever) ? EnumWord(lever) : StrCat("lever ", static_cast<int>(lever));
+}
 
 Verdict Decide(const v1::LeasedAction& action, const GuardFacts& facts, const ActuatorOptions& options) {
   if (auto problem = BadShape(action)) return Refuse(*std::move(problem));

@@ -155,7 +155,8 @@ class StreamingLink final : public ControllerLink {
       if (!NextToWrite(&request)) break;
       writable = stream->Write(request);
     }
-    context.TryCancel();
+    // Stop() cancels. In every other case the stream is at its end already, and a cancel here would hide why: the status that
+    // the controller sent.
     reader.join();
     const grpc::Status status = stream->Finish();
     absl::MutexLock lock(&mutex_);

@@ -221,16 +221,21 @@ std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiler
   std::vector<double> usage(signal.size());
   for (Suspect& suspect : suspects) {
     const Window& window = suspect.profile->window;
+    double free_usage = 0;
     for (size_t i = 0; i < ages.size(); ++i) {
-      // Before it came, it used nothing.
-      usage[i] = ages[i] < window.size() ? window.back(ages[i]).value_or(suspect.reading, 0) : 0;
+      // Before it came, it used nothing. While an action of ours held it back, its use hurt nobody just because of that:
+      // such samples would acquit it, and the contention would come back unseen when the action ends.
+      const bool counts = ages[i] < window.size() && !window.back(ages[i]).under_action;
+      usage[i] = counts ? window.back(ages[i]).value_or(suspect.reading, 0) : 0;
+      free_usage += usage[i];
     }
     suspect.correlation = InterferenceCorrelation(signal, threshold, usage);
     Remembered& memory = remembered_[{victim.identity.key, suspect.profile->identity.key, outlier.signal}];
     const bool known = memory.round != 0;
-    if (contrast || !known) memory.correlation = suspect.correlation;
+    const bool telling = contrast && free_usage > 0;
+    if (telling || !known) memory.correlation = suspect.correlation;
     memory.round = round_;
-    if (!contrast) {
+    if (!telling) {
       suspect.correlation = memory.correlation;
       suspect.remembered = true;
     }

@@ -89,14 +89,16 @@ bool MatchesGlob(std::string_view pattern, std::string_view path) {
 Discovery::Discovery(const host::CgroupLayout& layout, std::vector<DiscoveryRule> rules)
     : layout_(layout), rules_(std::move(rules)) {}
 
-absl::StatusOr<std::vector<DiscoveredWorkload>> Discovery::Walk() const {
+absl::StatusOr<std::vector<DiscoveredWorkload>> Discovery::Walk(int* unnamable) const {
   // On a v1 or hybrid host a runtime may use only some of the trees, so the cpu tree is walked beside the identity tree.
   std::set<size_t> trees = {layout_.identity_hierarchy()};
   if (auto cpu = layout_.hierarchy_of(host::Controller::kCpu)) trees.insert(*cpu);
   std::map<std::string, DiscoveredWorkload> found;
+  int nameless = 0;
   for (size_t tree : trees) {
-    TRUCE_RETURN_IF_ERROR(WalkTree(StrCat(layout_.root(), "/", layout_.hierarchies()[tree].directory), "", 0, found));
+    TRUCE_RETURN_IF_ERROR(WalkTree(StrCat(layout_.root(), "/", layout_.hierarchies()[tree].directory), "", 0, found, &nameless));
   }
+  if (unnamable != nullptr) *unnamable = nameless;
   std::vector<DiscoveredWorkload> workloads;
   workloads.reserve(found.size());
   for (auto& [path, workload] : found) workloads.push_back(std::move(workload));
@@ -104,7 +106,7 @@ absl::StatusOr<std::vector<DiscoveredWorkload>> Discovery::Walk() const {
 }
 
 absl::Status Discovery::WalkTree(const std::string& tree, const std::string& path, int depth,
-                         std::map<std::string, DiscoveredWorkload>& found) const {
+                         std::map<std::string, DiscoveredWorkload>& found, int* nameless) const {
   if (depth > kDeepest) return absl::OkStatus();
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(StrCat(tree, "/", path).c_str()), closedir);
   if (directory == nullptr) {
@@ -114,6 +116,10 @@ absl::Status Discovery::WalkTree(const std::string& tree, const std::string& pat
   while (const dirent* entry = readdir(directory.get())) {
     if (entry->d_type != DT_DIR || entry->d_name[0] == '.') continue;
     const std::string child = path.empty() ? std::string(entry->d_name) : StrCat(path, "/", entry->d_name);
+    if (!IsUtf8(child)) {
+      ++*nameless;
+      continue;
+    }
     const DiscoveryRule* matched = nullptr;
     for (const DiscoveryRule& rule : rules_) {
       if (MatchesGlob(rule.match, child)) {
@@ -122,7 +128,7 @@ absl::Status Discovery::WalkTree(const std::string& tree, const std::string& pat
       }
     }
     if (matched == nullptr) {
-      TRUCE_RETURN_IF_ERROR(WalkTree(tree, child, depth + 1, found));
+      TRUCE_RETURN_IF_ERROR(WalkTree(tree, child, depth + 1, found, nameless));
     } else if (!matched->ignore) {
       found.try_emplace(child, DiscoveredWorkload{child, matched, FillIn(matched->application, child),
                                                   FillIn(matched->tenant, child)});

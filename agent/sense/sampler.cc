@@ -102,7 +102,8 @@ void Sampler::SampleCounters(Workload& workload, Sample& sample) {
 }
 
 void Sampler::Discover(absl::Duration /*now*/) {
-  const absl::StatusOr<std::vector<DiscoveredWorkload>> walked = discovery_.Walk();
+  int unnamable = 0;
+  const absl::StatusOr<std::vector<DiscoveredWorkload>> walked = discovery_.Walk(&unnamable);
   if (!walked.ok()) {
     // Go on with the workloads that are known.
     left_out_reason_ = std::string(StdView(walked.status().message()));
@@ -110,8 +111,8 @@ void Sampler::Discover(absl::Duration /*now*/) {
     return;
   }
   const std::vector<DiscoveredWorkload>& found = *walked;
-  left_out_ = 0;
-  left_out_reason_.clear();
+  left_out_ = unnamable;
+  left_out_reason_ = unnamable > 0 ? "a cgroup whose name is no UTF-8" : "";
 
   std::set<std::string> there;
   for (const DiscoveredWorkload& workload : found) there.insert(workload.path);

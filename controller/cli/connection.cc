@@ -25,13 +25,13 @@ bool Contains(std::string_view text, std::string_view part) {
 
 // What gRPC says of a failed connection, as the one thing to check.
 absl::Status Unreachable(const ConnectionFlags& flags, const grpc::Status& status) {
-  const std::string_view detail = status.error_message();
+  const std::string detail = status.error_message();  // a copy: gRPC may return it by value
   const std::string address = StrCat("the controller at ", flags.server);
   if (Contains(detail, "wrong version number")) {
     return absl::UnavailableError(StrCat(address, " does not speak TLS; add --plaintext if it is meant to"));
   }
   if (Contains(detail, "certificate verify failed") || Contains(detail, "Ssl handshake failed") ||
-      Contains(detail, "Hostname Verification Check failed")) {
+      Contains(detail, "Hostname Verification Check failed") || Contains(detail, "is not in peer certificate")) {
     return absl::UnavailableError(StrCat(
         address, " and this certificate do not trust each other; check that --ca (", flags.ca_file,
         ") is the CA that signed the controller's certificate, and that the certificate names the address you use "

@@ -6,6 +6,7 @@
 
 #include "controller/cli/command_tree.h"
 #include "src/base/enum_words.h"
+#include "src/base/text.h"
 
 namespace truce::cli {
 namespace {
@@ -46,6 +47,18 @@ class CommandLine {
     } catch (const CLI::ParseError& error) {
       parsed.error = ExplainParseError(app_, given, error);
       return parsed;
+    }
+    // An empty name is an unset shell variable, and must not come to mean "every host".
+    for (const CLI::App* at = &app_; at != nullptr;) {
+      for (const CLI::Option* option : at->get_options()) {
+        const std::vector<std::string> results = option->results();
+        if (std::find(results.begin(), results.end(), "") != results.end()) {
+          parsed.error = StrCat(option->get_name(), " is empty; leave it out to mean everything");
+          return parsed;
+        }
+      }
+      const auto chosen = at->get_subcommands();
+      at = chosen.empty() ? nullptr : chosen.front();
     }
     if (output_ == "wide") options_->output = OutputFormat::kWide;
     if (output_ == "json") options_->output = OutputFormat::kJson;

@@ -16,8 +16,9 @@ class HttplibServer final : public HttpServer {
   HttplibServer(std::function<std::string()> metrics, std::function<std::string()> problem) {
     // Two threads are plenty for a scraper and a probe; the library's default is one per CPU and more.
     server_.new_task_queue = [] { return new httplib::ThreadPool(2); };
-    server_.set_keep_alive_timeout(2);
-    server_.set_read_timeout(5);
+    // No client may keep a worker to itself, by an idle connection or a request that never ends.
+    server_.set_keep_alive_max_count(1);
+    server_.set_read_timeout(2);
     server_.set_payload_max_length(4096);
     // Linux lets two servers share a port without a word when SO_REUSEPORT is set, which is the library's default.
     server_.set_socket_options([](socket_t socket) {

@@ -38,4 +38,7 @@ void StrAppend(std::string* target, const Args&... args) {
   absl::StrAppend(target, internal::Adapt(args)...);
 }
 
+// Whether the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). Text on the wire must be.
+bool IsUtf8(std::string_view text);
+
 }  // namespace truce

@@ -62,6 +62,10 @@ class Sample {
   absl::Duration taken_at;
   absl::Duration interval;
 
+  // Whether the workload was held back by an action of ours in this interval: what it did then says nothing about what it
+  // does to others when it is free.
+  bool under_action = false;
+
   bool has(Reading reading) const { return (valid_ >> Index(reading)) & 1u; }
   // The value; only meaningful when has(reading).
   double value(Reading reading) const { return values_[Index(reading)]; }

@@ -206,6 +206,24 @@ TEST(EvidenceScorerTest, SevereContentionThatLastsNeverReachesTheSteadyNeighbour
   }
 }
 
+TEST(EvidenceScorerTest, OurOwnActionDoesNotAcquitTheHog) {
+  // Held back for a minute, the hog runs while the victim is well. When the action ends and it hurts again, it must be
+  // named as fast as the first time.
+  Stage stage;
+  SetUsualDay(stage);
+  stage["hog"] = {.cores = 2};
+  stage["victim"] = {.cores = 0.5, .cpu_waiting = 0.4};
+  stage.Rounds(2);
+  stage["hog"] = {.cores = 1, .under_action = true};
+  stage["victim"] = {.cores = 0.6, .cpu_waiting = 0.05};
+  stage.Rounds(12);
+  EXPECT_LT(stage.Score("victim", "hog"), kRestore) << "while it is held back the victim is well";
+  stage["hog"] = {.cores = 2};
+  stage["victim"] = {.cores = 0.5, .cpu_waiting = 0.4};
+  stage.Rounds(3);
+  EXPECT_GE(stage.Score("victim", "hog"), kTrigger);
+}
+
 TEST(EvidenceScorerTest, AfterTheHogLeftTheVictimIsHealthyAgain) {
   Stage stage;
   SetUsualDay(stage);

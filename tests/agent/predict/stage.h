@@ -23,6 +23,8 @@ struct Act {
   double write_bytes = 0;
   // Share of quota periods throttled.
   double throttled = 0;
+  // Held back by an action of ours.
+  bool under_action = false;
 };
 
 class Stage {
@@ -44,6 +46,9 @@ class Stage {
     stolen_ticks_ += static_cast<int64_t>(1000 * steal);
     rig_.proc.Put("stat", StrCat("cpu  ", host_ticks_ - stolen_ticks_, " 0 0 0 0 0 0 ", stolen_ticks_, " 0 0\n"));
     rig_.Tick();
+    for (const auto& [name, actor] : cast_) {
+      if (Workload* workload = rig_.sampler->Find("w/" + name)) workload->sample.under_action = actor.act.under_action;
+    }
     profiler_.Tick(*rig_.sampler);
   }
   // Five seconds and a scoring, as an agent does by default.

@@ -102,7 +102,7 @@ class DiscoveryTest : public testing::Test {
   std::vector<DiscoveredWorkload> Walk(std::vector<DiscoveryRule> rules) {
     layout_.emplace(*host::CgroupLayout::Detect(tree_.root()));
     discovery_ = std::make_unique<Discovery>(*layout_, std::move(rules));
-    return discovery_->Walk();
+    return discovery_->Walk().value();
   }
   static DiscoveryRule Rule(const std::string& match) {
     DiscoveryRule rule;
