@@ -32,6 +32,5 @@ target_link_libraries(truce_soci INTERFACE ${SOCI_CORE_LIBRARY} ${SOCI_SQLITE_LI
 
 if(TRUCE_BUILD_TESTS)
   find_package(GTest REQUIRED)
-  find_package(benchmark CONFIG REQUIRED)
   find_package(rapidcheck CONFIG REQUIRED)
 endif()
