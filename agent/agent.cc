@@ -1,6 +1,8 @@
 #include "agent/agent.h"
 
 #include <fcntl.h>
+#include <google/protobuf/util/time_util.h>
+#include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
@@ -8,9 +10,6 @@
 
 #include <algorithm>
 #include <filesystem>
-
-#include <google/protobuf/util/time_util.h>
-#include <spdlog/spdlog.h>
 
 #include "agent/link/report.h"
 #include "agent/sense/ownership.h"
@@ -93,9 +92,10 @@ absl::Status Agent::LockHost() {
     host::UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd.valid()) return ErrnoStatus(errno, StrCat("opening ", directory));
     if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-      return absl::AlreadyExistsError(StrCat("another truce-agent already runs on this host: something holds a lock on ",
-                                             directory, "; stop it first, or see who it is with: pgrep -a truce-agent; "
-                                             "lslocks"));
+      return absl::AlreadyExistsError(
+          StrCat("another truce-agent already runs on this host: something holds a lock on ", directory,
+                 "; stop it first, or see who it is with: pgrep -a truce-agent; "
+                 "lslocks"));
     }
     host_lock_.push_back(std::move(fd));
   }
@@ -106,8 +106,8 @@ absl::Status Agent::Run(ShutdownSignals& signals) {
   sd_notify(0, "READY=1\nSTATUS=Watching");
   uint64_t watchdog_us = 0;
   const bool watchdog = sd_watchdog_enabled(0, &watchdog_us) > 0;
-  const auto score_every =
-      std::max<int64_t>(1, absl::ToInt64Milliseconds(settings_.score_interval) / absl::ToInt64Milliseconds(settings_.sample_interval));
+  const auto score_every = std::max<int64_t>(
+      1, absl::ToInt64Milliseconds(settings_.score_interval) / absl::ToInt64Milliseconds(settings_.sample_interval));
   absl::Duration next = clock_.Monotonic();
   while (!signals.WaitFor(std::max(absl::ZeroDuration(), next - clock_.Monotonic()))) {
     const absl::Duration began = clock_.Monotonic();
@@ -164,8 +164,10 @@ void Agent::Act() {
   }
   actuator_->Tick(targets);
   for (v1::Event& event : actuator_->TakeEvents()) {
-    if (events_.size() < kMostEvents) events_.push_back(std::move(event));
-    else ++events_dropped_;
+    if (events_.size() < kMostEvents)
+      events_.push_back(std::move(event));
+    else
+      ++events_dropped_;
   }
   std::vector<v1::Receipt> receipts = actuator_->TakeReceipts();
   for (const v1::Receipt& receipt : receipts) {
@@ -225,7 +227,8 @@ v1::Report Agent::BuildReport(const Scores& scores) {
   *report.mutable_sampled_at() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
   for (const auto& [key, workload] : sampler_->workloads()) {
     v1::WorkloadReport& entry = *report.add_workloads();
-    ToWire(workload->identity, EffectiveMode(settings_.modes, mode_rules_, workload->identity), entry.mutable_workload());
+    ToWire(workload->identity, EffectiveMode(settings_.modes, mode_rules_, workload->identity),
+           entry.mutable_workload());
     ToWire(workload->sample, entry.mutable_readings());
     if (auto profile = profiler_->profiles().find(key); profile != profiler_->profiles().end()) {
       Summarise(*profile->second, kSummarySamples, entry.mutable_fingerprint());
@@ -244,7 +247,8 @@ v1::Report Agent::BuildReport(const Scores& scores) {
     v1::Event& event = *report.add_events();
     *event.mutable_occurred_at() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
     event.set_kind("events_dropped");
-    event.set_message(StrCat(events_dropped_, " more events came in one report's time than are kept, and were dropped"));
+    event.set_message(
+        StrCat(events_dropped_, " more events came in one report's time than are kept, and were dropped"));
     events_dropped_ = 0;
   }
   return report;

@@ -42,7 +42,8 @@ class Agent {
   absl::Status Run(ShutdownSignals& signals);
 
  private:
-  Agent(const AgentSettings& settings, const Clock& clock) : settings_(settings), clock_(clock), scorer_(settings.evidence) {}
+  Agent(const AgentSettings& settings, const Clock& clock)
+      : settings_(settings), clock_(clock), scorer_(settings.evidence) {}
   absl::Status Build();
   absl::Status LockHost();
   // One tick, in the order that data flows.

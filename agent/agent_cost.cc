@@ -1,5 +1,5 @@
-// What the agent costs and shows: its own CPU time and memory, and the snapshot behind /metrics. The rest of the class is in
-// agent.cc.
+// What the agent costs and shows: its own CPU time and memory, and the snapshot behind /metrics. The rest of the class
+// is in agent.cc.
 #include <sys/resource.h>
 #include <unistd.h>
 

@@ -1,12 +1,12 @@
-// truce-agent: watches one host, and acts on it under leases when it is told to. Exit codes: 0 done, 1 failed, 2 usage or
-// configuration error.
+// truce-agent: watches one host, and acts on it under leases when it is told to. Exit codes: 0 done, 1 failed, 2 usage
+// or configuration error.
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
 #include <string>
 #include <vector>
-
-#include <CLI/CLI.hpp>
-#include <spdlog/spdlog.h>
 
 #include "agent/agent.h"
 #include "agent/settings.h"
@@ -63,13 +63,15 @@ int main(int argc, char** argv) {
   app.add_flag("--check-config", check_only, "Check the configuration and exit");
   app.add_option("--set", assignments, "Set one key, as key=value; wins over environment and file");
   for (const char* key : {"paths.procfs", "paths.sysfs", "paths.cgroup"}) {
-    app.add_option_function<std::string>(truce::StrCat("--path.", key + 6), [&flags, key](const std::string& value) { flags[key] = value; },
-                                         truce::StrCat("Where ", key + 6, " is mounted"));
+    app.add_option_function<std::string>(
+        truce::StrCat("--path.", key + 6), [&flags, key](const std::string& value) { flags[key] = value; },
+        truce::StrCat("Where ", key + 6, " is mounted"));
   }
   app.set_version_flag("--version", "truce-agent " TRUCE_VERSION);
   app.fallthrough();
   app.require_subcommand(0, 1);
-  const CLI::App* restore = app.add_subcommand("restore", "Put back every original that the journal still holds, and exit");
+  const CLI::App* restore =
+      app.add_subcommand("restore", "Put back every original that the journal still holds, and exit");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,10 +1,10 @@
 #include "agent/metrics.h"
 
-#include <thread>
-
 #include <httplib.h>
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
+
+#include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/numbers.h"
@@ -58,12 +58,15 @@ void AddSelf(const MetricsSnapshot& snapshot, Page& page) {
                static_cast<double>(snapshot.ticks_late));
   page.Gauge("truce_agent_tick_seconds", "Length of the last tick.", absl::ToDoubleSeconds(snapshot.tick_length));
   page.Gauge("truce_agent_cpu_cores", "CPU time that the agent uses.", snapshot.agent_cpu_cores);
-  page.Gauge("truce_agent_resident_bytes", "Resident memory of the agent.", static_cast<double>(snapshot.agent_resident_bytes));
-  page.Gauge("truce_agent_workloads", "Workloads that the agent watches.", static_cast<double>(snapshot.workloads.size()));
+  page.Gauge("truce_agent_resident_bytes", "Resident memory of the agent.",
+             static_cast<double>(snapshot.agent_resident_bytes));
+  page.Gauge("truce_agent_workloads", "Workloads that the agent watches.",
+             static_cast<double>(snapshot.workloads.size()));
   page.Gauge("truce_agent_workloads_left_out", "Workloads that it does not watch: over the limit, or not readable.",
              snapshot.workloads_left_out);
   for (const std::string& missing : snapshot.missing) {
-    page.Gauge("truce_agent_missing_capability", "Signals and controls that this host does not have.", 1, {{"name", missing}});
+    page.Gauge("truce_agent_missing_capability", "Signals and controls that this host does not have.", 1,
+               {{"name", missing}});
   }
 }
 
@@ -71,15 +74,18 @@ void AddPmu(const MetricsSnapshot& snapshot, Page& page) {
   page.Gauge("truce_agent_pmu_available", "Whether hardware counters can be read.", snapshot.pmu_available ? 1 : 0);
   page.Gauge("truce_agent_pmu_level_info", "What the governor counts, in a label.", 1, {{"level", snapshot.pmu_level}});
   page.Gauge("truce_agent_pmu_duty_ratio", "Share of time in which counters are on.", snapshot.pmu_duty_ratio);
-  page.Gauge("truce_agent_pmu_overhead_ratio", "Share of the host's CPU time that counting costs other programs, estimated.",
+  page.Gauge("truce_agent_pmu_overhead_ratio",
+             "Share of the host's CPU time that counting costs other programs, estimated.",
              snapshot.pmu_overhead_ratio);
   page.Gauge("truce_agent_pmu_switch_cost_seconds", "Calibrated cost of a switch between counted cgroups.",
              snapshot.pmu_switch_cost_seconds);
-  page.Gauge("truce_agent_pmu_counted_workloads", "Workloads whose counters are open now.", snapshot.pmu_counted_workloads);
+  page.Gauge("truce_agent_pmu_counted_workloads", "Workloads whose counters are open now.",
+             snapshot.pmu_counted_workloads);
 }
 
 void AddLink(const MetricsSnapshot& snapshot, Page& page) {
-  page.Gauge("truce_agent_controller_connected", "Whether the controller is connected.", snapshot.controller_connected ? 1 : 0);
+  page.Gauge("truce_agent_controller_connected", "Whether the controller is connected.",
+             snapshot.controller_connected ? 1 : 0);
   page.Counter("truce_agent_controller_connects_total", "Times that a stream was opened and welcomed.",
                static_cast<double>(snapshot.controller_connects));
   page.Counter("truce_agent_reports_sent_total", "Reports sent.", static_cast<double>(snapshot.reports_sent));
@@ -96,9 +102,11 @@ void AddActions(const MetricsSnapshot& snapshot, Page& page) {
   for (const auto& [lever, count] : snapshot.actions_in_force) {
     page.Gauge("truce_agent_actions", "Leased actions in force.", count, {{"lever", lever}});
   }
-  page.Counter("truce_agent_actions_refused_total", "Actions that the guard refused.", static_cast<double>(snapshot.actions_refused));
+  page.Counter("truce_agent_actions_refused_total", "Actions that the guard refused.",
+               static_cast<double>(snapshot.actions_refused));
   for (const auto& [outcome, count] : snapshot.receipts_by_outcome) {
-    page.Counter("truce_agent_receipts_total", "Actions that ended, by outcome.", static_cast<double>(count), {{"outcome", outcome}});
+    page.Counter("truce_agent_receipts_total", "Actions that ended, by outcome.", static_cast<double>(count),
+                 {{"outcome", outcome}});
   }
 }
 
@@ -112,7 +120,8 @@ void AddWorkloads(const MetricsSnapshot& snapshot, Page& page) {
     return {{"workload", snapshot.workloads[i].name}, {"class", EnumWord(snapshot.workloads[i].workload_class)}};
   };
   for (size_t i = 0; i < rows; ++i) {
-    page.Gauge("truce_workload_cpu_usage_cores", "CPU time used in the last interval.", snapshot.workloads[i].cpu_usage_cores, labels(i));
+    page.Gauge("truce_workload_cpu_usage_cores", "CPU time used in the last interval.",
+               snapshot.workloads[i].cpu_usage_cores, labels(i));
   }
   for (size_t i = 0; i < rows; ++i) {
     if (!snapshot.workloads[i].known) continue;

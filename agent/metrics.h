@@ -1,5 +1,5 @@
-// The agent's /metrics and /healthz. The tick thread publishes a snapshot; the server's thread formats it when asked, so a
-// scrape never touches live state.
+// The agent's /metrics and /healthz. The tick thread publishes a snapshot; the server's thread formats it when asked,
+// so a scrape never touches live state.
 #pragma once
 
 #include <map>
@@ -63,8 +63,8 @@ class MetricsServer {
   virtual int port() const = 0;
 };
 
-// Serves on `listen` ("host:port", port 0 for a free one). /healthz is 200 while snapshots are younger than `stale_after`.
-// `clock` outlives the server.
+// Serves on `listen` ("host:port", port 0 for a free one). /healthz is 200 while snapshots are younger than
+// `stale_after`. `clock` outlives the server.
 absl::StatusOr<std::unique_ptr<MetricsServer>> StartMetricsServer(const std::string& listen, absl::Duration stale_after,
                                                                   const Clock& clock);
 

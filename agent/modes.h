@@ -1,5 +1,5 @@
-// Which mode holds for a workload: the most specific of the controller's rules, or the agent's own default, and never more
-// than the host's ceilings.
+// Which mode holds for a workload: the most specific of the controller's rules, or the agent's own default, and never
+// more than the host's ceilings.
 #pragma once
 
 #include <vector>
@@ -16,8 +16,8 @@ struct ModeSettings {
   v1::Mode ceiling = v1::MODE_ENFORCE;
 };
 
-// `rules` are those of the last desired set, already narrowed to this host. Among them the most specific that matches wins:
-// by workload, then by class, then for all; of two alike, the later.
+// `rules` are those of the last desired set, already narrowed to this host. Among them the most specific that matches
+// wins: by workload, then by class, then for all; of two alike, the later.
 v1::Mode EffectiveMode(const ModeSettings& settings, const std::vector<v1::ModeRule>& rules,
                        const WorkloadIdentity& workload);
 

@@ -47,12 +47,13 @@ void ReadWatching(ConfigReader& reader, AgentSettings* settings) {
   reader.Read("sample.slow_every", &settings->sampler.slow_every, {1, 60});
   reader.Read("score.interval", &settings->score_interval, {absl::Milliseconds(500), absl::Minutes(10)});
   reader.Read("discovery.most_workloads", &settings->sampler.most_workloads, {1, 20000});
-  reader.ReadList("discovery.rules", [settings] { settings->sampler.rules.clear(); },
-                  [settings](ConfigReader& element) {
-                    DiscoveryRule rule;
-                    ReadRule(element, &rule);
-                    settings->sampler.rules.push_back(rule);
-                  });
+  reader.ReadList(
+      "discovery.rules", [settings] { settings->sampler.rules.clear(); },
+      [settings](ConfigReader& element) {
+        DiscoveryRule rule;
+        ReadRule(element, &rule);
+        settings->sampler.rules.push_back(rule);
+      });
   reader.Read("fingerprint.window_samples", &settings->profiler.window_samples, {10, 3600});
   reader.Read("fingerprint.least_samples", &settings->profiler.least_samples, {5, 3600});
   reader.Read("fingerprint.learn_sigmas", &settings->profiler.learn_sigmas, {1.0, 10.0});
@@ -147,18 +148,21 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
   ReadActing(reader, &settings);
   ReadController(reader, &settings);
   if (settings.evidence.least_outliers > settings.evidence.recent_samples) {
-    reader.Error("evidence.least_outliers", "is larger than evidence.recent_samples, so nothing could ever be an outlier");
+    reader.Error("evidence.least_outliers",
+                 "is larger than evidence.recent_samples, so nothing could ever be an outlier");
   }
   if (settings.score_interval < settings.sample_interval) {
     reader.Error("score.interval", "is shorter than sample.interval");
   }
-  // The help check looks at the second half of its window, and must find verdicts there that were made after the action.
+  // The help check looks at the second half of its window, and must find verdicts there that were made after the
+  // action.
   const absl::Duration verdict_age =
       settings.score_interval + settings.evidence.recent_samples * settings.sample_interval;
   if (settings.actuator.help_window < 2 * verdict_age) {
-    reader.Error("guard.help_window", StrCat("is too short to see whether an action helped; with this score.interval and "
-                                             "evidence.recent_samples it must be at least ",
-                                             absl::FormatDuration(2 * verdict_age)));
+    reader.Error("guard.help_window",
+                 StrCat("is too short to see whether an action helped; with this score.interval and "
+                        "evidence.recent_samples it must be at least ",
+                        absl::FormatDuration(2 * verdict_age)));
   }
   if (settings.actuator.state_directory.empty()) reader.Error("state_directory", "must not be empty");
   CheckAddress(reader, "metrics.listen", settings.metrics_listen, true);

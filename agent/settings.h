@@ -41,10 +41,11 @@ struct AgentSettings {
 
 // The settings that `source` describes, checked. InvalidArgument lists every problem with file and line. When
 // `known_keys` is not null it gets every key that exists.
-absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std::set<std::string>* known_keys = nullptr);
+absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source,
+                                                std::set<std::string>* known_keys = nullptr);
 
-// Only what `truce-agent restore` needs (where the cgroups and the journal are), whatever else is wrong with the source: a
-// mistake in an unrelated key must not keep a host from being restored.
+// Only what `truce-agent restore` needs (where the cgroups and the journal are), whatever else is wrong with the
+// source: a mistake in an unrelated key must not keep a host from being restored.
 AgentSettings ReadRestoreSettings(const ConfigSource& source);
 
 }  // namespace truce::agent

@@ -14,6 +14,8 @@ void Baseline::Learn(double value) {
   variance_ = (1 - weight) * (variance_ + weight * delta * delta);
 }
 
-double Baseline::stddev() const { return std::max(std::sqrt(variance_), floor_); }
+double Baseline::stddev() const {
+  return std::max(std::sqrt(variance_), floor_);
+}
 
 }  // namespace truce

@@ -1,6 +1,7 @@
 #include "agent/act/journal.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -8,8 +9,6 @@
 #include <cerrno>
 #include <filesystem>
 #include <tuple>
-
-#include <spdlog/spdlog.h>
 
 #include "absl/strings/numbers.h"
 #include "agent/act/journal_record.h"

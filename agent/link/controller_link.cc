@@ -1,11 +1,11 @@
 #include "agent/link/controller_link.h"
 
+#include <grpcpp/create_channel.h>
+#include <spdlog/spdlog.h>
+
 #include <deque>
 #include <random>
 #include <thread>
-
-#include <grpcpp/create_channel.h>
-#include <spdlog/spdlog.h>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -129,7 +129,8 @@ class StreamingLink final : public ControllerLink {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
     const auto channel = grpc::CreateCustomChannel(options_.address, credentials, arguments);
     if (!WaitForConnection(*channel)) {
-      return absl::UnavailableError("cannot connect; check that the controller runs there and that the certificates are of one CA");
+      return absl::UnavailableError(
+          "cannot connect; check that the controller runs there and that the certificates are of one CA");
     }
     const auto stub = v1::AgentService::NewStub(channel);
     grpc::ClientContext context;
@@ -155,8 +156,8 @@ class StreamingLink final : public ControllerLink {
       if (!NextToWrite(&request)) break;
       writable = stream->Write(request);
     }
-    // Stop() cancels. In every other case the stream is at its end already, and a cancel here would hide why: the status that
-    // the controller sent.
+    // Stop() cancels. In every other case the stream is at its end already, and a cancel here would hide why: the
+    // status that the controller sent.
     reader.join();
     const grpc::Status status = stream->Finish();
     absl::MutexLock lock(&mutex_);
@@ -210,7 +211,8 @@ class StreamingLink final : public ControllerLink {
           connected_ = true;
           ++status_.connects;
           status_.last_error.clear();
-          spdlog::info("connected to controller {} (version {})", options_.address, response.welcome().controller_version());
+          spdlog::info("connected to controller {} (version {})", options_.address,
+                       response.welcome().controller_version());
           break;
         case v1::ConnectResponse::kDesiredSet:
           if (response.desired_set().actions_size() > kMostActions) {

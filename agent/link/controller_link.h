@@ -1,6 +1,6 @@
-// The agent's side of the stream to the controller. Connects, reconnects with backoff and jitter, and keeps a bounded spool
-// while the controller is away. Two threads of its own (one writes, one reads); every public call is thread-safe and
-// returns at once.
+// The agent's side of the stream to the controller. Connects, reconnects with backoff and jitter, and keeps a bounded
+// spool while the controller is away. Two threads of its own (one writes, one reads); every public call is thread-safe
+// and returns at once.
 #pragma once
 
 #include <memory>
@@ -56,8 +56,8 @@ class ControllerLink {
   virtual void Stop(absl::Duration limit) = 0;
 };
 
-// Starts connecting at once. A wrong certificate path is not an error here: files may arrive later; it is tried again and
-// shown in status().
+// Starts connecting at once. A wrong certificate path is not an error here: files may arrive later; it is tried again
+// and shown in status().
 std::unique_ptr<ControllerLink> StartControllerLink(const LinkOptions& options, v1::Hello hello);
 
 }  // namespace truce::agent

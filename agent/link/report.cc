@@ -1,9 +1,9 @@
 #include "agent/link/report.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <algorithm>
 #include <array>
-
-#include <google/protobuf/util/time_util.h>
 
 namespace truce::agent {
 namespace {
@@ -53,8 +53,8 @@ void Summarise(const Profile& profile, size_t samples, v1::FingerprintSummary* s
   const size_t count = std::min(profile.window.size(), samples);
   if (count == 0) return;
   summary->set_sample_count(static_cast<uint32_t>(count));
-  const absl::Duration span =
-      profile.window.back(0).taken_at - profile.window.back(count - 1).taken_at + profile.window.back(count - 1).interval;
+  const absl::Duration span = profile.window.back(0).taken_at - profile.window.back(count - 1).taken_at +
+                              profile.window.back(count - 1).interval;
   *summary->mutable_window() = TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(span));
   std::vector<float> values;
   values.reserve(count);

@@ -1,9 +1,9 @@
 #include "agent/predict/evidence_scorer.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <google/protobuf/util/time_util.h>
 
 #include "absl/strings/str_format.h"
 #include "models/interference_correlation.h"
@@ -17,9 +17,13 @@ constexpr uint64_t kForgetAfter = 720;
 // Standard error that a slowdown estimate never goes below: signals are lower bounds and proxies.
 constexpr double kLeastError = 0.02;
 
-double Logistic(double x) { return 1 / (1 + std::exp(-x)); }
+double Logistic(double x) {
+  return 1 / (1 + std::exp(-x));
+}
 
-std::string Percent(double ratio) { return absl::StrFormat("%.0f %%", ratio * 100); }
+std::string Percent(double ratio) {
+  return absl::StrFormat("%.0f %%", ratio * 100);
+}
 
 }  // namespace
 
@@ -34,7 +38,7 @@ Scores EvidenceScorer::Score(const Profiler& profiler, absl::Time now) {
 }
 
 WorkloadVerdict EvidenceScorer::Judge(const Profiler& profiler, const Profile& victim, absl::Time now,
-                              std::vector<v1::PairScore>* pairs) {
+                                      std::vector<v1::PairScore>* pairs) {
   WorkloadVerdict verdict;
   const auto least = static_cast<uint64_t>(profiler.options().least_samples);
   if (victim.samples_seen < least) {
@@ -97,14 +101,16 @@ WorkloadVerdict EvidenceScorer::Judge(const Profiler& profiler, const Profile& v
   const Outlier& worst = outliers.front();
   const Baseline& baseline = victim.signal(worst.signal);
   const std::string seen =
-      StrCat(SignalMeaning(worst.signal), absl::StrFormat(": %.2f against %.2f +- %.2f", worst.observed, baseline.mean(), baseline.stddev()));
+      StrCat(SignalMeaning(worst.signal),
+             absl::StrFormat(": %.2f against %.2f +- %.2f", worst.observed, baseline.mean(), baseline.stddev()));
   // At half the logistic's way the correlation is just enough.
   if (best >= 50 || (!blamed.empty() && best >= 25)) {
     verdict.diagnosis = v1::DIAGNOSIS_NEIGHBOUR;
     verdict.detail = StrCat("slowed by about ", Percent(slowdown), ", most likely by ", blamed, " (", seen, ")");
   } else {
     verdict.diagnosis = v1::DIAGNOSIS_SELF;
-    verdict.detail = StrCat("slower than usual by about ", Percent(slowdown), ", and no neighbour's use explains it (", seen, ")");
+    verdict.detail =
+        StrCat("slower than usual by about ", Percent(slowdown), ", and no neighbour's use explains it (", seen, ")");
   }
   return verdict;
 }
@@ -177,7 +183,8 @@ std::vector<EvidenceScorer::Outlier> EvidenceScorer::FindOutliers(const Profile&
     *slowdown = std::max(*slowdown, outlier.slowdown);
     if (outlier.count >= options_.least_outliers) outliers.push_back(outlier);
   }
-  std::sort(outliers.begin(), outliers.end(), [](const Outlier& a, const Outlier& b) { return a.slowdown > b.slowdown; });
+  std::sort(outliers.begin(), outliers.end(),
+            [](const Outlier& a, const Outlier& b) { return a.slowdown > b.slowdown; });
   return outliers;
 }
 
@@ -208,7 +215,8 @@ std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiler
     const auto reading = MeasuredBy(*profile, outlier.signal);
     if (!reading) continue;
     suspect.reading = *reading;
-    if (Summarise(*profile).usage < options_.least_suspect_cores && suspect.reading == Reading::kCpuUsageCores) continue;
+    if (Summarise(*profile).usage < options_.least_suspect_cores && suspect.reading == Reading::kCpuUsageCores)
+      continue;
     suspect.usage = RecentMean(*profile, suspect.reading);
     if (suspect.usage <= 0) continue;
     suspects.push_back(suspect);
@@ -223,8 +231,8 @@ std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiler
     const Window& window = suspect.profile->window;
     double free_usage = 0;
     for (size_t i = 0; i < ages.size(); ++i) {
-      // Before it came, it used nothing. While an action of ours held it back, its use hurt nobody just because of that:
-      // such samples would acquit it, and the contention would come back unseen when the action ends.
+      // Before it came, it used nothing. While an action of ours held it back, its use hurt nobody just because of
+      // that: such samples would acquit it, and the contention would come back unseen when the action ends.
       const bool counts = ages[i] < window.size() && !window.back(ages[i]).under_action;
       usage[i] = counts ? window.back(ages[i]).value_or(suspect.reading, 0) : 0;
       free_usage += usage[i];
@@ -244,8 +252,9 @@ std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiler
   return suspects;
 }
 
-double EvidenceScorer::ScoreSuspects(const Profile& victim, const Outlier& outlier, const std::vector<Suspect>& suspects,
-                                     uint64_t least_samples, absl::Time now, std::vector<v1::PairScore>* pairs) const {
+double EvidenceScorer::ScoreSuspects(const Profile& victim, const Outlier& outlier,
+                                     const std::vector<Suspect>& suspects, uint64_t least_samples, absl::Time now,
+                                     std::vector<v1::PairScore>* pairs) const {
   const Baseline& baseline = victim.signal(outlier.signal);
   double weights = 0;
   for (const Suspect& suspect : suspects) weights += suspect.weight;
@@ -260,7 +269,8 @@ double EvidenceScorer::ScoreSuspects(const Profile& victim, const Outlier& outli
     best = std::max(best, score);
     if (score < options_.report_floor) continue;
 
-    const double history = std::min(1.0, static_cast<double>(victim.samples_seen) / static_cast<double>(2 * least_samples));
+    const double history =
+        std::min(1.0, static_cast<double>(victim.samples_seen) / static_cast<double>(2 * least_samples));
     const double outlying = static_cast<double>(outlier.count) / options_.recent_samples;
     v1::PairScore& pair = pairs->emplace_back();
     pair.set_victim(victim.identity.name);
@@ -284,12 +294,12 @@ double EvidenceScorer::ScoreSuspects(const Profile& victim, const Outlier& outli
     evidence.set_usage_reading(std::string(ReadingName(suspect.reading)));
     evidence.set_victim_slowdown_ratio(outlier.slowdown);
     evidence.set_attributed_ratio(share);
-    evidence.set_summary(StrCat(
-        "its ", SignalMeaning(outlier.signal),
-        absl::StrFormat(" rose from %.2f +- %.2f to %.2f (%d of the last %d samples beyond the threshold), "
-                        "and that moves with the neighbour's use at correlation %.2f",
-                        baseline.mean(), baseline.stddev(), outlier.observed, outlier.count, options_.recent_samples,
-                        suspect.correlation)));
+    evidence.set_summary(
+        StrCat("its ", SignalMeaning(outlier.signal),
+               absl::StrFormat(" rose from %.2f +- %.2f to %.2f (%d of the last %d samples beyond the threshold), "
+                               "and that moves with the neighbour's use at correlation %.2f",
+                               baseline.mean(), baseline.stddev(), outlier.observed, outlier.count,
+                               options_.recent_samples, suspect.correlation)));
   }
   return best;
 }

@@ -3,8 +3,8 @@
 //   victim's signals ─► outlier? ─► triage (own quota, steal) ─► suspects by correlation ─► score per pair
 //
 // A victim is contended when a signal lies beyond its baseline by `outlier_sigmas` in `least_outliers` of the last
-// `recent_samples` samples: CPI2's "three times in five minutes" with its samples of one minute, kept in number of samples.
-// The estimated slowdown is divided among the suspects that correlate, by correlation x usage.
+// `recent_samples` samples: CPI2's "three times in five minutes" with its samples of one minute, kept in number of
+// samples. The estimated slowdown is divided among the suspects that correlate, by correlation x usage.
 //   score = 100 x P(slowdown put down to the suspect >= 5 %) x logistic((correlation - 0.35) / 0.05)
 // Tick thread only.
 #pragma once
@@ -73,7 +73,8 @@ class EvidenceScorer {
     double steal = 0;
   };
 
-  WorkloadVerdict Judge(const Profiler& profiler, const Profile& victim, absl::Time now, std::vector<v1::PairScore>* pairs);
+  WorkloadVerdict Judge(const Profiler& profiler, const Profile& victim, absl::Time now,
+                        std::vector<v1::PairScore>* pairs);
   Recent Summarise(const Profile& profile) const;
   double RecentMean(const Profile& profile, Reading reading) const;
   std::optional<Reading> MeasuredBy(const Profile& suspect, Signal signal) const;

@@ -1,4 +1,5 @@
-// What the agent thinks of its workloads after a scoring tick: a verdict for each, a score for each pair that stands out.
+// What the agent thinks of its workloads after a scoring tick: a verdict for each, a score for each pair that stands
+// out.
 #pragma once
 
 #include <cstdint>

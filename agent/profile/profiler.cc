@@ -30,8 +30,8 @@ void Profiler::Learn(Profile& profile, const Sample& sample) {
   ++profile.samples_seen;
   const bool settled = profile.samples_seen > static_cast<uint64_t>(options_.least_samples) / 2;
   // Time in which the workload was throttled by its own quota or the host was robbed says nothing about what is usual.
-  const bool disturbed = sample.value_or(Reading::kCpuThrottledRatio, 0) > 0.05 ||
-                         sample.value_or(Reading::kHostStealRatio, 0) > 0.05;
+  const bool disturbed =
+      sample.value_or(Reading::kCpuThrottledRatio, 0) > 0.05 || sample.value_or(Reading::kHostStealRatio, 0) > 0.05;
   bool quiet = !disturbed;
   for (Signal which : kSignals) {
     const auto value = SignalValue(which, sample);

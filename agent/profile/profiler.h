@@ -20,8 +20,8 @@ struct ProfilerOptions {
   int window_samples = 300;
   // A workload with fewer samples than this is unknown.
   int least_samples = 60;
-  // Samples beyond mean + this many standard deviations are not learned. Wider than the outlier threshold of the scorer:
-  // cutting off a normal spread at 2 sigma would make it shrink by itself.
+  // Samples beyond mean + this many standard deviations are not learned. Wider than the outlier threshold of the
+  // scorer: cutting off a normal spread at 2 sigma would make it shrink by itself.
   double learn_sigmas = 3;
   // A workload whose signal stays beyond that for so many samples in a row has changed for good: its baseline follows.
   int adapt_after_samples = 1800;

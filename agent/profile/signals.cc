@@ -12,8 +12,8 @@ constexpr double kLeastCores = 0.02;
 constexpr double kMostStalled = 0.98;
 
 std::optional<double> CpuWait(const Sample& sample) {
-  // PSI's "some" is a lower bound of the sum of waits that schedstat gives: it counts a moment once however many threads
-  // wait. It is read every tick, so it comes first.
+  // PSI's "some" is a lower bound of the sum of waits that schedstat gives: it counts a moment once however many
+  // threads wait. It is read every tick, so it comes first.
   const auto wait = sample.has(Reading::kPsiCpuSomeRatio) ? sample.get(Reading::kPsiCpuSomeRatio)
                                                           : sample.get(Reading::kRunQueueWaitRatio);
   const auto usage = sample.get(Reading::kCpuUsageCores);

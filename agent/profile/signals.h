@@ -1,5 +1,5 @@
-// What a victim's pain looks like in readings. Each signal is a stretch: time lost per unit of work, so that growth over
-// the baseline is an estimate of the slowdown.
+// What a victim's pain looks like in readings. Each signal is a stretch: time lost per unit of work, so that growth
+// over the baseline is an estimate of the slowdown.
 #pragma once
 
 #include <array>

@@ -22,9 +22,7 @@ class Window {
   }
   size_t size() const { return samples_.size(); }
   // The sample `age` ticks ago; 0 is the newest. age < size().
-  const Sample& back(size_t age) const {
-    return samples_[(next_ + samples_.size() - 1 - age) % samples_.size()];
-  }
+  const Sample& back(size_t age) const { return samples_[(next_ + samples_.size() - 1 - age) % samples_.size()]; }
 
  private:
   size_t capacity_;

@@ -8,8 +8,8 @@ using host::Controller;
 using host::FirstNumber;
 using host::FlatKeyed;
 
-// Share of the interval's quota periods that were throttled. Zero when there were periods and none was throttled; missing
-// when no quota is in force (no periods pass then).
+// Share of the interval's quota periods that were throttled. Zero when there were periods and none was throttled;
+// missing when no quota is in force (no periods pass then).
 void SetThrottling(std::string_view stat, WorkloadTotals& totals, absl::Duration now, Sample& sample) {
   const auto periods = FlatKeyed(stat, "nr_periods");
   const auto throttled = FlatKeyed(stat, "nr_throttled");
@@ -59,12 +59,14 @@ void CollectCpuLimits(Workload& workload, const CollectContext& context, Sample&
       std::string_view rest = *text;
       const auto quota = FirstNumber(host::NextWord(&rest));
       const auto period = FirstNumber(host::NextWord(&rest));
-      if (quota && period && *period > 0) sample.set(Reading::kCpuQuotaCores, static_cast<double>(*quota) / static_cast<double>(*period));
+      if (quota && period && *period > 0)
+        sample.set(Reading::kCpuQuotaCores, static_cast<double>(*quota) / static_cast<double>(*period));
     }
   } else if (auto text = cgroup.ReadRarely(Controller::kCpu, "cpu.cfs_quota_us", context.buffer); text.ok()) {
     const auto quota = FirstNumber(*text);
     if (quota && *quota > 0) {
-      if (auto period_text = cgroup.ReadRarely(Controller::kCpu, "cpu.cfs_period_us", context.buffer); period_text.ok()) {
+      if (auto period_text = cgroup.ReadRarely(Controller::kCpu, "cpu.cfs_period_us", context.buffer);
+          period_text.ok()) {
         const auto period = FirstNumber(*period_text);
         if (period && *period > 0) {
           sample.set(Reading::kCpuQuotaCores, static_cast<double>(*quota) / static_cast<double>(*period));

@@ -76,8 +76,10 @@ void CollectDisk(Workload& workload, const CollectContext& context, Sample& samp
   WorkloadTotals& previous = workload.totals;
   sample.set(Reading::kDiskReadBytesPerSecond, previous.read_bytes.Update(totals.read_bytes, context.now));
   sample.set(Reading::kDiskWriteBytesPerSecond, previous.write_bytes.Update(totals.write_bytes, context.now));
-  sample.set(Reading::kDiskReadOperationsPerSecond, previous.read_operations.Update(totals.read_operations, context.now));
-  sample.set(Reading::kDiskWriteOperationsPerSecond, previous.write_operations.Update(totals.write_operations, context.now));
+  sample.set(Reading::kDiskReadOperationsPerSecond,
+             previous.read_operations.Update(totals.read_operations, context.now));
+  sample.set(Reading::kDiskWriteOperationsPerSecond,
+             previous.write_operations.Update(totals.write_operations, context.now));
   if (!totals.busiest_device.empty()) {
     workload.busiest_device = totals.busiest_device;
     if (auto latency = context.device_latency.find(workload.busiest_device); latency != context.device_latency.end()) {

@@ -12,7 +12,8 @@ using host::NextWord;
 void HostCollector::Collect(absl::Duration now, host::ReadBuffer& buffer) {
   steal_ratio_.reset();
   busy_ratio_.reset();
-  if (auto text = host::ReadWholeAt(AT_FDCWD, (procfs_ + "/stat").c_str(), buffer); text.ok() && text->starts_with("cpu ")) {
+  if (auto text = host::ReadWholeAt(AT_FDCWD, (procfs_ + "/stat").c_str(), buffer);
+      text.ok() && text->starts_with("cpu ")) {
     // "cpu user nice system idle iowait irq softirq steal guest guest_nice"; guest is part of user.
     std::string_view line = text->substr(4, text->find('\n') - 4);
     uint64_t field[8] = {};

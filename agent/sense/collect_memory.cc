@@ -14,18 +14,22 @@ void CollectMemory(Workload& workload, const CollectContext& context, Sample& sa
   constexpr int64_t kUnlimited = int64_t{1} << 60;
 
   std::optional<int64_t> usage;
-  if (auto text = cgroup.ReadRarely(Controller::kMemory, v2 ? "memory.current" : "memory.usage_in_bytes", context.buffer); text.ok()) {
+  if (auto text =
+          cgroup.ReadRarely(Controller::kMemory, v2 ? "memory.current" : "memory.usage_in_bytes", context.buffer);
+      text.ok()) {
     usage = FirstNumber(*text);
   }
   if (usage) sample.set(Reading::kMemoryUsageBytes, static_cast<double>(*usage));
-  if (auto text = cgroup.ReadRarely(Controller::kMemory, v2 ? "memory.max" : "memory.limit_in_bytes", context.buffer); text.ok()) {
+  if (auto text = cgroup.ReadRarely(Controller::kMemory, v2 ? "memory.max" : "memory.limit_in_bytes", context.buffer);
+      text.ok()) {
     const auto limit = FirstNumber(*text);
     if (limit && *limit < kUnlimited) sample.set(Reading::kMemoryLimitBytes, static_cast<double>(*limit));
   }
   if (auto text = cgroup.ReadRarely(Controller::kMemory, "memory.stat", context.buffer); text.ok()) {
     const auto inactive = FlatKeyed(*text, v2 ? "inactive_file" : "total_inactive_file");
     if (usage && inactive) {
-      sample.set(Reading::kMemoryWorkingSetBytes, std::max(0.0, static_cast<double>(*usage) - static_cast<double>(*inactive)));
+      sample.set(Reading::kMemoryWorkingSetBytes,
+                 std::max(0.0, static_cast<double>(*usage) - static_cast<double>(*inactive)));
     }
     if (auto faults = FlatKeyed(*text, v2 ? "pgfault" : "total_pgfault")) {
       sample.set(Reading::kPageFaultsPerSecond, workload.totals.page_faults.Update(*faults, context.now));

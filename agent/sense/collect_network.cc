@@ -1,5 +1,5 @@
-// Bytes in and out of a workload that has a network namespace of its own (a container). In the host's namespace the kernel
-// keeps no count per cgroup, so the readings are missing there.
+// Bytes in and out of a workload that has a network namespace of its own (a container). In the host's namespace the
+// kernel keeps no count per cgroup, so the readings are missing there.
 #include <fcntl.h>
 #include <sys/stat.h>
 

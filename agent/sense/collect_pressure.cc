@@ -4,7 +4,8 @@
 namespace truce::agent {
 namespace {
 
-void SetRatio(Sample& sample, Reading reading, RateOf& rate, const std::optional<uint64_t>& total_us, absl::Duration now) {
+void SetRatio(Sample& sample, Reading reading, RateOf& rate, const std::optional<uint64_t>& total_us,
+              absl::Duration now) {
   if (!total_us) return;
   if (auto per_second = rate.Update(*total_us, now)) sample.set(reading, std::min(1.0, *per_second * 1e-6));
 }

@@ -1,6 +1,6 @@
-// One function per kind of reading. Each reads what this host has, file by file (v2 first, then v1), sets the readings it
-// found and leaves the others missing. A file that is not there, or a cgroup that goes away in the middle, is normal life.
-// Called by the sampler, on its thread.
+// One function per kind of reading. Each reads what this host has, file by file (v2 first, then v1), sets the readings
+// it found and leaves the others missing. A file that is not there, or a cgroup that goes away in the middle, is normal
+// life. Called by the sampler, on its thread.
 #pragma once
 
 #include <map>

@@ -90,13 +90,15 @@ Discovery::Discovery(const host::CgroupLayout& layout, std::vector<DiscoveryRule
     : layout_(layout), rules_(std::move(rules)) {}
 
 absl::StatusOr<std::vector<DiscoveredWorkload>> Discovery::Walk(int* unnamable) const {
-  // On a v1 or hybrid host a runtime may use only some of the trees, so the cpu tree is walked beside the identity tree.
+  // On a v1 or hybrid host a runtime may use only some of the trees, so the cpu tree is walked beside the identity
+  // tree.
   std::set<size_t> trees = {layout_.identity_hierarchy()};
   if (auto cpu = layout_.hierarchy_of(host::Controller::kCpu)) trees.insert(*cpu);
   std::map<std::string, DiscoveredWorkload> found;
   int nameless = 0;
   for (size_t tree : trees) {
-    TRUCE_RETURN_IF_ERROR(WalkTree(StrCat(layout_.root(), "/", layout_.hierarchies()[tree].directory), "", 0, found, &nameless));
+    TRUCE_RETURN_IF_ERROR(
+        WalkTree(StrCat(layout_.root(), "/", layout_.hierarchies()[tree].directory), "", 0, found, &nameless));
   }
   if (unnamable != nullptr) *unnamable = nameless;
   std::vector<DiscoveredWorkload> workloads;
@@ -106,11 +108,12 @@ absl::StatusOr<std::vector<DiscoveredWorkload>> Discovery::Walk(int* unnamable) 
 }
 
 absl::Status Discovery::WalkTree(const std::string& tree, const std::string& path, int depth,
-                         std::map<std::string, DiscoveredWorkload>& found, int* nameless) const {
+                                 std::map<std::string, DiscoveredWorkload>& found, int* nameless) const {
   if (depth > kDeepest) return absl::OkStatus();
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(StrCat(tree, "/", path).c_str()), closedir);
   if (directory == nullptr) {
-    if (errno == EMFILE || errno == ENFILE) return ErrnoStatus(errno, StrCat("walking ", tree, "/", path, "; raise LimitNOFILE"));
+    if (errno == EMFILE || errno == ENFILE)
+      return ErrnoStatus(errno, StrCat("walking ", tree, "/", path, "; raise LimitNOFILE"));
     return absl::OkStatus();
   }
   while (const dirent* entry = readdir(directory.get())) {

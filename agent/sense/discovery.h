@@ -47,19 +47,19 @@ struct DiscoveredWorkload {
   std::string tenant;
 };
 
-// Walks the tree. A cgroup that matches a rule is a workload and everything below it is part of it, so the walk does not
-// go deeper there.
+// Walks the tree. A cgroup that matches a rule is a workload and everything below it is part of it, so the walk does
+// not go deeper there.
 class Discovery {
  public:
   Discovery(const host::CgroupLayout& layout, std::vector<DiscoveryRule> rules);
-  // Workloads that are there now, sorted by path. A cgroup that goes away during the walk is not an error. A walk that could
-  // not see everything (no descriptors left) is: what it found would make living workloads look gone.
-  // Cgroups whose names are no UTF-8 can't be told of on the wire; they are left out, and counted in *unnamable.
+  // Workloads that are there now, sorted by path. A cgroup that goes away during the walk is not an error. A walk that
+  // could not see everything (no descriptors left) is: what it found would make living workloads look gone. Cgroups
+  // whose names are no UTF-8 can't be told of on the wire; they are left out, and counted in *unnamable.
   absl::StatusOr<std::vector<DiscoveredWorkload>> Walk(int* unnamable = nullptr) const;
 
  private:
   absl::Status WalkTree(const std::string& tree, const std::string& path, int depth,
-                std::map<std::string, DiscoveredWorkload>& found, int* nameless) const;
+                        std::map<std::string, DiscoveredWorkload>& found, int* nameless) const;
   const host::CgroupLayout& layout_;
   const std::vector<DiscoveryRule> rules_;
 };

@@ -1,12 +1,11 @@
 #include "agent/sense/sampler.h"
 
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <set>
-
-#include <spdlog/spdlog.h>
 
 #include "src/base/text.h"
 
@@ -40,7 +39,8 @@ void Sampler::Tick() {
   bool any_pressure = workloads_.empty();
   for (auto& [key, workload] : workloads_) {
     // Spread the slow reads over the round, but read a newcomer at once.
-    const bool slow = (key + tick_) % static_cast<uint64_t>(options_.slow_every) == 0 || workload->sample.interval == absl::ZeroDuration();
+    const bool slow = (key + tick_) % static_cast<uint64_t>(options_.slow_every) == 0 ||
+                      workload->sample.interval == absl::ZeroDuration();
     workload->sample = Sample();
     workload->sample.taken_at = now;
     workload->sample.interval = interval;
@@ -94,7 +94,8 @@ void Sampler::SampleCounters(Workload& workload, Sample& sample) {
   if (counted->instructions && *counted->instructions >= kFewestInstructions) {
     const double instructions = *counted->instructions;
     if (counted->cycles) sample.set(Reading::kCyclesPerInstruction, *counted->cycles / instructions);
-    if (counted->llc_misses) sample.set(Reading::kLlcMissesPerKiloInstruction, *counted->llc_misses * 1e3 / instructions);
+    if (counted->llc_misses)
+      sample.set(Reading::kLlcMissesPerKiloInstruction, *counted->llc_misses * 1e3 / instructions);
     if (counted->llc_references) {
       sample.set(Reading::kLlcReferencesPerKiloInstruction, *counted->llc_references * 1e3 / instructions);
     }

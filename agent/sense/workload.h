@@ -74,8 +74,8 @@ struct Workload {
   WorkloadIdentity identity;
   std::unique_ptr<host::Cgroup> cgroup;
   WorkloadTotals totals;
-  // Readings of the current interval. Slow ones (memory, I/O, quota, network, threads) are carried over between the ticks
-  // that read them.
+  // Readings of the current interval. Slow ones (memory, I/O, quota, network, threads) are carried over between the
+  // ticks that read them.
   Sample sample;
   // Readings that were taken on a slow tick, to carry over.
   Sample slow;

@@ -1,9 +1,9 @@
 // trucectl get policy: with -o yaml, the file that `trucectl apply -f` reads.
 #include "absl/strings/str_split.h"
 #include "controller/cli/view.h"
-#include "src/base/enum_words.h"
 #include "controller/cli/yaml.h"
 #include "google/protobuf/duration.pb.h"
+#include "src/base/enum_words.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 

@@ -10,9 +10,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
-#include "src/base/enum_words.h"
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/timestamp.pb.h"
+#include "src/base/enum_words.h"
 #include "src/base/text.h"
 
 namespace truce::cli {

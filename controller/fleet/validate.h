@@ -32,10 +32,9 @@ struct Refusal {
 };
 
 // Every word that Refusal::reason may be: the bound of the metric's label.
-inline constexpr std::string_view kRefusalReasons[] = {"not_a_number",       "out_of_range",       "unknown_workload",
-                                                       "duplicate_workload", "too_many_workloads", "too_many_entries",
-                                                       "long_string",        "missing_field",      "out_of_order",
-                                                       "protocol_version",   "wrong_identity"};
+inline constexpr std::string_view kRefusalReasons[] = {
+    "not_a_number", "out_of_range",  "unknown_workload", "duplicate_workload", "too_many_workloads", "too_many_entries",
+    "long_string",  "missing_field", "out_of_order",     "protocol_version",   "wrong_identity"};
 
 // nullopt when the message is sound.
 std::optional<Refusal> CheckHello(const v1::Hello& hello, const MessageLimits& limits);

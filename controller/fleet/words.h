@@ -11,19 +11,29 @@
 namespace truce::controller {
 
 // "critical", "standard", "best_effort"; "unspecified" for none.
-inline std::string ClassWord(v1::WorkloadClass workload_class) { return EnumWord(workload_class); }
+inline std::string ClassWord(v1::WorkloadClass workload_class) {
+  return EnumWord(workload_class);
+}
 // "observe", "advise", "enforce"; "unspecified" for none.
-inline std::string ModeWord(v1::Mode mode) { return EnumWord(mode); }
+inline std::string ModeWord(v1::Mode mode) {
+  return EnumWord(mode);
+}
 // "cpu_pin", "cpu_quota"; "unspecified" for none.
-inline std::string LeverWord(v1::Lever lever) { return EnumWord(lever); }
+inline std::string LeverWord(v1::Lever lever) {
+  return EnumWord(lever);
+}
 // "CPU time", "last-level cache", ...; "an unknown resource" for none.
 std::string_view ResourceWord(v1::Resource resource);
 // "healthy", "throttled by its own CPU quota", ...
 std::string_view DiagnosisWord(v1::Diagnosis diagnosis);
 // "pending", "applied", "refused", "advised", "restored"; "unspecified" for none.
-inline std::string StateWord(v1::ActionState state) { return EnumWord(state); }
+inline std::string StateWord(v1::ActionState state) {
+  return EnumWord(state);
+}
 // "released", "expired", "reverted", ...; "unspecified" for none.
-inline std::string OutcomeWord(v1::ReceiptOutcome outcome) { return EnumWord(outcome); }
+inline std::string OutcomeWord(v1::ReceiptOutcome outcome) {
+  return EnumWord(outcome);
+}
 // What a class is worth when two workloads contend; larger is worth more. Unspecified counts as standard.
 int ClassRank(v1::WorkloadClass workload_class);
 // The last element of a workload's path: "redis.service" of "system.slice/redis.service".

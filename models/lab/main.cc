@@ -1,9 +1,8 @@
 // truce-lab: what an operator measures with. Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <string>
-
-#include <CLI/CLI.hpp>
 
 #include "models/lab/scene.h"
 #include "src/base/shutdown.h"
@@ -42,8 +41,10 @@ int main(int argc, char** argv) {
   truce::lab::SceneOptions scene;
   CLI::App* scene_command = app.add_subcommand("scene", "Protect a real redis-server from a real stress-ng");
   scene_command->add_flag("--keep", scene.keep, "Stay up after the summary until Ctrl-C");
-  scene_command->add_option("--binaries", scene.binaries, "Where truce-agent and truce-controller are (default: beside truce-lab)");
-  scene_command->add_option("--path.cgroup", scene.cgroup_root, "Where the cgroup trees are mounted")->capture_default_str();
+  scene_command->add_option("--binaries", scene.binaries,
+                            "Where truce-agent and truce-controller are (default: beside truce-lab)");
+  scene_command->add_option("--path.cgroup", scene.cgroup_root, "Where the cgroup trees are mounted")
+      ->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

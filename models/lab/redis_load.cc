@@ -12,8 +12,8 @@
 namespace truce::lab {
 namespace {
 
-// Requests in flight. With several, the server has always something to do: a server that sleeps between requests would be
-// woken ahead of any CPU hog, and nobody would suffer.
+// Requests in flight. With several, the server has always something to do: a server that sleeps between requests would
+// be woken ahead of any CPU hog, and nobody would suffer.
 constexpr int kConnections = 4;
 // Each request counts the bits of a value of this size: work for the server, next to none for the client.
 constexpr size_t kValueBytes = 256 * 1024;
@@ -51,8 +51,9 @@ absl::Status RedisLoad::Connect() {
     Connection connection;
     connection.context.reset(redisConnectUnixWithTimeout(socket_.c_str(), limit));
     if (connection.context == nullptr || connection.context->err != 0) {
-      return absl::UnavailableError(StrCat("connecting to redis at ", socket_, ": ",
-                                           connection.context == nullptr ? "out of memory" : connection.context->errstr));
+      return absl::UnavailableError(
+          StrCat("connecting to redis at ", socket_, ": ",
+                 connection.context == nullptr ? "out of memory" : connection.context->errstr));
     }
     connections_.push_back(std::move(connection));
   }
@@ -62,7 +63,8 @@ absl::Status RedisLoad::Connect() {
 absl::Status RedisLoad::Prepare() {
   const std::string value(kValueBytes, 'x');
   void* reply = redisCommand(connections_[0].context.get(), "SET value %b", value.data(), value.size());
-  if (reply == nullptr) return absl::UnavailableError(StrCat("redis at ", socket_, ": ", connections_[0].context->errstr));
+  if (reply == nullptr)
+    return absl::UnavailableError(StrCat("redis at ", socket_, ": ", connections_[0].context->errstr));
   freeReplyObject(reply);
   return absl::OkStatus();
 }

@@ -1,6 +1,7 @@
 #include "models/lab/scene.h"
 
 #include <dirent.h>
+#include <google/protobuf/util/time_util.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -10,8 +11,6 @@
 #include <memory>
 #include <set>
 #include <vector>
-
-#include <google/protobuf/util/time_util.h>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -41,9 +40,13 @@ absl::Time FromProto(const google::protobuf::Timestamp& time) {
 }
 
 // "/a/b/redis" -> "redis": what the screen calls a workload.
-std::string Short(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+std::string Short(const std::string& name) {
+  return name.substr(name.rfind('/') + 1);
+}
 
-std::string Milliseconds(absl::Duration latency) { return absl::StrFormat("%8.2f ms", absl::ToDoubleMilliseconds(latency)); }
+std::string Milliseconds(absl::Duration latency) {
+  return absl::StrFormat("%8.2f ms", absl::ToDoubleMilliseconds(latency));
+}
 
 absl::Duration Median(std::vector<absl::Duration> values) {
   if (values.empty()) return absl::ZeroDuration();
@@ -57,8 +60,12 @@ double Mean(const std::vector<double>& values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
-int OnlineCpus() { return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN))); }
-int Workers() { return 2 * OnlineCpus(); }
+int OnlineCpus() {
+  return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+}
+int Workers() {
+  return 2 * OnlineCpus();
+}
 
 // What one phase measured, a value a second.
 struct Phase {
@@ -158,7 +165,8 @@ absl::Status Scene::SetUp() {
   controls_before_ = Controls();
   Say("Starting redis-server, truce-controller and truce-agent (mutual TLS, ports chosen by the kernel) ...");
   TRUCE_RETURN_IF_ERROR(StartVictim());
-  TRUCE_ASSIGN_OR_RETURN(daemons_, StartSceneDaemons(directory_, options_.binaries, options_.cgroup_root, victim_, aggressor_));
+  TRUCE_ASSIGN_OR_RETURN(daemons_,
+                         StartSceneDaemons(directory_, options_.binaries, options_.cgroup_root, victim_, aggressor_));
   began_ = absl::Now();
   return absl::OkStatus();
 }
@@ -168,8 +176,17 @@ absl::Status Scene::StartVictim() {
   // service on this host.
   const std::string socket = directory_ + "/redis.sock";
   ChildOptions options;
-  options.arguments = {"/usr/bin/redis-check-rdb", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no",
-                       "--dir", directory_};
+  options.arguments = {"/usr/bin/redis-check-rdb",
+                       "--port",
+                       "0",
+                       "--unixsocket",
+                       socket,
+                       "--save",
+                       "",
+                       "--appendonly",
+                       "no",
+                       "--dir",
+                       directory_};
   options.name = "redis-server";
   options.log_file = directory_ + "/redis.log";
   options.before_exec = [this] { return cgroups_->Enter("redis", 0); };
@@ -189,7 +206,8 @@ std::vector<std::string> Scene::Controls() const {
 
 void Scene::Heading() {
   if (auto view = daemons_->Look(victim_); view.ok()) view_ = *std::move(view);
-  Say(StrCat("\nHost ", view_.host.inventory().host(), "  victim: ", victim_, " (critical)  aggressor: ", aggressor_, " (best effort)"));
+  Say(StrCat("\nHost ", view_.host.inventory().host(), "  victim: ", victim_, " (critical)  aggressor: ", aggressor_,
+             " (best effort)"));
   for (const auto& missing : view_.host.inventory().missing()) {
     Say(StrCat("Missing here: ", missing.name(), " - ", missing.reason(), ". Truce goes on without it."));
   }
@@ -241,7 +259,8 @@ absl::Status Scene::Second(const char* phase, Phase* into) {
 
 void Scene::NoteMilestones() {
   if (onset_ == absl::Time()) return;
-  if (!detected_ && view_.worst.score() >= kContendedScore) detected_ = std::max(onset_, FromProto(view_.worst.scored_at()));
+  if (!detected_ && view_.worst.score() >= kContendedScore)
+    detected_ = std::max(onset_, FromProto(view_.worst.scored_at()));
   if (!acted_) {
     for (const v1::ActionStatus& action : view_.actions) {
       if (action.state() == v1::ACTION_STATE_APPLIED) acted_ = FromProto(action.applied_at());
@@ -273,7 +292,8 @@ absl::Status Scene::Watch(const char* phase, absl::Duration length, Phase* into)
 
 absl::Status Scene::StartAggressor() {
   ChildOptions options;
-  options.arguments = {"stress-ng", "--cpu", StrCat(Workers()), "--cpu-method", "matrixprod", "--temp-path", directory_, "--quiet"};
+  options.arguments = {"stress-ng",  "--cpu",       StrCat(Workers()), "--cpu-method",
+                       "matrixprod", "--temp-path", directory_,        "--quiet"};
   options.log_file = directory_ + "/stress-ng.log";
   options.before_exec = [this] { return cgroups_->Enter("stress", 0); };
   TRUCE_ASSIGN_OR_RETURN(stress_, ChildProcess::Start(options));
@@ -294,7 +314,8 @@ absl::Status Scene::Contend() {
   std::optional<absl::Time> relief;
   while (good_seconds < kProtectedSeconds) {
     if (absl::Now() > give_up) {
-      return absl::DeadlineExceededError(StrCat("the victim was not protected within ", absl::FormatDuration(options_.protection_limit),
+      return absl::DeadlineExceededError(StrCat("the victim was not protected within ",
+                                                absl::FormatDuration(options_.protection_limit),
                                                 " of the aggressor's start"));
     }
     const bool acted_before = acted_.has_value();
@@ -329,7 +350,9 @@ absl::Status Scene::AwaitRelease() {
 
 absl::Status Scene::KeepOn() {
   TRUCE_RETURN_IF_ERROR(Summarise());
-  Say(StrCat("\nStaying up; stress-ng comes back for a minute every other minute. Ctrl-C ends everything. In another terminal:\n  ",
+  Say(
+      StrCat("\nStaying up; stress-ng comes back for a minute every other minute. Ctrl-C ends everything. In another "
+             "terminal:\n  ",
              daemons_->Environment(), " PATH=", options_.binaries, ":$PATH\n",
              "  trucectl get pairs --watch\n  trucectl explain redis\n  trucectl describe workload stress\n"
              "  trucectl hold --reason 'my turn'      (and: trucectl resume)\n"));
@@ -352,14 +375,20 @@ absl::Status Scene::Summarise() {
   };
   Say("\nSummary (medians of one-second p99s)");
   Say(StrCat("  redis p99 alone        ", Milliseconds(alone)));
-  Say(StrCat("  redis p99 contended    ", Milliseconds(contended), absl::StrFormat("   %.1f x alone", absl::FDivDuration(contended, alone))));
-  Say(StrCat("  redis p99 protected    ", Milliseconds(guarded), absl::StrFormat("   %.2f x alone, %.1f times better than contended", absl::FDivDuration(guarded, alone), absl::FDivDuration(contended, guarded))));
-  Say(absl::StrFormat("  stress-ng kept         %8.0f %%    of its CPU time (%.2f of %.2f cores)", had > 0 ? 100 * kept / had : 0, kept, had));
+  Say(StrCat("  redis p99 contended    ", Milliseconds(contended),
+             absl::StrFormat("   %.1f x alone", absl::FDivDuration(contended, alone))));
+  Say(StrCat("  redis p99 protected    ", Milliseconds(guarded),
+             absl::StrFormat("   %.2f x alone, %.1f times better than contended", absl::FDivDuration(guarded, alone),
+                             absl::FDivDuration(contended, guarded))));
+  Say(absl::StrFormat("  stress-ng kept         %8.0f %%    of its CPU time (%.2f of %.2f cores)",
+                      had > 0 ? 100 * kept / had : 0, kept, had));
   Say(StrCat("  detected after         ", absl::StrFormat("%11s", since_onset(detected_))));
   Say(StrCat("  acted after            ", absl::StrFormat("%11s", since_onset(acted_))));
-  Say(StrCat("  protected after        ", absl::StrFormat("%11s", since_onset(relieved_)), "   p99 back within ", absl::StrFormat("%.1f", kProtectedFactor), " x alone, and staying there"));
+  Say(StrCat("  protected after        ", absl::StrFormat("%11s", since_onset(relieved_)), "   p99 back within ",
+             absl::StrFormat("%.1f", kProtectedFactor), " x alone, and staying there"));
 
-  Say(StrCat("  restored               every one of ", controls_before_.size(), " control files is as it was before, byte for byte"));
+  Say(StrCat("  restored               every one of ", controls_before_.size(),
+             " control files is as it was before, byte for byte"));
   return absl::OkStatus();
 }
 

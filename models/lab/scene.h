@@ -1,7 +1,7 @@
 // The quick start's scene: Truce's main job on this host with real programs, from nothing to a summary and back.
 //
-//   controller + agent (mTLS) | redis-server, critical, measured every second | stress-ng, best effort, on the same CPUs
-//   alone ─► contended ─► protected ─► aggressor stops ─► everything restored
+//   controller + agent (mTLS) | redis-server, critical, measured every second | stress-ng, best effort, on the same
+//   CPUs alone ─► contended ─► protected ─► aggressor stops ─► everything restored
 #pragma once
 
 #include <string>

@@ -1,11 +1,10 @@
 #include "models/lab/scene_daemons.h"
 
+#include <grpcpp/create_channel.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <fstream>
-
-#include <grpcpp/create_channel.h>
 
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -39,7 +38,8 @@ std::string HostName() {
 
 class RunningDaemons final : public SceneDaemons {
  public:
-  RunningDaemons(std::string directory, std::string binaries) : directory_(std::move(directory)), binaries_(std::move(binaries)) {}
+  RunningDaemons(std::string directory, std::string binaries)
+      : directory_(std::move(directory)), binaries_(std::move(binaries)) {}
   ~RunningDaemons() override { Stop(); }
 
   absl::Status Start(const std::string& cgroup_root, const std::string& victim, const std::string& aggressor) {
@@ -97,8 +97,8 @@ class RunningDaemons final : public SceneDaemons {
   }
 
   std::string Environment() const override {
-    return StrCat("export TRUCE_SERVER=", address_, " TRUCE_CA=", Pki("ca.crt"), " TRUCE_CERT=", Pki("operator-admin.crt"),
-                  " TRUCE_KEY=", Pki("operator-admin.key"));
+    return StrCat("export TRUCE_SERVER=", address_, " TRUCE_CA=", Pki("ca.crt"),
+                  " TRUCE_CERT=", Pki("operator-admin.crt"), " TRUCE_KEY=", Pki("operator-admin.key"));
   }
 
  private:
@@ -117,11 +117,18 @@ class RunningDaemons final : public SceneDaemons {
     TRUCE_RETURN_IF_ERROR(WriteFile(config, StrCat("listen: 127.0.0.1:0\n"
                                                    "http:\n  listen: 127.0.0.1:0\n"
                                                    "tls:\n"
-                                                   "  ca_file: ", Pki("ca.crt"), "\n"
-                                                   "  certificate_file: ", Pki("controller-quickstart.crt"), "\n"
-                                                   "  key_file: ", Pki("controller-quickstart.key"), "\n"
+                                                   "  ca_file: ",
+                                                   Pki("ca.crt"),
+                                                   "\n"
+                                                   "  certificate_file: ",
+                                                   Pki("controller-quickstart.crt"),
+                                                   "\n"
+                                                   "  key_file: ",
+                                                   Pki("controller-quickstart.key"),
+                                                   "\n"
                                                    "store:\n"
-                                                   "  file: ", directory_, "/truce.db\n")));
+                                                   "  file: ",
+                                                   directory_, "/truce.db\n")));
     const std::string address_file = directory_ + "/controller.address";
     ChildOptions options;
     options.arguments = {binaries_ + "/truce-controller", "--config", config, "--print-address-file", address_file};
@@ -139,7 +146,8 @@ class RunningDaemons final : public SceneDaemons {
       absl::SleepFor(absl::Milliseconds(50));
     }
     const auto log = host::ReadFile(options.log_file);
-    return absl::UnavailableError(StrCat("truce-controller did not start; its log says:\n", log.ok() ? *log : "(nothing)"));
+    return absl::UnavailableError(
+        StrCat("truce-controller did not start; its log says:\n", log.ok() ? *log : "(nothing)"));
   }
 
   absl::Status ConnectOperator() {
@@ -161,8 +169,12 @@ class RunningDaemons final : public SceneDaemons {
     const std::string config = directory_ + "/agent.yaml";
     TRUCE_RETURN_IF_ERROR(
         WriteFile(config, StrCat("paths:\n"
-                                 "  cgroup: ", cgroup_root, "\n"
-                                 "state_directory: ", directory_, "/agent\n"
+                                 "  cgroup: ",
+                                 cgroup_root,
+                                 "\n"
+                                 "state_directory: ",
+                                 directory_,
+                                 "/agent\n"
                                  "metrics:\n"
                                  "  listen: 127.0.0.1:0\n"
                                  "# A scene of two minutes cannot spend one of them on learning what is usual.\n"
@@ -170,15 +182,26 @@ class RunningDaemons final : public SceneDaemons {
                                  "  least_samples: 12\n"
                                  "discovery:\n"
                                  "  rules:\n"
-                                 "    - match: ", victim, "\n"
+                                 "    - match: ",
+                                 victim,
+                                 "\n"
                                  "      class: critical\n"
-                                 "    - match: ", aggressor, "\n"
+                                 "    - match: ",
+                                 aggressor,
+                                 "\n"
                                  "      class: best_effort\n"
                                  "controller:\n"
-                                 "  address: ", address_, "\n"
-                                 "  ca_file: ", Pki("ca.crt"), "\n"
-                                 "  certificate_file: ", Pki(StrCat("agent-", HostName(), ".crt")), "\n"
-                                 "  key_file: ", Pki(StrCat("agent-", HostName(), ".key")), "\n")));
+                                 "  address: ",
+                                 address_,
+                                 "\n"
+                                 "  ca_file: ",
+                                 Pki("ca.crt"),
+                                 "\n"
+                                 "  certificate_file: ",
+                                 Pki(StrCat("agent-", HostName(), ".crt")),
+                                 "\n"
+                                 "  key_file: ",
+                                 Pki(StrCat("agent-", HostName(), ".key")), "\n")));
     ChildOptions options;
     options.arguments = {binaries_ + "/truce-agent", "--config", config};
     options.log_file = directory_ + "/agent.log";
@@ -195,7 +218,8 @@ class RunningDaemons final : public SceneDaemons {
       absl::SleepFor(absl::Milliseconds(100));
     }
     const auto log = host::ReadFile(directory_ + "/agent.log");
-    return absl::UnavailableError(StrCat("truce-agent did not connect; its log says:\n", log.ok() ? *log : "(nothing)"));
+    return absl::UnavailableError(
+        StrCat("truce-agent did not connect; its log says:\n", log.ok() ? *log : "(nothing)"));
   }
 
   template <typename Request, typename Response>
@@ -217,8 +241,10 @@ class RunningDaemons final : public SceneDaemons {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const std::string& directory, const std::string& binaries,
-                                                                const std::string& cgroup_root, const std::string& victim,
+absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const std::string& directory,
+                                                                const std::string& binaries,
+                                                                const std::string& cgroup_root,
+                                                                const std::string& victim,
                                                                 const std::string& aggressor) {
   auto daemons = std::make_unique<RunningDaemons>(directory, binaries);
   TRUCE_RETURN_IF_ERROR(daemons->Start(cgroup_root, victim, aggressor));

@@ -36,9 +36,12 @@ class SceneDaemons {
 };
 
 // Makes certificates and configuration in `directory`, starts both daemons (ports chosen by the kernel) and waits until
-// the agent is connected. The agent watches the two workloads `victim` (critical) and `aggressor` (best effort, enforced).
-absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const std::string& directory, const std::string& binaries,
-                                                                const std::string& cgroup_root, const std::string& victim,
+// the agent is connected. The agent watches the two workloads `victim` (critical) and `aggressor` (best effort,
+// enforced).
+absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const std::string& directory,
+                                                                const std::string& binaries,
+                                                                const std::string& cgroup_root,
+                                                                const std::string& victim,
                                                                 const std::string& aggressor);
 
 }  // namespace truce::lab

@@ -16,7 +16,9 @@
 namespace truce {
 namespace {
 
-int ExitCode(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+int ExitCode(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
 
 [[noreturn]] void BecomeProgram(const ChildOptions& options, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -60,7 +62,9 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const ChildOptions& options) {
   return ChildProcess(pid);
 }
 
-ChildProcess::~ChildProcess() { Stop(); }
+ChildProcess::~ChildProcess() {
+  Stop();
+}
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)), exit_status_(other.exit_status_) {}

@@ -12,7 +12,8 @@
 namespace truce {
 
 struct ChildOptions {
-  // Program (looked up in PATH) and arguments; the first is what the program sees as its own name unless `name` is given.
+  // Program (looked up in PATH) and arguments; the first is what the program sees as its own name unless `name` is
+  // given.
   std::vector<std::string> arguments;
   std::string name;
   // Where stdout and stderr go; empty: /dev/null.

@@ -1,25 +1,27 @@
 #include "src/base/config.h"
 
+#include <yaml-cpp/yaml.h>
+
 #include <cmath>
 #include <fstream>
 #include <memory>
 
-#include <yaml-cpp/yaml.h>
-
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
-#include "src/base/text.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 
 extern char** environ;
 
 namespace truce {
 namespace {
 
-std::string ScalarText(const YAML::Node& node) { return node.IsScalar() ? node.Scalar() : std::string(); }
+std::string ScalarText(const YAML::Node& node) {
+  return node.IsScalar() ? node.Scalar() : std::string();
+}
 
 }  // namespace
 
@@ -88,7 +90,10 @@ ConfigReader::ConfigReader(const ConfigSource& source) : state_(new State), owns
 }
 
 ConfigReader::ConfigReader(State* shared, const YAML::Node& element, std::string prefix, std::string documented_prefix)
-    : state_(new State), owns_state_(true), prefix_(std::move(prefix)), documented_prefix_(std::move(documented_prefix)) {
+    : state_(new State),
+      owns_state_(true),
+      prefix_(std::move(prefix)),
+      documented_prefix_(std::move(documented_prefix)) {
   state_->file = shared->file;
   state_->root = element;
 }
@@ -150,8 +155,8 @@ void ConfigReader::Read(std::string_view key, double* value, const Bounds<double
     state_->errors.push_back(StrCat(found->where, ": '", text, "' is not a number"));
   } else if ((bounds.minimum && parsed < *bounds.minimum) || (bounds.maximum && parsed > *bounds.maximum)) {
     state_->errors.push_back(StrCat(found->where, ": ", text, " is out of range; expected",
-                                          bounds.minimum ? StrCat(" at least ", *bounds.minimum) : "",
-                                          bounds.maximum ? StrCat(" at most ", *bounds.maximum) : ""));
+                                    bounds.minimum ? StrCat(" at least ", *bounds.minimum) : "",
+                                    bounds.maximum ? StrCat(" at most ", *bounds.maximum) : ""));
   } else {
     *value = parsed;
   }
@@ -166,8 +171,8 @@ void ConfigReader::Read(std::string_view key, int* value, const Bounds<int>& bou
     state_->errors.push_back(StrCat(found->where, ": '", text, "' is not a whole number"));
   } else if ((bounds.minimum && parsed < *bounds.minimum) || (bounds.maximum && parsed > *bounds.maximum)) {
     state_->errors.push_back(StrCat(found->where, ": ", text, " is out of range; expected",
-                                          bounds.minimum ? StrCat(" at least ", *bounds.minimum) : "",
-                                          bounds.maximum ? StrCat(" at most ", *bounds.maximum) : ""));
+                                    bounds.minimum ? StrCat(" at least ", *bounds.minimum) : "",
+                                    bounds.maximum ? StrCat(" at most ", *bounds.maximum) : ""));
   } else {
     *value = parsed;
   }
@@ -182,10 +187,9 @@ void ConfigReader::Read(std::string_view key, absl::Duration* value, const Bound
     state_->errors.push_back(
         StrCat(found->where, ": '", text, "' is not a duration; write it with a unit, such as 500ms, 5s or 10m"));
   } else if ((bounds.minimum && parsed < *bounds.minimum) || (bounds.maximum && parsed > *bounds.maximum)) {
-    state_->errors.push_back(
-        StrCat(found->where, ": ", text, " is out of range; expected",
-                     bounds.minimum ? StrCat(" at least ", absl::FormatDuration(*bounds.minimum)) : "",
-                     bounds.maximum ? StrCat(" at most ", absl::FormatDuration(*bounds.maximum)) : ""));
+    state_->errors.push_back(StrCat(found->where, ": ", text, " is out of range; expected",
+                                    bounds.minimum ? StrCat(" at least ", absl::FormatDuration(*bounds.minimum)) : "",
+                                    bounds.maximum ? StrCat(" at most ", absl::FormatDuration(*bounds.maximum)) : ""));
   } else {
     *value = parsed;
   }
@@ -269,7 +273,8 @@ void ConfigReader::CollectUnknown(const YAML::Node& node, const std::string& pat
     if (!seen.insert(key).second) state_->errors.push_back(StrCat(where, ": given twice"));
     // "a.b: 1" in one line is a key of its own to YAML, and would be read by nobody.
     if (key.find('.') != std::string::npos) {
-      state_->errors.push_back(StrCat(where, ": unknown key; write each part of a dotted key on a line of its own, indented"));
+      state_->errors.push_back(
+          StrCat(where, ": unknown key; write each part of a dotted key on a line of its own, indented"));
       continue;
     }
     if (state_->documented.contains(full)) continue;
@@ -292,8 +297,8 @@ absl::Status ConfigReader::Finish() {
   for (const auto* given : {&state_->flags, &state_->environment}) {
     for (const auto& [key, value] : *given) {
       if (!state_->documented.contains(key)) {
-        state_->errors.push_back(StrCat(given == &state_->flags ? "--set " : "environment variable for ", key,
-                                              ": unknown key"));
+        state_->errors.push_back(
+            StrCat(given == &state_->flags ? "--set " : "environment variable for ", key, ": unknown key"));
       }
     }
   }
@@ -301,6 +306,8 @@ absl::Status ConfigReader::Finish() {
   return absl::InvalidArgumentError(absl::StrJoin(state_->errors, "\n"));
 }
 
-const std::set<std::string>& ConfigReader::known_keys() const { return state_->documented; }
+const std::set<std::string>& ConfigReader::known_keys() const {
+  return state_->documented;
+}
 
 }  // namespace truce

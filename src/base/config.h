@@ -1,5 +1,5 @@
-// Reads a YAML configuration with the precedence flag > environment > file > default, and refuses what it does not know.
-// Each daemon has one struct of settings with defaults and one function that binds each key to a field:
+// Reads a YAML configuration with the precedence flag > environment > file > default, and refuses what it does not
+// know. Each daemon has one struct of settings with defaults and one function that binds each key to a field:
 //
 //   ConfigReader reader(source);
 //   reader.Read("sample.interval", &settings.sample_interval, {.minimum = absl::Milliseconds(100)});
@@ -49,8 +49,8 @@ struct Bounds {
   std::optional<T> maximum;
 };
 
-// Binds keys to fields. Errors are collected; Finish returns them all, one a line, as "file:line: key: what is wrong and
-// what is expected". Not thread-safe.
+// Binds keys to fields. Errors are collected; Finish returns them all, one a line, as "file:line: key: what is wrong
+// and what is expected". Not thread-safe.
 class ConfigReader {
  public:
   explicit ConfigReader(const ConfigSource& source);
@@ -68,19 +68,22 @@ class ConfigReader {
   // One of a fixed set of words.
   template <typename E>
   void ReadEnum(std::string_view key, E* value, const std::vector<std::pair<std::string, E>>& words) {
-    ReadWord(key, [&](std::string_view word) {
-      for (const auto& [name, meaning] : words) {
-        if (name == word) {
-          *value = meaning;
-          return true;
-        }
-      }
-      return false;
-    }, [&] {
-      std::string list;
-      for (const auto& [name, meaning] : words) list += (list.empty() ? "" : ", ") + name;
-      return list;
-    });
+    ReadWord(
+        key,
+        [&](std::string_view word) {
+          for (const auto& [name, meaning] : words) {
+            if (name == word) {
+              *value = meaning;
+              return true;
+            }
+          }
+          return false;
+        },
+        [&] {
+          std::string list;
+          for (const auto& [name, meaning] : words) list += (list.empty() ? "" : ", ") + name;
+          return list;
+        });
   }
   // A list of mappings: calls `item` once per element with a reader of that element, whose keys are relative to it.
   // Clearing the target first, when the key is given, is up to `begin`.

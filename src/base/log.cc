@@ -1,11 +1,11 @@
 #include "src/base/log.h"
 
-#include <cstdlib>
-#include <memory>
-
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include <cstdlib>
+#include <memory>
 
 #include "src/base/text.h"
 
@@ -28,7 +28,8 @@ class JournalPriority final : public spdlog::custom_flag_formatter {
 absl::Status InitializeLogging(const std::string& level) {
   const auto parsed = spdlog::level::from_str(level);
   if (parsed == spdlog::level::off && level != "off") {
-    return absl::InvalidArgumentError(StrCat("log level '", level, "' is not one of trace, debug, info, warn, error, off"));
+    return absl::InvalidArgumentError(
+        StrCat("log level '", level, "' is not one of trace, debug, info, warn, error, off"));
   }
   auto logger = std::make_shared<spdlog::logger>("", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   auto formatter = std::make_unique<spdlog::pattern_formatter>();

@@ -7,8 +7,8 @@
 
 namespace truce {
 
-// Sets the process-wide level ("trace", "debug", "info", "warn", "error", "off") and the line format: with a time stamp on
-// a terminal, without one and with journald's <priority> prefix under systemd. InvalidArgument for another word.
+// Sets the process-wide level ("trace", "debug", "info", "warn", "error", "off") and the line format: with a time stamp
+// on a terminal, without one and with journald's <priority> prefix under systemd. InvalidArgument for another word.
 absl::Status InitializeLogging(const std::string& level);
 
 }  // namespace truce

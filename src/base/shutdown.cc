@@ -1,10 +1,9 @@
 #include "src/base/shutdown.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
-
-#include <algorithm>
 
 #include "absl/time/clock.h"
 

@@ -6,8 +6,8 @@
 
 namespace truce {
 
-// Blocks SIGTERM, SIGINT and SIGHUP in the calling thread and all threads made after it, and ignores SIGPIPE. Create it in
-// main before any thread starts. One per process.
+// Blocks SIGTERM, SIGINT and SIGHUP in the calling thread and all threads made after it, and ignores SIGPIPE. Create it
+// in main before any thread starts. One per process.
 class ShutdownSignals {
  public:
   ShutdownSignals();

@@ -8,10 +8,10 @@
 #include "absl/status/statusor.h"
 
 // Returns the status of `expression` from the calling function unless it is OK.
-#define TRUCE_RETURN_IF_ERROR(expression)              \
-  do {                                                 \
-    absl::Status truce_status_ = (expression);         \
-    if (!truce_status_.ok()) return truce_status_;     \
+#define TRUCE_RETURN_IF_ERROR(expression)          \
+  do {                                             \
+    absl::Status truce_status_ = (expression);     \
+    if (!truce_status_.ok()) return truce_status_; \
   } while (false)
 
 // Declares or assigns `target` from the StatusOr `expression`, or returns its error.

@@ -1,5 +1,5 @@
-// Debian's Abseil is built with its own string_view, a type apart from std::string_view. This house uses std::string_view;
-// these adapters are the only place where the two meet.
+// Debian's Abseil is built with its own string_view, a type apart from std::string_view. This house uses
+// std::string_view; these adapters are the only place where the two meet.
 #pragma once
 
 #include <string>
@@ -12,8 +12,12 @@
 namespace truce {
 
 // To and from Abseil's view of the same characters.
-inline absl::string_view AbslView(std::string_view text) { return {text.data(), text.size()}; }
-inline std::string_view StdView(absl::string_view text) { return {text.data(), text.size()}; }
+inline absl::string_view AbslView(std::string_view text) {
+  return {text.data(), text.size()};
+}
+inline std::string_view StdView(absl::string_view text) {
+  return {text.data(), text.size()};
+}
 
 namespace internal {
 template <typename T>

@@ -8,14 +8,14 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "src/base/text.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 
 namespace truce::host {
 namespace {
 
-constexpr std::array<std::string_view, kControllerCount> kNames = {"cpu",    "cpuacct", "cpuset",     "memory",
-                                                                   "io",     "pids",    "perf_event", "unified"};
+constexpr std::array<std::string_view, kControllerCount> kNames = {"cpu", "cpuacct", "cpuset",     "memory",
+                                                                   "io",  "pids",    "perf_event", "unified"};
 
 // A file that a v1 tree's root has exactly when it serves the controller. perf_event has none: its tree goes by name.
 struct V1Probe {
@@ -23,9 +23,9 @@ struct V1Probe {
   const char* file;
 };
 constexpr V1Probe kV1Probes[] = {
-    {Controller::kCpu, "cpu.shares"},           {Controller::kCpuacct, "cpuacct.usage"},
-    {Controller::kCpuset, "cpuset.cpus"},       {Controller::kMemory, "memory.usage_in_bytes"},
-    {Controller::kIo, "blkio.reset_stats"},     {Controller::kIo, "blkio.throttle.io_service_bytes"},
+    {Controller::kCpu, "cpu.shares"},       {Controller::kCpuacct, "cpuacct.usage"},
+    {Controller::kCpuset, "cpuset.cpus"},   {Controller::kMemory, "memory.usage_in_bytes"},
+    {Controller::kIo, "blkio.reset_stats"}, {Controller::kIo, "blkio.throttle.io_service_bytes"},
 };
 
 bool Exists(const std::string& path) {
@@ -33,7 +33,9 @@ bool Exists(const std::string& path) {
   return stat(path.c_str(), &status) == 0;
 }
 
-bool OutOfDescriptors(int error) { return error == EMFILE || error == ENFILE; }
+bool OutOfDescriptors(int error) {
+  return error == EMFILE || error == ENFILE;
+}
 
 // Whether a descriptor may stay open for good. The kernel gives out the lowest free number, so a number near the limit
 // means that few are left; the last quarter stays free for counters, connections and discovery.
@@ -54,7 +56,9 @@ std::optional<Controller> V2Controller(std::string_view name) {
 
 }  // namespace
 
-std::string_view ControllerName(Controller controller) { return kNames[static_cast<size_t>(controller)]; }
+std::string_view ControllerName(Controller controller) {
+  return kNames[static_cast<size_t>(controller)];
+}
 
 absl::StatusOr<CgroupLayout> CgroupLayout::Detect(const std::string& root) {
   CgroupLayout layout;
@@ -85,11 +89,12 @@ absl::StatusOr<CgroupLayout> CgroupLayout::Detect(const std::string& root) {
       // A co-mounted tree has symbolic links for its single controllers ("cpu" -> "cpu,cpuacct"): skip those.
       // What cannot be looked at (a broken link) is no tree; only the listing itself may fail.
       std::error_code ignored;
-      if (entry.is_directory(ignored) && !entry.is_symlink(ignored)) directories.push_back(entry.path().filename().string());
+      if (entry.is_directory(ignored) && !entry.is_symlink(ignored))
+        directories.push_back(entry.path().filename().string());
     }
     if (error) {
       return absl::FailedPreconditionError(StrCat("reading the cgroup root ", root, ": ", error.message(),
-                                                        "; mount cgroups there or give --path.cgroup"));
+                                                  "; mount cgroups there or give --path.cgroup"));
     }
     std::sort(directories.begin(), directories.end());
     bool any_v1 = false;
@@ -106,17 +111,18 @@ absl::StatusOr<CgroupLayout> CgroupLayout::Detect(const std::string& root) {
       if (directory.find("perf_event") != std::string::npos && Exists(base + "/cgroup.procs")) {
         served.push_back(Controller::kPerfEvent);
       }
-      if (directory.find("pids") != std::string::npos && Exists(base + "/cgroup.procs")) served.push_back(Controller::kPids);
+      if (directory.find("pids") != std::string::npos && Exists(base + "/cgroup.procs"))
+        served.push_back(Controller::kPids);
       if (served.empty()) continue;
       any_v1 = true;
       layout.hierarchies_.push_back({directory, 1});
       for (Controller controller : served) serve(controller, layout.hierarchies_.size() - 1);
     }
     if (layout.hierarchies_.empty()) {
-      return absl::FailedPreconditionError(StrCat("no cgroup tree below ", root,
-                                                        "; mount cgroup2 there or give --path.cgroup"));
+      return absl::FailedPreconditionError(
+          StrCat("no cgroup tree below ", root, "; mount cgroup2 there or give --path.cgroup"));
     }
-    layout.kind_ = !any_v1                                                ? v1::CGROUP_LAYOUT_V2
+    layout.kind_ = !any_v1                                                 ? v1::CGROUP_LAYOUT_V2
                    : layout.hierarchy_of(Controller::kUnified).has_value() ? v1::CGROUP_LAYOUT_HYBRID
                                                                            : v1::CGROUP_LAYOUT_V1;
   }
@@ -171,7 +177,8 @@ int Cgroup::directory_fd(Controller controller) const {
 
 std::string Cgroup::RelativeName(Controller controller, std::string_view file) const {
   const auto hierarchy = layout_->hierarchy_of(controller);
-  const std::string tree = hierarchy ? layout_->hierarchies()[*hierarchy].directory : std::string(ControllerName(controller));
+  const std::string tree =
+      hierarchy ? layout_->hierarchies()[*hierarchy].directory : std::string(ControllerName(controller));
   return StrCat(tree, tree.empty() ? "" : "/", path_, path_.empty() ? "" : "/", file);
 }
 

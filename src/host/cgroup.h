@@ -17,8 +17,8 @@
 
 namespace truce::host {
 
-// What a tree may serve. kUnified is the cgroup2 tree itself, whatever controllers it has: PSI, cpu.stat's usage and perf
-// events live there.
+// What a tree may serve. kUnified is the cgroup2 tree itself, whatever controllers it has: PSI, cpu.stat's usage and
+// perf events live there.
 enum class Controller : uint8_t { kCpu, kCpuacct, kCpuset, kMemory, kIo, kPids, kPerfEvent, kUnified };
 inline constexpr size_t kControllerCount = 8;
 std::string_view ControllerName(Controller controller);
@@ -42,7 +42,9 @@ class CgroupLayout {
   v1::CgroupLayout kind() const { return kind_; }
   const std::vector<Hierarchy>& hierarchies() const { return hierarchies_; }
   // Index into hierarchies() of the tree that serves `controller`, or nullopt when the host has none.
-  std::optional<size_t> hierarchy_of(Controller controller) const { return served_by_[static_cast<size_t>(controller)]; }
+  std::optional<size_t> hierarchy_of(Controller controller) const {
+    return served_by_[static_cast<size_t>(controller)];
+  }
   // The tree whose inode names a cgroup, and that discovery walks: the unified one where there is one, else cpu's.
   size_t identity_hierarchy() const { return identity_; }
 
@@ -58,7 +60,8 @@ class CgroupLayout {
 // object whose reads fail with NotFound. Not thread-safe.
 class Cgroup {
  public:
-  // `path` is relative to the trees' roots ("system.slice/redis.service"; "" is the root). NotFound when no tree has it.
+  // `path` is relative to the trees' roots ("system.slice/redis.service"; "" is the root). NotFound when no tree has
+  // it.
   static absl::StatusOr<std::unique_ptr<Cgroup>> Open(const CgroupLayout& layout, std::string_view path);
 
   const std::string& path() const { return path_; }
@@ -78,8 +81,8 @@ class Cgroup {
   // Content of a control file, valid until the buffer's next use. The file is opened on first use and kept open while
   // the process has file descriptors to spare. NotFound when the file or the cgroup is not there.
   absl::StatusOr<std::string_view> Read(Controller controller, const char* file, ReadBuffer& buffer);
-  // The same for a file that is read every few seconds only: opened and closed again, so that a thousand workloads do not
-  // hold ten thousand descriptors for it.
+  // The same for a file that is read every few seconds only: opened and closed again, so that a thousand workloads do
+  // not hold ten thousand descriptors for it.
   absl::StatusOr<std::string_view> ReadRarely(Controller controller, const char* file, ReadBuffer& buffer) const;
 
  private:

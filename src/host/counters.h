@@ -48,8 +48,8 @@ struct CounterOptions {
   double budget_ratio = 0.005;
   // Most workloads counted at once (each costs one fd per event and CPU); the others take turns.
   int max_counted = 256;
-  // Where calibration may make two cgroups of its own, as a full path in the tree that perf events use; empty: calibrate
-  // with per-task events instead.
+  // Where calibration may make two cgroups of its own, as a full path in the tree that perf events use; empty:
+  // calibrate with per-task events instead.
   std::string calibration_directory;
 };
 
@@ -76,8 +76,8 @@ struct CounterStatus {
 class CounterService {
  public:
   virtual ~CounterService() = default;
-  // Begins counting the cgroup behind `cgroup_fd` (a directory fd in the tree that perf events use; only used within the
-  // call and duplicated). `key` is the caller's name for it.
+  // Begins counting the cgroup behind `cgroup_fd` (a directory fd in the tree that perf events use; only used within
+  // the call and duplicated). `key` is the caller's name for it.
   virtual absl::Status Track(uint64_t key, int cgroup_fd) = 0;
   virtual void Untrack(uint64_t key) = 0;
   // Once per sampling interval, before the reads: measures the switch rate, decides level, duty and whose turn it is.
@@ -88,7 +88,8 @@ class CounterService {
 };
 
 // Opens what this host has. Never fails: a host without a PMU gets a service whose status says so and that counts
-// software events if it can. Calibration takes about 200 ms and forks two children, so call it before other threads start.
+// software events if it can. Calibration takes about 200 ms and forks two children, so call it before other threads
+// start.
 std::unique_ptr<CounterService> CreateCounterService(const CounterOptions& options);
 
 }  // namespace truce::host

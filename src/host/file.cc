@@ -8,8 +8,8 @@
 #include <charconv>
 
 #include "absl/strings/numbers.h"
-#include "src/base/text.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 
 namespace truce::host {
 namespace {
@@ -119,7 +119,8 @@ absl::StatusOr<std::vector<int>> ParseCpuList(std::string_view text) {
     int first = 0;
     int last = 0;
     const bool good = absl::SimpleAtoi(AbslView(part.substr(0, dash)), &first) &&
-                      (dash == std::string_view::npos ? (last = first, true) : absl::SimpleAtoi(AbslView(part.substr(dash + 1)), &last));
+                      (dash == std::string_view::npos ? (last = first, true)
+                                                      : absl::SimpleAtoi(AbslView(part.substr(dash + 1)), &last));
     if (!good || first < 0 || last < first || last > kLastCpu || cpus.size() > static_cast<size_t>(kLastCpu)) {
       return absl::InvalidArgumentError(StrCat("'", whole, "' is not a CPU list such as 0-3,8"));
     }

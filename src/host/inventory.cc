@@ -1,12 +1,11 @@
 #include "src/host/inventory.h"
 
 #include <dirent.h>
+#include <google/protobuf/util/time_util.h>
 #include <sys/stat.h>
 
 #include <map>
 #include <memory>
-
-#include <google/protobuf/util/time_util.h>
 
 #include "absl/strings/numbers.h"
 #include "src/base/status.h"
@@ -136,8 +135,9 @@ void FindMissing(const InventoryOptions& options, const CgroupLayout& layout, co
   for (const auto& wanted : kWanted) {
     if (layout.hierarchy_of(wanted.controller)) continue;
     const std::string name(ControllerName(wanted.controller));
-    AddMissing(inventory, name, StrCat("no cgroup tree has the ", name, " controller, so there is no ", wanted.used_for),
-               StrCat("enable it: echo +", name, " > ", layout.root(), "/cgroup.subtree_control, or mount its v1 tree"));
+    AddMissing(
+        inventory, name, StrCat("no cgroup tree has the ", name, " controller, so there is no ", wanted.used_for),
+        StrCat("enable it: echo +", name, " > ", layout.root(), "/cgroup.subtree_control, or mount its v1 tree"));
   }
   if (stat((options.procfs + "/self/schedstat").c_str(), &status) != 0) {
     AddMissing(inventory, "schedstat", "the kernel keeps no scheduler statistics per thread",
@@ -176,14 +176,16 @@ absl::StatusOr<v1::HostInventory> TakeInventory(const InventoryOptions& options,
     ForEachLine(*cpuinfo, [&inventory](std::string_view line) {
       if (!inventory.cpu_model().empty() || !line.starts_with("model name")) return;
       const size_t colon = line.find(':');
-      if (colon != std::string_view::npos && colon + 2 <= line.size()) inventory.set_cpu_model(std::string(line.substr(colon + 2)));
+      if (colon != std::string_view::npos && colon + 2 <= line.size())
+        inventory.set_cpu_model(std::string(line.substr(colon + 2)));
     });
   }
   if (auto meminfo = ReadFile(options.procfs + "/meminfo"); meminfo.ok()) {
     ForEachLine(*meminfo, [&inventory](std::string_view line) {
       if (!line.starts_with("MemTotal:")) return;
       line.remove_prefix(9);
-      if (auto kibibytes = FirstNumber(NextWord(&line))) inventory.set_memory_bytes(static_cast<uint64_t>(*kibibytes) * 1024);
+      if (auto kibibytes = FirstNumber(NextWord(&line)))
+        inventory.set_memory_bytes(static_cast<uint64_t>(*kibibytes) * 1024);
     });
   }
   v1::PmuInventory& pmu = *inventory.mutable_pmu();

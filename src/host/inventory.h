@@ -19,8 +19,8 @@ struct InventoryOptions {
   std::string agent_version;
 };
 
-// FailedPrecondition when sysfs has no CPU list. Every other thing that is not there ends up in `missing`, with the reason
-// and the remedy. `counters` is what CreateCounterService found.
+// FailedPrecondition when sysfs has no CPU list. Every other thing that is not there ends up in `missing`, with the
+// reason and the remedy. `counters` is what CreateCounterService found.
 absl::StatusOr<v1::HostInventory> TakeInventory(const InventoryOptions& options, const CgroupLayout& layout,
                                                 const CounterStatus& counters);
 

@@ -1,5 +1,5 @@
-// The readings of a workload: what the agent knows of it for one interval. A reading is there or missing, never a made-up
-// zero. Names and units are those of the fields of truce.v1.Readings (a test holds the two together).
+// The readings of a workload: what the agent knows of it for one interval. A reading is there or missing, never a
+// made-up zero. Names and units are those of the fields of truce.v1.Readings (a test holds the two together).
 #pragma once
 
 #include <array>
@@ -62,8 +62,8 @@ class Sample {
   absl::Duration taken_at;
   absl::Duration interval;
 
-  // Whether the workload was held back by an action of ours in this interval: what it did then says nothing about what it
-  // does to others when it is free.
+  // Whether the workload was held back by an action of ours in this interval: what it did then says nothing about what
+  // it does to others when it is free.
   bool under_action = false;
 
   bool has(Reading reading) const { return (valid_ >> Index(reading)) & 1u; }

@@ -16,12 +16,13 @@ namespace {
 absl::Status WriteText(const std::string& path, const std::string& text) {
   UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd.valid()) return ErrnoStatus(errno, StrCat("opening ", path));
-  if (write(fd.get(), text.data(), text.size()) < 0) return ErrnoStatus(errno, StrCat("writing '", text, "' to ", path));
+  if (write(fd.get(), text.data(), text.size()) < 0)
+    return ErrnoStatus(errno, StrCat("writing '", text, "' to ", path));
   return absl::OkStatus();
 }
 
 // Files that levers change, in either version.
-constexpr const char* kControls[] = {"cpuset.cpus",       "cpu.max",   "cpu.cfs_quota_us",
+constexpr const char* kControls[] = {"cpuset.cpus",       "cpu.max",    "cpu.cfs_quota_us",
                                      "cpu.cfs_period_us", "cpu.weight", "cpu.shares"};
 
 }  // namespace
@@ -32,7 +33,8 @@ absl::StatusOr<ScratchCgroups> ScratchCgroups::Create(const CgroupLayout& layout
     struct stat status {};
     if (stat(scratch.Full(hierarchy, name).c_str(), &status) == 0) {
       scratch.name_.clear();  // not ours to remove
-      return absl::AlreadyExistsError(StrCat("a cgroup ", name, " is already there; end what runs in it and remove it with rmdir"));
+      return absl::AlreadyExistsError(
+          StrCat("a cgroup ", name, " is already there; end what runs in it and remove it with rmdir"));
     }
   }
   for (const Hierarchy& hierarchy : layout.hierarchies()) {
@@ -42,7 +44,9 @@ absl::StatusOr<ScratchCgroups> ScratchCgroups::Create(const CgroupLayout& layout
   return scratch;
 }
 
-ScratchCgroups::~ScratchCgroups() { Remove().IgnoreError(); }
+ScratchCgroups::~ScratchCgroups() {
+  Remove().IgnoreError();
+}
 
 ScratchCgroups::ScratchCgroups(ScratchCgroups&& other) noexcept
     : layout_(other.layout_),

@@ -1,5 +1,5 @@
-// Cgroups that a tool makes for itself, in every tree that the host has, and removes again: the scene of the quick start,
-// benchmarks, the lab. Never used by the daemons.
+// Cgroups that a tool makes for itself, in every tree that the host has, and removes again: the scene of the quick
+// start, benchmarks, the lab. Never used by the daemons.
 #pragma once
 
 #include <string>
@@ -15,8 +15,9 @@ namespace truce::host {
 class ScratchCgroups {
  public:
   // Makes the cgroup `name` (one path element) at the top of every tree. On a v2 tree the cpu, cpuset, memory and io
-  // controllers are switched on for its children, on the way down from the root where need be; what was switched on at the
-  // root is switched off again at the end. AlreadyExists when somebody has a cgroup of that name. `layout` outlives this.
+  // controllers are switched on for its children, on the way down from the root where need be; what was switched on at
+  // the root is switched off again at the end. AlreadyExists when somebody has a cgroup of that name. `layout` outlives
+  // this.
   static absl::StatusOr<ScratchCgroups> Create(const CgroupLayout& layout, const std::string& name);
   ~ScratchCgroups();
   ScratchCgroups(ScratchCgroups&& other) noexcept;
@@ -26,8 +27,8 @@ class ScratchCgroups {
   absl::StatusOr<std::string> Add(const std::string& child);
   // Moves a process (0: the caller) into name/child in every tree.
   absl::Status Enter(const std::string& child, int pid) const;
-  // Gives name/child `cpus` times the CPU weight of an ordinary cgroup, as an orchestrator does for a container that asks
-  // for so many CPUs.
+  // Gives name/child `cpus` times the CPU weight of an ordinary cgroup, as an orchestrator does for a container that
+  // asks for so many CPUs.
   absl::Status SetCpuWeight(const std::string& child, int cpus) const;
   // The child's control files that Truce may change, one "name: content" each, for a comparison before and after.
   std::vector<std::string> SnapshotControls(const std::string& child) const;

@@ -20,8 +20,8 @@ struct CertificateRequest {
   absl::Duration lifetime = absl::Hours(24 * 365);
 };
 
-// Writes ca.crt (0644) and ca.key (0600) into `directory`, which is created with mode 0700 if need be. AlreadyExists when
-// one is there: a CA is never overwritten.
+// Writes ca.crt (0644) and ca.key (0600) into `directory`, which is created with mode 0700 if need be. AlreadyExists
+// when one is there: a CA is never overwritten.
 absl::Status CreateAuthority(const std::string& directory, absl::Duration lifetime = absl::Hours(24 * 3650));
 // Signs a new P-256 key with the CA in `directory` and writes <role>-<name>.crt and .key there (0600 for the key),
 // replacing earlier ones atomically.

@@ -2,13 +2,13 @@
 // plain text works on loopback only and only when asked for. Includes gRPC headers: include it from few files.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
+
+#include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -44,8 +44,8 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const
 // Whether `target` ("host:port", "[::1]:port", "unix:...") stays on this host.
 bool IsLoopback(const std::string& target);
 
-// The caller's identity: from its certificate, or nullopt when its certificate names none. On a plain-text server, where
-// only this host can call, everybody is an operator.
+// The caller's identity: from its certificate, or nullopt when its certificate names none. On a plain-text server,
+// where only this host can call, everybody is an operator.
 absl::StatusOr<Identity> CallerIdentity(const grpc::ServerContextBase& context);
 // OK when the caller has one of `roles`; PermissionDenied names the role it has and those it needs.
 absl::Status RequireRole(const grpc::ServerContextBase& context, std::initializer_list<Role> roles);

@@ -16,11 +16,14 @@ TEST(TextTest, StrCatTakesEveryKindOfText) {
 }
 
 TEST(TextTest, Utf8IsToldFromOtherBytes) {
-  for (const std::string_view good : {"", "plain", "gr\xC3\xBC\xC3\x9F", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xF4\x8F\xBF\xBF"}) {
+  for (const std::string_view good :
+       {"", "plain", "gr\xC3\xBC\xC3\x9F", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xF4\x8F\xBF\xBF"}) {
     EXPECT_TRUE(IsUtf8(good)) << good;
   }
-  // A lone continuation, a cut sequence, overlong forms, a surrogate, beyond the last code point, bytes that never occur.
-  for (const std::string_view bad : {"\x80", "a\xC3", "\xC0\xAF", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "bad\xFF\xFE"}) {
+  // A lone continuation, a cut sequence, overlong forms, a surrogate, beyond the last code point, bytes that never
+  // occur.
+  for (const std::string_view bad :
+       {"\x80", "a\xC3", "\xC0\xAF", "\xE0\x80\xAF", "\xED\xA0\x80", "\xF4\x90\x80\x80", "bad\xFF\xFE"}) {
     EXPECT_FALSE(IsUtf8(bad)) << bad;
   }
 }
