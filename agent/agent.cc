@@ -1,15 +1,11 @@
 #include "agent/agent.h"
 
-#include <fcntl.h>
 #include <google/protobuf/util/time_util.h>
 #include <spdlog/spdlog.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "agent/link/report.h"
 #include "agent/sense/ownership.h"
@@ -52,7 +48,8 @@ Agent::~Agent() = default;
 absl::Status Agent::Build() {
   RaiseFileLimit();
   TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(settings_.cgroup_root));
-  TRUCE_RETURN_IF_ERROR(LockHost());
+  TRUCE_ASSIGN_OR_RETURN(host_lock_,
+                         LockHost(settings_.cgroup_root, settings_.actuator.state_directory, settings_.procfs));
 
   host::CounterOptions counter_options = settings_.counters;
   if (auto tree = layout_->hierarchy_of(host::Controller::kPerfEvent)) {
@@ -78,27 +75,6 @@ absl::Status Agent::Build() {
     spdlog::info("metrics on port {}", metrics_->port());
   }
   if (settings_.controller_enabled) link_ = StartControllerLink(settings_.link, BuildHello());
-  return absl::OkStatus();
-}
-
-// Two agents would fight over the same files, whatever their configuration says; so the lock is on the thing they would
-// fight over: the cgroup root itself. The kernel drops it when the process ends, however it ends.
-absl::Status Agent::LockHost() {
-  for (const std::string& directory : {settings_.cgroup_root, settings_.actuator.state_directory}) {
-    std::error_code error;
-    if (directory == settings_.actuator.state_directory && std::filesystem::create_directories(directory, error)) {
-      std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
-    }
-    host::UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd.valid()) return ErrnoStatus(errno, StrCat("opening ", directory));
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-      return absl::AlreadyExistsError(
-          StrCat("another truce-agent already runs on this host: something holds a lock on ", directory,
-                 "; stop it first, or see who it is with: pgrep -a truce-agent; "
-                 "lslocks"));
-    }
-    host_lock_.push_back(std::move(fd));
-  }
   return absl::OkStatus();
 }
 
@@ -219,6 +195,8 @@ v1::Hello Agent::BuildHello() const {
   hello.set_mode_ceiling(settings_.modes.ceiling);
   for (v1::HeldAction& held : actuator_->held()) *hello.add_held() = std::move(held);
   hello.set_desired_set_version(desired_version_);
+  *hello.mutable_report_interval() =
+      TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(settings_.score_interval));
   return hello;
 }
 

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "agent/act/actuator.h"
+#include "agent/host_lock.h"
 #include "agent/link/controller_link.h"
 #include "agent/metrics.h"
 #include "agent/predict/evidence_scorer.h"
@@ -24,7 +25,6 @@
 #include "src/base/shutdown.h"
 #include "src/host/cgroup.h"
 #include "src/host/counters.h"
-#include "src/host/file.h"
 #include "src/host/writer.h"
 
 namespace truce::agent {
@@ -45,7 +45,6 @@ class Agent {
   Agent(const AgentSettings& settings, const Clock& clock)
       : settings_(settings), clock_(clock), scorer_(settings.evidence) {}
   absl::Status Build();
-  absl::Status LockHost();
   // One tick, in the order that data flows.
   void Tick(bool score);
   void Act();
@@ -59,7 +58,7 @@ class Agent {
   const AgentSettings settings_;
   const Clock& clock_;
   std::optional<host::CgroupLayout> layout_;
-  std::vector<host::UniqueFd> host_lock_;
+  HostLock host_lock_;
   v1::HostInventory inventory_;
   std::unique_ptr<host::ControlWriter> writer_;
   std::unique_ptr<host::CounterService> counters_;

@@ -42,10 +42,11 @@ void ReadRule(ConfigReader& reader, DiscoveryRule* rule) {
 }
 
 void ReadWatching(ConfigReader& reader, AgentSettings* settings) {
-  const Bounds<absl::Duration> tick{absl::Milliseconds(100), absl::Minutes(1)};
+  const Bounds<absl::Duration> tick{absl::Milliseconds(100), absl::Seconds(10)};
   reader.Read("sample.interval", &settings->sample_interval, tick);
   reader.Read("sample.slow_every", &settings->sampler.slow_every, {1, 60});
-  reader.Read("score.interval", &settings->score_interval, {absl::Milliseconds(500), absl::Minutes(10)});
+  // Leases (30 s by default) are renewed in answer to reports, and there is one report per score.
+  reader.Read("score.interval", &settings->score_interval, {absl::Milliseconds(500), absl::Seconds(10)});
   reader.Read("discovery.most_workloads", &settings->sampler.most_workloads, {1, 20000});
   reader.ReadList(
       "discovery.rules", [settings] { settings->sampler.rules.clear(); },

@@ -130,9 +130,12 @@ Verdict Decide(const v1::LeasedAction& action, const GuardFacts& facts, const Ac
                          action.workload(), " by ", LeverName(action.lever()), " too"));
   }
   if (facts.futile_for > absl::ZeroDuration()) {
-    return Refuse(StrCat(LeverName(action.lever()), " on ", action.workload(), " did not help ",
-                         action.victim().empty() ? "anybody" : action.victim(), " and is not tried again for ",
-                         absl::FormatDuration(absl::Ceil(facts.futile_for, absl::Seconds(1)))));
+    Verdict verdict =
+        Refuse(StrCat(LeverName(action.lever()), " on ", action.workload(), " did not help ",
+                      action.victim().empty() ? "anybody" : action.victim(), " and is not tried again for ",
+                      absl::FormatDuration(absl::Ceil(facts.futile_for, absl::Seconds(1)))));
+    verdict.retry_after = facts.futile_for;
+    return verdict;
   }
   const bool enforce = ModeOf(action, *facts.target) == v1::MODE_ENFORCE;
   Verdict verdict{.kind = enforce ? Verdict::Kind::kApply : Verdict::Kind::kAdvise,
@@ -175,6 +178,12 @@ bool RateBrake::Take(absl::Duration now) {
   if (static_cast<int>(taken_.size()) >= limit_) return false;
   taken_.push_back(now);
   return true;
+}
+
+absl::Duration RateBrake::NextIn(absl::Duration now) const {
+  if (limit_ <= 0) return absl::InfiniteDuration();
+  if (static_cast<int>(taken_.size()) < limit_) return absl::ZeroDuration();
+  return std::max(absl::ZeroDuration(), taken_.front() + absl::Minutes(1) - now);
 }
 
 void FutileMemory::Add(const v1::LeasedAction& action, absl::Duration until) {

@@ -40,6 +40,8 @@ struct Verdict {
   // For a refusal: whether the value is what is wrong, so that an older value of the same lease may stay in force. When
   // false the action may not exist at all, and one that is in force is restored.
   bool keeps_held = false;
+  // For a refusal that passes by itself: when asking again makes sense; zero when it stands.
+  absl::Duration retry_after;
   // How long the lease lives from now.
   absl::Duration time_to_live;
 };
@@ -70,6 +72,8 @@ class RateBrake {
   explicit RateBrake(int changes_per_minute) : limit_(changes_per_minute) {}
   // Takes one change out of the budget; false when there is none left.
   bool Take(absl::Duration now);
+  // When the next one may be taken; zero for now.
+  absl::Duration NextIn(absl::Duration now) const;
 
  private:
   const int limit_;

@@ -11,6 +11,8 @@ namespace {
 
 // More than any controller wants of one host; a longer set is nonsense and is refused whole.
 constexpr int kMostActions = 4096;
+// After this a full disk or a spent budget of changes may have room again.
+constexpr absl::Duration kExhaustedBackoff = absl::Seconds(10);
 
 v1::ActionResult ResultOf(const v1::LeasedAction& action, v1::ActionState state, std::string reason = "") {
   v1::ActionResult result;
@@ -117,10 +119,19 @@ v1::ActionResult LeasedActuator::CarryOut(const Judged& judged, const TargetLook
       ledger_.AddEvent("action_refused", action.workload(), StrCat(Describe(action), " refused: ", reason));
     }
     telling_[action.lease_id()] = reason;
-    return ResultOf(action, v1::ACTION_STATE_REFUSED, reason);
+    v1::ActionResult refused = ResultOf(action, v1::ACTION_STATE_REFUSED, reason);
+    const absl::Duration retry_after = RetryAfter(judged, status);
+    if (retry_after > absl::ZeroDuration()) SetDuration(retry_after, refused.mutable_retry_after());
+    return refused;
   }
   return ResultOf(action,
                   judged.verdict.kind == Verdict::Kind::kAdvise ? v1::ACTION_STATE_ADVISED : v1::ACTION_STATE_APPLIED);
+}
+
+// The brake and a full disk pass by themselves; the guard says which of its own refusals do.
+absl::Duration LeasedActuator::RetryAfter(const Judged& judged, const absl::Status& refusal) const {
+  if (!absl::IsResourceExhausted(refusal)) return judged.verdict.retry_after;
+  return std::clamp(brake_.NextIn(clock_.Monotonic()), kExhaustedBackoff, options_.futile_backoff);
 }
 
 // The lease lives on as long as the controller wants it and the guard lets it, also when its newest value could not be

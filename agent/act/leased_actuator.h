@@ -59,6 +59,7 @@ class LeasedActuator final : public Actuator {
   std::vector<Judged> JudgeAll(const v1::DesiredSet& desired, const TargetLookup& targets);
   void ReleaseUnwanted(const std::vector<Judged>& judged);
   v1::ActionResult CarryOut(const Judged& judged, const TargetLookup& targets);
+  absl::Duration RetryAfter(const Judged& judged, const absl::Status& refusal) const;
   absl::Status ApplyOne(const Judged& judged, const TargetLookup& targets);
   void Keep(const Judged& judged, const absl::Status& applied);
   void Advised(const v1::LeasedAction& action);

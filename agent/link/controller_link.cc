@@ -55,9 +55,14 @@ class StreamingLink final : public ControllerLink {
     for (v1::Receipt& receipt : receipts) *batch.add_receipts() = std::move(receipt);
     unsent_receipts_.push_back(std::move(batch));
     while (unsent_receipts_.size() + unacknowledged_.size() > static_cast<size_t>(options_.spooled_receipts)) {
-      std::deque<v1::ReceiptBatch>& oldest = unacknowledged_.empty() ? unsent_receipts_ : unacknowledged_;
-      status_.receipts_dropped += static_cast<uint64_t>(oldest.front().receipts_size());
-      oldest.pop_front();
+      const bool was_sent = !unacknowledged_.empty();
+      const v1::ReceiptBatch& oldest = was_sent ? unacknowledged_.front().batch : unsent_receipts_.front();
+      status_.receipts_dropped += static_cast<uint64_t>(oldest.receipts_size());
+      if (was_sent) {
+        unacknowledged_.pop_front();
+      } else {
+        unsent_receipts_.pop_front();
+      }
     }
   }
 
@@ -91,6 +96,20 @@ class StreamingLink final : public ControllerLink {
   }
 
  private:
+  struct SentBatch {
+    v1::ReceiptBatch batch;
+    absl::Time sent_at;
+  };
+
+  // Queues again, in their order, what was sent before `sent_before` and not acknowledged; the controller knows batches
+  // by their ids.
+  void SendAgain(absl::Time sent_before) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    auto overdue = unacknowledged_.begin();
+    while (overdue != unacknowledged_.end() && overdue->sent_at < sent_before) ++overdue;
+    for (auto it = overdue; it != unacknowledged_.begin();) unsent_receipts_.push_front(std::move((--it)->batch));
+    unacknowledged_.erase(unacknowledged_.begin(), overdue);
+  }
+
   bool NothingToDeliver() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     return !connected_ || (unsent_receipts_.empty() && unacknowledged_.empty());
   }
@@ -141,11 +160,7 @@ class StreamingLink final : public ControllerLink {
       context_ = &context;
       broken_ = false;
       answers_.clear();
-      // Receipts that were sent and not acknowledged go again; the controller knows their batch ids.
-      while (!unacknowledged_.empty()) {
-        unsent_receipts_.push_front(std::move(unacknowledged_.back()));
-        unacknowledged_.pop_back();
-      }
+      SendAgain(absl::InfiniteFuture());
       *first.mutable_hello() = hello_;
     }
     const std::unique_ptr<Stream> stream = stub->Connect(&context);
@@ -182,14 +197,17 @@ class StreamingLink final : public ControllerLink {
   // The next message up, answers before receipts before reports; false when the stream is to end.
   bool NextToWrite(v1::ConnectRequest* request) {
     absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(this, &StreamingLink::SomethingToWrite));
+    while (!mutex_.AwaitWithTimeout(absl::Condition(this, &StreamingLink::SomethingToWrite), options_.resend_after)) {
+      SendAgain(absl::Now() - options_.resend_after);
+    }
     if (stopped_ || broken_) return false;
+    SendAgain(absl::Now() - options_.resend_after);
     if (!answers_.empty()) {
       *request->mutable_desired_set_result() = std::move(answers_.front());
       answers_.pop_front();
     } else if (!unsent_receipts_.empty()) {
       *request->mutable_receipts() = unsent_receipts_.front();
-      unacknowledged_.push_back(std::move(unsent_receipts_.front()));
+      unacknowledged_.push_back({std::move(unsent_receipts_.front()), absl::Now()});
       unsent_receipts_.pop_front();
     } else {
       v1::Report& report = *request->mutable_report();
@@ -222,8 +240,8 @@ class StreamingLink final : public ControllerLink {
           }
           break;
         case v1::ConnectResponse::kAcknowledgement:
-          std::erase_if(unacknowledged_, [&](const v1::ReceiptBatch& batch) {
-            return batch.batch_id() == response.acknowledgement().batch_id();
+          std::erase_if(unacknowledged_, [&](const SentBatch& sent) {
+            return sent.batch.batch_id() == response.acknowledgement().batch_id();
           });
           break;
         case v1::ConnectResponse::MESSAGE_NOT_SET:
@@ -249,7 +267,7 @@ class StreamingLink final : public ControllerLink {
   v1::Hello hello_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::Report> reports_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::ReceiptBatch> unsent_receipts_ ABSL_GUARDED_BY(mutex_);
-  std::deque<v1::ReceiptBatch> unacknowledged_ ABSL_GUARDED_BY(mutex_);
+  std::deque<SentBatch> unacknowledged_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::DesiredSetResult> answers_ ABSL_GUARDED_BY(mutex_);
   std::optional<v1::DesiredSet> desired_ ABSL_GUARDED_BY(mutex_);
   LinkStatus status_ ABSL_GUARDED_BY(mutex_);

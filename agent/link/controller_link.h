@@ -26,6 +26,9 @@ struct LinkOptions {
   // Reports and receipt batches kept while the controller is away; the oldest go first and are counted.
   int spooled_reports = 60;
   int spooled_receipts = 1000;
+  // Receipts that are not acknowledged by then are sent again on the same stream: a controller that could not store
+  // them does not acknowledge them.
+  absl::Duration resend_after = absl::Seconds(30);
 };
 
 struct LinkStatus {

@@ -120,7 +120,7 @@ absl::Status Show(Session& session, const std::function<absl::StatusOr<View>(Ses
   }
 }
 
-absl::Status ShowChange(Session& session, const google::protobuf::Message& message, const std::string& sentence) {
+absl::Status ShowAnswer(Session& session, const google::protobuf::Message& message, const std::string& sentence) {
   std::ostream& out = session.console().out;
   if (session.options().output == OutputFormat::kJson) {
     TRUCE_ASSIGN_OR_RETURN(const std::string text, Json(message));

@@ -51,6 +51,14 @@ View TableView(Response response, Table table, std::vector<std::string> names, s
 absl::Status Show(Session& session, const std::function<absl::StatusOr<View>(Session&)>& fetch);
 
 // Prints the answer to a change: the message for -o json and -o yaml, else `sentence`, marked when it was a dry run.
-absl::Status ShowChange(Session& session, const google::protobuf::Message& message, const std::string& sentence);
+absl::Status ShowAnswer(Session& session, const google::protobuf::Message& message, const std::string& sentence);
+// The same, and the answer's warnings on the error stream.
+template <typename Response>
+absl::Status ShowChange(Session& session, const Response& response, const std::string& sentence) {
+  for (const std::string& warning : response.warnings()) {
+    session.console().err << "trucectl: warning: " << PrintableLines(warning) << std::endl;
+  }
+  return ShowAnswer(session, response, sentence);
+}
 
 }  // namespace truce::cli

@@ -9,6 +9,9 @@
 namespace truce::controller {
 namespace {
 
+// Agents don't report more seldom (score.interval is bounded); a larger claim is nonsense.
+constexpr absl::Duration kLongestReportInterval = absl::Minutes(1);
+
 std::string PairKey(std::string_view victim, std::string_view aggressor) {
   return StrCat(victim, "\n", aggressor);
 }
@@ -97,7 +100,11 @@ absl::StatusOr<Fleet::Accepted> Fleet::OnHello(uint64_t session, const v1::Hello
   host.agent_mode = hello.mode() == v1::MODE_UNSPECIFIED ? v1::MODE_OBSERVE : hello.mode();
   // A host that states no ceiling has not agreed to more than it runs at.
   host.mode_ceiling = hello.mode_ceiling() == v1::MODE_UNSPECIFIED ? host.agent_mode : hello.mode_ceiling();
+  host.report_interval =
+      std::clamp(absl::Seconds(hello.report_interval().seconds()) + absl::Nanoseconds(hello.report_interval().nanos()),
+                 absl::ZeroDuration(), kLongestReportInterval);
   host.connected = true;
+  host.reported = false;
   host.session = session;
   host.last_heard = now;
   host.held.assign(hello.held().begin(), hello.held().end());
@@ -112,6 +119,7 @@ std::optional<Refusal> Fleet::OnReport(HostState& host, v1::Report report, Momen
   host.report = std::move(report);
   host.held.assign(host.report.held().begin(), host.report.held().end());
   host.last_report_at = now;
+  host.reported = true;
   ++reports_;
   Index(host);
   Summarise(host);
@@ -138,9 +146,10 @@ HostState* Fleet::OnClosed(uint64_t session, Moment now) {
 }
 
 std::vector<std::pair<HostState*, uint64_t>> Fleet::DropSilent(Moment now) {
-  const absl::Duration limit = options_.report_interval * options_.missed_report_limit;
   std::vector<std::pair<HostState*, uint64_t>> dropped;
   for (const auto& [session, host] : sessions_) {
+    const absl::Duration limit =
+        std::max(options_.report_interval, host->report_interval) * options_.missed_report_limit;
     if (now.monotonic - host->last_heard.monotonic > limit) dropped.emplace_back(host, session);
   }
   for (const auto& [host, session] : dropped) {

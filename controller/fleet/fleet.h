@@ -43,9 +43,14 @@ struct HostState {
   // The agent's configured mode, and the highest that the host allows.
   v1::Mode agent_mode = v1::MODE_OBSERVE;
   v1::Mode mode_ceiling = v1::MODE_OBSERVE;
+  // How often its agent says that it reports; zero when it did not say.
+  absl::Duration report_interval;
   bool connected = false;
   // The session that speaks for it; zero when not connected.
   uint64_t session = 0;
+  // Whether this connection brought a report yet. Until then nothing new is asked of the host: what is known of it is
+  // older than the connection.
+  bool reported = false;
   Moment first_seen;
   // When its agent last said hello or reported, or when it was lost.
   Moment last_heard;
@@ -70,7 +75,7 @@ struct HostState {
 };
 
 struct FleetOptions {
-  // How often agents are to report, and after how many missing reports a host counts as disconnected.
+  // The least that counts as a reporting interval, and after how many missing reports a host counts as disconnected.
   absl::Duration report_interval = absl::Seconds(5);
   int missed_report_limit = 3;
   MessageLimits limits;

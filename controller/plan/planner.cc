@@ -23,6 +23,11 @@ void Block(const PlannedAction& planned, absl::Duration until, HostPlan& plan) {
   }
 }
 
+bool Holds(const HostState& host, const std::string& lease_id) {
+  return std::any_of(host.held.begin(), host.held.end(),
+                     [&](const v1::HeldAction& held) { return held.action().lease_id() == lease_id; });
+}
+
 // An action that an agent holds from an earlier life of this controller.
 PlannedAction Adopted(const v1::HeldAction& held, const v1::Policy& policy, Moment now) {
   PlannedAction planned;
@@ -51,7 +56,7 @@ std::vector<v1::Decision> PlanHost(const HostState& host, HostPlan& plan, PlanCo
     return tick.TakeDecisions();
   }
   const bool informed =
-      host.connected && host.last_report_at.has_value() &&
+      host.connected && host.reported && host.last_report_at.has_value() &&
       context.now.monotonic - host.last_report_at->monotonic <= ToDuration(context.policy.lease_time_to_live());
   if (!informed) {
     tick.CountTrouble(false);
@@ -72,9 +77,12 @@ std::vector<v1::Decision> OnActionResult(const HostState& host, const v1::Action
   PlannedAction& planned = it->second;
   if (result.state() == v1::ACTION_STATE_REFUSED) {
     PlanTick tick(host, plan, context);
-    Block(planned, context.now.monotonic + kFutileBackoff, plan);
-    tick.Drop(it, StrCat("the agent refused it: ", result.reason(), "; not asked again for ",
-                         absl::FormatDuration(kFutileBackoff)));
+    const absl::Duration wait =
+        result.has_retry_after() ? std::clamp(ToDuration(result.retry_after()), kShortestRefusalBackoff, kFutileBackoff)
+                                 : kFutileBackoff;
+    Block(planned, context.now.monotonic + wait, plan);
+    tick.Drop(it,
+              StrCat("the agent refused it: ", result.reason(), "; not asked again for ", absl::FormatDuration(wait)));
     return tick.TakeDecisions();
   }
   planned.state = result.state();
@@ -142,6 +150,7 @@ void FillDesiredSet(const HostState& host, const HostPlan& plan, const v1::Polic
   }
   if (hold) return;
   for (const auto& [_, planned] : plan.actions) {
+    if (!host.reported && !Holds(host, planned.action.lease_id())) continue;
     auto* action = desired->add_actions();
     *action = planned.action;
     *action->mutable_time_to_live() = policy.lease_time_to_live();

@@ -30,8 +30,9 @@ namespace truce::controller {
 inline constexpr absl::Duration kRetriggerWindow =
     absl::Minutes(5);  // a pair that is back so soon dwells twice as long
 inline constexpr absl::Duration kLongestDwell = absl::Minutes(30);
-inline constexpr absl::Duration kFutileBackoff = absl::Minutes(10);  // after a refusal or a revert
-inline constexpr absl::Duration kIdleTime = absl::Seconds(10);       // an aggressor that is idle so long is let go
+inline constexpr absl::Duration kFutileBackoff = absl::Minutes(10);          // after a refusal or a revert
+inline constexpr absl::Duration kShortestRefusalBackoff = absl::Seconds(1);  // when the agent says it passes sooner
+inline constexpr absl::Duration kIdleTime = absl::Seconds(10);  // an aggressor that is idle so long is let go
 inline constexpr double kIdleCores = 0.05;
 inline constexpr absl::Duration kForgetPair = absl::Hours(1);
 
@@ -97,7 +98,8 @@ struct PlanContext {
 // report is older than a lease. Also keeps plan.troubled and context.brake.troubled_hosts.
 std::vector<v1::Decision> PlanHost(const HostState& host, HostPlan& plan, PlanContext& context);
 
-// What the agent did with an action. A refused one is dropped and its lever not asked again for kFutileBackoff.
+// What the agent did with an action. A refused one is dropped and its lever not asked again for as long as the agent
+// says, or for kFutileBackoff.
 std::vector<v1::Decision> OnActionResult(const HostState& host, const v1::ActionResult& result, HostPlan& plan,
                                          PlanContext& context);
 // An action ended at the agent. REVERTED counts as refused; EXPIRED and SHUTDOWN are asked for again while they are
@@ -108,7 +110,8 @@ std::vector<v1::Decision> OnReceipt(const HostState& host, const v1::Receipt& re
 // what the agent can't hold any more because it was away for longer than a lease.
 std::vector<v1::Decision> Adopt(const HostState& host, absl::Duration away, HostPlan& plan, PlanContext& context);
 
-// Actions, hold and mode rules of the host's desired set; version and nonce are the caller's.
+// Actions, hold and mode rules of the host's desired set; version and nonce are the caller's. Between a hello and the
+// first report only what the agent holds is renewed.
 void FillDesiredSet(const HostState& host, const HostPlan& plan, const v1::Policy& policy, bool hold,
                     v1::DesiredSet* desired);
 

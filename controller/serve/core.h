@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -135,8 +136,10 @@ class ControllerCore {
   void TellRefusal(HostState& host, const Refusal& refusal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsHeld(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status KnownHost(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Waits for the store; a change that is in force but not on disk becomes an event.
-  void MakeDurable(std::string_view what);
+  // Waits for the store. A change that is in force but not on disk becomes an event and the returned warning, and Tick
+  // tries to store it until that works.
+  std::optional<std::string> MakeDurable(std::string_view what);
+  void SaveAgainIfDue(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   struct Found {
     const HostState* host;
@@ -178,6 +181,9 @@ class ControllerCore {
   uint64_t next_nonce_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t store_losses_told_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration store_told_at_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
+  // Whether policy and holds are in force but not on disk. Shared with the store's thread, which may outlive this.
+  std::shared_ptr<std::atomic<bool>> unsaved_ = std::make_shared<std::atomic<bool>>(false);
+  absl::Duration save_again_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
 };
 
 }  // namespace truce::controller

@@ -12,19 +12,37 @@
 namespace truce::controller {
 namespace {
 
+constexpr absl::Duration kSaveAgain = absl::Seconds(10);
+
 void PumpAll(const std::vector<std::shared_ptr<SessionSink>>& sinks) {
   for (const auto& sink : sinks) sink->Pump();
 }
 
 }  // namespace
 
-void ControllerCore::MakeDurable(std::string_view what) {
+std::optional<std::string> ControllerCore::MakeDurable(std::string_view what) {
   const absl::Status status = store_.Flush();
-  if (status.ok()) return;
+  if (status.ok()) {
+    *unsaved_ = false;
+    return std::nullopt;
+  }
+  std::string warning = StrCat(what,
+                               " is in force but could not be stored; a controller that restarts before this is mended "
+                               "forgets it, and it is tried again every ",
+                               absl::FormatDuration(kSaveAgain), ": ", StdView(status.message()));
+  *unsaved_ = true;
   absl::MutexLock lock(&mutex_);
-  Tell("", "", "store_failed",
-       StrCat(what, " is in force but could not be stored and will be forgotten when the controller restarts: ",
-              StdView(status.message())));
+  save_again_at_ = clock_.Monotonic() + kSaveAgain;
+  Tell("", "", "store_failed", warning);
+  return warning;
+}
+
+void ControllerCore::SaveAgainIfDue(absl::Duration now) {
+  if (!*unsaved_ || now < save_again_at_) return;
+  save_again_at_ = now + kSaveAgain;
+  (void)store_.SaveState(policy_, holds_, [unsaved = unsaved_](const absl::Status& status) {
+    if (status.ok()) *unsaved = false;
+  });
 }
 
 absl::StatusOr<v1::SetModeResponse> ControllerCore::SetMode(const v1::SetModeRequest& request, std::string_view who) {
@@ -72,7 +90,7 @@ absl::StatusOr<v1::SetModeResponse> ControllerCore::SetMode(const v1::SetModeReq
     PlanAll(pumps);
   }
   PumpAll(pumps);
-  MakeDurable("the new mode");
+  if (auto warning = MakeDurable("the new mode")) response.add_warnings(*std::move(warning));
   return response;
 }
 
@@ -95,7 +113,7 @@ absl::StatusOr<v1::HoldResponse> ControllerCore::Hold(const v1::HoldRequest& req
     PlanAll(pumps);
   }
   PumpAll(pumps);
-  MakeDurable("the hold");
+  if (auto warning = MakeDurable("the hold")) response.add_warnings(*std::move(warning));
   return response;
 }
 
@@ -129,7 +147,7 @@ absl::StatusOr<v1::ResumeResponse> ControllerCore::Resume(const v1::ResumeReques
     PlanAll(pumps);
   }
   PumpAll(pumps);
-  MakeDurable("the end of the hold");
+  if (auto warning = MakeDurable("the end of the hold")) response.add_warnings(*std::move(warning));
   return response;
 }
 
@@ -155,7 +173,7 @@ absl::StatusOr<v1::ApplyPolicyResponse> ControllerCore::ApplyPolicy(const v1::Ap
     PlanAll(pumps);
   }
   PumpAll(pumps);
-  MakeDurable("the new policy");
+  if (auto warning = MakeDurable("the new policy")) response.add_warnings(*std::move(warning));
   return response;
 }
 

@@ -155,7 +155,6 @@ void ControllerCore::OnHello(uint64_t id, Session& session, const v1::Hello& hel
   auto& welcome = *response.mutable_welcome();
   welcome.set_protocol_version(kProtocolVersion);
   welcome.set_controller_version(options_.version);
-  SetDuration(options_.fleet.report_interval, welcome.mutable_report_interval());
   session.sink->Queue(std::move(response));
   pumps.push_back(session.sink);
   // What it holds is renewed at once: a lease must not run out while the first report is on its way.
@@ -327,6 +326,7 @@ void ControllerCore::Tick() {
       session.said_hello = true;  // closes once
       Close(session, absl::DeadlineExceededError("no hello"), pumps);
     }
+    SaveAgainIfDue(now.monotonic);
     const StoreStatus store = store_.status();
     const uint64_t losses = store.dropped + store.failed;
     if (losses > store_losses_told_ && now.monotonic - store_told_at_ >= kTellAgain) {

@@ -71,6 +71,14 @@ bool Store::SavePolicy(v1::Policy policy) {
 bool Store::SaveHolds(std::map<std::string, std::string> holds) {
   return Post({.run = [holds = std::move(holds)](Database& database) { return database.SaveHolds(holds); }});
 }
+bool Store::SaveState(v1::Policy policy, std::map<std::string, std::string> holds,
+                      std::function<void(const absl::Status&)> done) {
+  return Post({.run = [policy = std::move(policy), holds = std::move(holds)](Database& database) -> absl::Status {
+                 TRUCE_RETURN_IF_ERROR(database.SavePolicy(policy));
+                 return database.SaveHolds(holds);
+               },
+               .done = std::move(done)});
+}
 bool Store::AddReceipts(std::string host, v1::ReceiptBatch batch, std::function<void(const absl::Status&)> done) {
   return Post({.run = [this, host = std::move(host), batch = std::move(batch)](
                           Database& database) { return database.Insert(host, batch, clock_.Now()); },

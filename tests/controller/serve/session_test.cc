@@ -29,7 +29,6 @@ TEST(SessionTest, HelloReportDesiredSetAcknowledgement) {
   agent.Send(MakeHello("web-1"));
   const v1::ConnectResponse welcome = agent.Read();
   ASSERT_TRUE(welcome.has_welcome());
-  EXPECT_EQ(welcome.welcome().report_interval().seconds(), 5);
   const v1::DesiredSet first = agent.ReadDesired();
   EXPECT_EQ(first.version(), 1u);
   EXPECT_THAT(first.actions(), IsEmpty());

@@ -1,0 +1,89 @@
+#include "agent/host_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
+#include "spdlog/spdlog.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::agent {
+namespace {
+
+// Processes that hold a flock on the file, as /proc/locks tells: "1: FLOCK  ADVISORY  WRITE 812 00:1c:1 0 EOF".
+std::vector<int> Holders(const std::string& procfs, const struct stat& file) {
+  std::vector<int> holders;
+  const auto locks = host::ReadFile(StrCat(procfs, "/locks"));
+  if (!locks.ok()) return holders;
+  const std::string wanted =
+      absl::StrFormat("%02x:%02x:%d", major(file.st_dev), minor(file.st_dev), static_cast<int64_t>(file.st_ino));
+  host::ForEachLine(*locks, [&](std::string_view line) {
+    std::vector<std::string_view> words;
+    for (std::string_view word; !(word = host::NextWord(&line)).empty();) words.push_back(word);
+    int pid = 0;
+    // A waiter has "->" before its kind, and so one word more.
+    if (words.size() < 6 || words[1] != "FLOCK" || words[5] != wanted) return;
+    if (absl::SimpleAtoi(AbslView(words[4]), &pid) && pid > 0) holders.push_back(pid);
+  });
+  return holders;
+}
+
+// Its effective user; nullopt when it is gone or not to be seen from here.
+std::optional<uid_t> UserOf(const std::string& procfs, int pid) {
+  struct stat process {};
+  if (stat(StrCat(procfs, "/", pid).c_str(), &process) != 0) return std::nullopt;
+  return process.st_uid;
+}
+
+absl::Status Held(const std::string& directory, const std::vector<int>& holders) {
+  std::string who;
+  for (const int pid : holders) StrAppend(&who, who.empty() ? "process " : ", ", pid);
+  return absl::AlreadyExistsError(
+      StrCat("another truce-agent already runs on this host: ", who.empty() ? "something" : who, " holds a lock on ",
+             directory, "; stop it first, or see who it is with: pgrep -a truce-agent; lslocks"));
+}
+
+// Whether everybody who holds the lock is somebody whose word does not count.
+bool OnlyStrangers(const std::string& procfs, const std::vector<int>& holders) {
+  if (holders.empty()) return false;
+  for (const int pid : holders) {
+    const auto user = UserOf(procfs, pid);
+    if (!user || *user == 0 || *user == geteuid()) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<HostLock> LockHost(const std::string& cgroup_root, const std::string& state_directory,
+                                  const std::string& procfs) {
+  std::error_code error;
+  if (std::filesystem::create_directories(state_directory, error)) {
+    std::filesystem::permissions(state_directory, std::filesystem::perms::owner_all, error);
+  }
+  HostLock lock;
+  for (const std::string& directory : {cgroup_root, state_directory}) {
+    host::UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat file {};
+    if (!fd.valid() || fstat(fd.get(), &file) != 0) return ErrnoStatus(errno, StrCat("opening ", directory));
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      const std::vector<int> holders = Holders(procfs, file);
+      if (directory != cgroup_root || !OnlyStrangers(procfs, holders)) return Held(directory, holders);
+      spdlog::warn("process {}, which is not root's, holds a lock on {}; it is ignored", holders.front(), directory);
+    }
+    lock.directories.push_back(std::move(fd));
+  }
+  return lock;
+}
+
+}  // namespace truce::agent
