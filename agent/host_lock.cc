@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
@@ -38,11 +39,15 @@ std::vector<int> Holders(const std::string& procfs, const struct stat& file) {
   return holders;
 }
 
-// Its effective user; nullopt when it is gone or not to be seen from here.
-std::optional<uid_t> UserOf(const std::string& procfs, int pid) {
-  struct stat process {};
-  if (stat(StrCat(procfs, "/", pid).c_str(), &process) != 0) return std::nullopt;
-  return process.st_uid;
+// The user who started it (not whom a setuid program lent it); nullopt when it is gone.
+std::optional<int64_t> UserOf(const std::string& procfs, int pid) {
+  const auto status = host::ReadFile(StrCat(procfs, "/", pid, "/status"));
+  if (!status.ok()) return std::nullopt;
+  std::optional<int64_t> user;
+  host::ForEachLine(*status, [&user](std::string_view line) {
+    if (host::NextWord(&line) == "Uid:") user = host::FirstNumber(host::NextWord(&line));
+  });
+  return user;
 }
 
 absl::Status Held(const std::string& directory, const std::vector<int>& holders) {
@@ -53,14 +58,13 @@ absl::Status Held(const std::string& directory, const std::vector<int>& holders)
              directory, "; stop it first, or see who it is with: pgrep -a truce-agent; lslocks"));
 }
 
-// Whether everybody who holds the lock is somebody whose word does not count.
+// Whether everybody who holds the lock is somebody whose word does not count. A process that is gone while its lock
+// stays has left it to another, which no agent does: it would be a way around this.
 bool OnlyStrangers(const std::string& procfs, const std::vector<int>& holders) {
-  if (holders.empty()) return false;
-  for (const int pid : holders) {
+  return !holders.empty() && std::none_of(holders.begin(), holders.end(), [&procfs](int pid) {
     const auto user = UserOf(procfs, pid);
-    if (!user || *user == 0 || *user == geteuid()) return false;
-  }
-  return true;
+    return user && (*user == 0 || *user == static_cast<int64_t>(getuid()));
+  });
 }
 
 }  // namespace

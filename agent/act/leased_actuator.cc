@@ -131,7 +131,8 @@ v1::ActionResult LeasedActuator::CarryOut(const Judged& judged, const TargetLook
 // The brake and a full disk pass by themselves; the guard says which of its own refusals do.
 absl::Duration LeasedActuator::RetryAfter(const Judged& judged, const absl::Status& refusal) const {
   if (!absl::IsResourceExhausted(refusal)) return judged.verdict.retry_after;
-  return std::clamp(brake_.NextIn(clock_.Monotonic()), kExhaustedBackoff, options_.futile_backoff);
+  return std::clamp(brake_.NextIn(clock_.Monotonic()), kExhaustedBackoff,
+                    std::max(kExhaustedBackoff, options_.futile_backoff));
 }
 
 // The lease lives on as long as the controller wants it and the guard lets it, also when its newest value could not be

@@ -95,12 +95,12 @@ absl::StatusOr<std::vector<DiscoveredWorkload>> Discovery::Walk(int* unnamable) 
   std::set<size_t> trees = {layout_.identity_hierarchy()};
   if (auto cpu = layout_.hierarchy_of(host::Controller::kCpu)) trees.insert(*cpu);
   std::map<std::string, DiscoveredWorkload> found;
-  int nameless = 0;
+  std::set<std::string> nameless;
   for (size_t tree : trees) {
     TRUCE_RETURN_IF_ERROR(
-        WalkTree(StrCat(layout_.root(), "/", layout_.hierarchies()[tree].directory), "", 0, found, &nameless));
+        WalkTree(StrCat(layout_.root(), "/", layout_.hierarchies()[tree].directory), "", 0, found, nameless));
   }
-  if (unnamable != nullptr) *unnamable = nameless;
+  if (unnamable != nullptr) *unnamable = static_cast<int>(nameless.size());
   std::vector<DiscoveredWorkload> workloads;
   workloads.reserve(found.size());
   for (auto& [path, workload] : found) workloads.push_back(std::move(workload));
@@ -108,7 +108,8 @@ absl::StatusOr<std::vector<DiscoveredWorkload>> Discovery::Walk(int* unnamable) 
 }
 
 absl::Status Discovery::WalkTree(const std::string& tree, const std::string& path, int depth,
-                                 std::map<std::string, DiscoveredWorkload>& found, int* nameless) const {
+                                 std::map<std::string, DiscoveredWorkload>& found,
+                                 std::set<std::string>& nameless) const {
   if (depth > kDeepest) return absl::OkStatus();
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(StrCat(tree, "/", path).c_str()), closedir);
   if (directory == nullptr) {
@@ -120,7 +121,7 @@ absl::Status Discovery::WalkTree(const std::string& tree, const std::string& pat
     if (entry->d_type != DT_DIR || entry->d_name[0] == '.') continue;
     const std::string child = path.empty() ? std::string(entry->d_name) : StrCat(path, "/", entry->d_name);
     if (!IsUtf8(child)) {
-      ++*nameless;
+      nameless.insert(child);
       continue;
     }
     const DiscoveryRule* matched = nullptr;

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,7 +60,7 @@ class Discovery {
 
  private:
   absl::Status WalkTree(const std::string& tree, const std::string& path, int depth,
-                        std::map<std::string, DiscoveredWorkload>& found, int* nameless) const;
+                        std::map<std::string, DiscoveredWorkload>& found, std::set<std::string>& nameless) const;
   const host::CgroupLayout& layout_;
   const std::vector<DiscoveryRule> rules_;
 };

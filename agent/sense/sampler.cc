@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "src/base/text.h"
 
@@ -31,7 +32,8 @@ void Sampler::Tick() {
   host_.Collect(now, buffer_);
   arrived_.clear();
   departed_.clear();
-  if (tick_ % static_cast<uint64_t>(options_.slow_every) == 0) Discover(now);
+  const bool discover = std::exchange(discover_now_, false);
+  if (discover || tick_ % static_cast<uint64_t>(options_.slow_every) == 0) Discover(now);
   if (counters_ != nullptr) counters_->Govern(now);
 
   const CollectContext context{now,          options_.procfs,        buffer_,

@@ -35,6 +35,8 @@ class Sampler {
 
   // Takes one sample of everything.
   void Tick();
+  // Looks for workloads at the next tick, whatever slow_every says: the caller knows that one was made.
+  void DiscoverAtNextTick() { discover_now_ = true; }
 
   // Living workloads by key, each with the sample of the last tick. Stable until the next Tick.
   const std::map<uint64_t, std::unique_ptr<Workload>>& workloads() const { return workloads_; }
@@ -74,6 +76,7 @@ class Sampler {
   uint64_t own_network_namespace_ = 0;
   int online_cpus_ = 1;
   bool has_pressure_ = true;
+  bool discover_now_ = false;
   int left_out_ = 0;
   std::string left_out_reason_;
 };

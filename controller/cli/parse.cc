@@ -37,6 +37,12 @@ class CommandLine {
   Parsed Run(std::vector<std::string> arguments) {
     Parsed parsed;
     const std::vector<std::string> given = arguments;
+    // CLI11 would take the next word for the value, even if it is a flag: `hold --reason= web-17` would hold the fleet.
+    for (const std::string& argument : given) {
+      if (argument.size() < 3 || argument.rfind("--", 0) != 0 || argument.find('=') != argument.size() - 1) continue;
+      parsed.error = StrCat(argument.substr(0, argument.size() - 1), " is empty; give it a value or leave it out");
+      return parsed;
+    }
     // CLI11 takes them from the back.
     std::reverse(arguments.begin(), arguments.end());
     try {
@@ -53,7 +59,7 @@ class CommandLine {
       for (const CLI::Option* option : at->get_options()) {
         const std::vector<std::string> results = option->results();
         if (std::find(results.begin(), results.end(), "") != results.end()) {
-          parsed.error = StrCat(option->get_name(), " is empty; leave it out to mean everything");
+          parsed.error = StrCat(option->get_name(), " is empty; give it a value or leave it out");
           return parsed;
         }
       }

@@ -21,6 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "controller/fleet/fleet.h"
 #include "controller/plan/planner.h"
 #include "controller/serve/history.h"
@@ -136,10 +137,14 @@ class ControllerCore {
   void TellRefusal(HostState& host, const Refusal& refusal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsHeld(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status KnownHost(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Waits for the store. A change that is in force but not on disk becomes an event and the returned warning, and Tick
-  // tries to store it until that works.
-  std::optional<std::string> MakeDurable(std::string_view what);
-  void SaveAgainIfDue(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Policy and holds on their way to the store. What is in force but not on disk is stored again by Tick until that works.
+  struct Saving {
+    absl::Notification done;
+    absl::Status status;  // once done
+  };
+  std::shared_ptr<Saving> SaveState() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Waits for it. A change that is in force but not on disk becomes an event and the returned warning.
+  std::optional<std::string> MakeDurable(std::string_view what, Saving& saving);
 
   struct Found {
     const HostState* host;
@@ -171,6 +176,8 @@ class ControllerCore {
   absl::flat_hash_map<uint64_t, Session> sessions_ ABSL_GUARDED_BY(mutex_);
   FleetBrake brake_ ABSL_GUARDED_BY(mutex_);
   v1::Policy policy_ ABSL_GUARDED_BY(mutex_);
+  // Whether an operator ever set one; until then it is the configuration's.
+  bool policy_is_set_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> holds_ ABSL_GUARDED_BY(mutex_);
   MinuteHistory history_ ABSL_GUARDED_BY(mutex_);
   PlacementLedger placements_ ABSL_GUARDED_BY(mutex_);
@@ -181,7 +188,7 @@ class ControllerCore {
   uint64_t next_nonce_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t store_losses_told_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration store_told_at_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
-  // Whether policy and holds are in force but not on disk. Shared with the store's thread, which may outlive this.
+  // Whether policy and holds are in force but not on disk. Written by the store's thread, which may outlive this.
   std::shared_ptr<std::atomic<bool>> unsaved_ = std::make_shared<std::atomic<bool>>(false);
   absl::Duration save_again_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
 };

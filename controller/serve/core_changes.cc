@@ -20,35 +20,42 @@ void PumpAll(const std::vector<std::shared_ptr<SessionSink>>& sinks) {
 
 }  // namespace
 
-std::optional<std::string> ControllerCore::MakeDurable(std::string_view what) {
-  const absl::Status status = store_.Flush();
-  if (status.ok()) {
-    *unsaved_ = false;
-    return std::nullopt;
+std::shared_ptr<ControllerCore::Saving> ControllerCore::SaveState() {
+  save_again_at_ = clock_.Monotonic() + kSaveAgain;
+  auto saving = std::make_shared<Saving>();
+  const auto done = [saving, unsaved = unsaved_](const absl::Status& status) {
+    *unsaved = !status.ok();
+    saving->status = status;
+    saving->done.Notify();
+  };
+  // Until the store says otherwise.
+  *unsaved_ = true;
+  if (!store_.SaveState(policy_is_set_ ? std::optional(policy_) : std::nullopt, holds_, done)) {
+    done(absl::ResourceExhaustedError("the store's queue is full; its disk is too slow or stuck"));
   }
+  return saving;
+}
+
+std::optional<std::string> ControllerCore::MakeDurable(std::string_view what, Saving& saving) {
+  absl::Status status = absl::DeadlineExceededError(StrCat("the store did not confirm it within ",
+                                                           absl::FormatDuration(Store::kQueryTimeout),
+                                                           "; its disk is too slow or stuck"));
+  if (saving.done.WaitForNotificationWithTimeout(Store::kQueryTimeout)) status = saving.status;
+  if (status.ok()) return std::nullopt;
   std::string warning = StrCat(what,
                                " is in force but could not be stored; a controller that restarts before this is mended "
                                "forgets it, and it is tried again every ",
                                absl::FormatDuration(kSaveAgain), ": ", StdView(status.message()));
-  *unsaved_ = true;
   absl::MutexLock lock(&mutex_);
-  save_again_at_ = clock_.Monotonic() + kSaveAgain;
   Tell("", "", "store_failed", warning);
   return warning;
-}
-
-void ControllerCore::SaveAgainIfDue(absl::Duration now) {
-  if (!*unsaved_ || now < save_again_at_) return;
-  save_again_at_ = now + kSaveAgain;
-  (void)store_.SaveState(policy_, holds_, [unsaved = unsaved_](const absl::Status& status) {
-    if (status.ok()) *unsaved = false;
-  });
 }
 
 absl::StatusOr<v1::SetModeResponse> ControllerCore::SetMode(const v1::SetModeRequest& request, std::string_view who) {
   TRUCE_RETURN_IF_ERROR(CheckModeRule(request.rule()));
   Pumps pumps;
   v1::SetModeResponse response;
+  std::shared_ptr<Saving> saving;
   {
     absl::MutexLock lock(&mutex_);
     v1::ModeRule rule = request.rule();
@@ -83,20 +90,22 @@ absl::StatusOr<v1::SetModeResponse> ControllerCore::SetMode(const v1::SetModeReq
     if (request.validate_only()) return response;
     changed.set_version(policy_.version() + 1);
     policy_ = std::move(changed);
+    policy_is_set_ = true;
     Tell(rule.host(), rule.workload(), "mode_set",
          StrCat(who, " set the mode of ", DescribeScope(rule), " to ", ModeWord(rule.mode()), "; it changes ",
                 response.affected_workload_count(), " workloads"));
-    store_.SavePolicy(policy_);
+    saving = SaveState();
     PlanAll(pumps);
   }
   PumpAll(pumps);
-  if (auto warning = MakeDurable("the new mode")) response.add_warnings(*std::move(warning));
+  if (auto warning = MakeDurable("the new mode", *saving)) response.add_warnings(*std::move(warning));
   return response;
 }
 
 absl::StatusOr<v1::HoldResponse> ControllerCore::Hold(const v1::HoldRequest& request, std::string_view who) {
   Pumps pumps;
   v1::HoldResponse response;
+  std::shared_ptr<Saving> saving;
   {
     absl::MutexLock lock(&mutex_);
     TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
@@ -109,17 +118,18 @@ absl::StatusOr<v1::HoldResponse> ControllerCore::Hold(const v1::HoldRequest& req
          StrCat(who, " put ", request.host().empty() ? std::string("the fleet") : StrCat("host ", request.host()),
                 " on hold", request.reason().empty() ? std::string() : StrCat(" (", request.reason(), ")"), ": ",
                 actions, " actions are restored and none is taken"));
-    store_.SaveHolds(holds_);
+    saving = SaveState();
     PlanAll(pumps);
   }
   PumpAll(pumps);
-  if (auto warning = MakeDurable("the hold")) response.add_warnings(*std::move(warning));
+  if (auto warning = MakeDurable("the hold", *saving)) response.add_warnings(*std::move(warning));
   return response;
 }
 
 absl::StatusOr<v1::ResumeResponse> ControllerCore::Resume(const v1::ResumeRequest& request, std::string_view who) {
   Pumps pumps;
   v1::ResumeResponse response;
+  std::shared_ptr<Saving> saving;
   {
     absl::MutexLock lock(&mutex_);
     TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
@@ -143,11 +153,11 @@ absl::StatusOr<v1::ResumeResponse> ControllerCore::Resume(const v1::ResumeReques
          StrCat(who, " ended the hold of ",
                 request.host().empty() ? std::string("the fleet") : StrCat("host ", request.host()), "; ", resumed,
                 " hosts resume"));
-    store_.SaveHolds(holds_);
+    saving = SaveState();
     PlanAll(pumps);
   }
   PumpAll(pumps);
-  if (auto warning = MakeDurable("the end of the hold")) response.add_warnings(*std::move(warning));
+  if (auto warning = MakeDurable("the end of the hold", *saving)) response.add_warnings(*std::move(warning));
   return response;
 }
 
@@ -155,6 +165,7 @@ absl::StatusOr<v1::ApplyPolicyResponse> ControllerCore::ApplyPolicy(const v1::Ap
                                                                     std::string_view who) {
   Pumps pumps;
   v1::ApplyPolicyResponse response;
+  std::shared_ptr<Saving> saving;
   {
     absl::MutexLock lock(&mutex_);
     v1::Policy policy = request.policy();
@@ -167,13 +178,14 @@ absl::StatusOr<v1::ApplyPolicyResponse> ControllerCore::ApplyPolicy(const v1::Ap
     *response.mutable_policy() = policy;
     if (request.validate_only()) return response;
     policy_ = std::move(policy);
+    policy_is_set_ = true;
     Tell("", "", "policy_applied",
          StrCat(who, " applied policy ", policy_.version(), ": ", changes.empty() ? "nothing changes" : changes));
-    store_.SavePolicy(policy_);
+    saving = SaveState();
     PlanAll(pumps);
   }
   PumpAll(pumps);
-  if (auto warning = MakeDurable("the new policy")) response.add_warnings(*std::move(warning));
+  if (auto warning = MakeDurable("the new policy", *saving)) response.add_warnings(*std::move(warning));
   return response;
 }
 

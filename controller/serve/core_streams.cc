@@ -28,6 +28,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
       store_(store),
       fleet_(options_.fleet),
       policy_(store.restored().policy.value_or(options_.initial_policy)),
+      policy_is_set_(store.restored().policy.has_value()),
       holds_(store.restored().holds),
       next_decision_id_(store.restored().next_decision_id),
       next_event_(store.restored().next_event_sequence) {
@@ -326,7 +327,7 @@ void ControllerCore::Tick() {
       session.said_hello = true;  // closes once
       Close(session, absl::DeadlineExceededError("no hello"), pumps);
     }
-    SaveAgainIfDue(now.monotonic);
+    if (*unsaved_ && now.monotonic >= save_again_at_) (void)SaveState();
     const StoreStatus store = store_.status();
     const uint64_t losses = store.dropped + store.failed;
     if (losses > store_losses_told_ && now.monotonic - store_told_at_ >= kTellAgain) {

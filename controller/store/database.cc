@@ -9,8 +9,8 @@
 
 #include "absl/strings/match.h"
 #include "controller/store/schema.h"
-#include "controller/store/soci_without_boost.h"
 #include "google/protobuf/util/json_util.h"
+#include "src/base/soci_without_boost.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 
@@ -55,8 +55,10 @@ std::string Digest(const std::string& bytes) {
 }
 
 absl::Status FromSoci(const std::string& file, std::string_view what, const char* error) {
-  const std::string message = StrCat("store ", file, ": ", what, ": ", error);
-  const absl::string_view text(error);
+  // SOCI adds the statement with every value in it, which is of no use to the reader and may be long.
+  const absl::string_view whole(error);
+  const absl::string_view text = whole.substr(0, whole.find(" while executing"));
+  const std::string message = StrCat("store ", file, ": ", what, ": ", StdView(text));
   if (absl::StrContains(text, "full")) {
     return absl::ResourceExhaustedError(StrCat(message, "; free some space or raise store.maximum_mib"));
   }

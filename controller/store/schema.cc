@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "controller/store/soci_without_boost.h"
+#include "src/base/soci_without_boost.h"
 #include "src/base/text.h"
 
 namespace truce::controller {

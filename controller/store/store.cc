@@ -65,16 +65,10 @@ bool Store::Add(PairMinute row) {
 bool Store::Add(WorkloadMinute row) {
   return Post({.run = [row = std::move(row)](Database& database) { return database.Insert(row); }});
 }
-bool Store::SavePolicy(v1::Policy policy) {
-  return Post({.run = [policy = std::move(policy)](Database& database) { return database.SavePolicy(policy); }});
-}
-bool Store::SaveHolds(std::map<std::string, std::string> holds) {
-  return Post({.run = [holds = std::move(holds)](Database& database) { return database.SaveHolds(holds); }});
-}
-bool Store::SaveState(v1::Policy policy, std::map<std::string, std::string> holds,
+bool Store::SaveState(std::optional<v1::Policy> policy, std::map<std::string, std::string> holds,
                       std::function<void(const absl::Status&)> done) {
   return Post({.run = [policy = std::move(policy), holds = std::move(holds)](Database& database) -> absl::Status {
-                 TRUCE_RETURN_IF_ERROR(database.SavePolicy(policy));
+                 if (policy) TRUCE_RETURN_IF_ERROR(database.SavePolicy(*policy));
                  return database.SaveHolds(holds);
                },
                .done = std::move(done)});

@@ -60,10 +60,9 @@ class Store {
   bool Add(v1::Event event);
   bool Add(PairMinute row);
   bool Add(WorkloadMinute row);
-  bool SavePolicy(v1::Policy policy);
-  bool SaveHolds(std::map<std::string, std::string> holds);
-  // Both at once, for what could not be stored when it changed. `done` as below.
-  bool SaveState(v1::Policy policy, std::map<std::string, std::string> holds,
+  // What operators set, whole: so that the newest one that is stored makes good what an older one could not. No policy:
+  // none was set, and the one in the configuration holds.
+  bool SaveState(std::optional<v1::Policy> policy, std::map<std::string, std::string> holds,
                  std::function<void(const absl::Status&)> done);
   // `done` runs on the owner thread once the batch is on disk, or with the error; never when false is returned.
   bool AddReceipts(std::string host, v1::ReceiptBatch batch, std::function<void(const absl::Status&)> done);

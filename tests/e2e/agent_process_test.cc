@@ -14,6 +14,7 @@ namespace truce::e2e {
 namespace {
 
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 constexpr char kGolden[] = TRUCE_SOURCE_DIR "/tests/fixtures/agent_metrics_names.txt";
 
@@ -41,6 +42,27 @@ TEST_F(AgentProcessTest, ABadConfigurationIsNamedByFileAndLine) {
   EXPECT_THAT(outcome.output, HasSubstr(fleet_.Path("agent.yaml") + ":3"));
   EXPECT_THAT(outcome.output, HasSubstr(fleet_.Path("agent.yaml") + ":4"));
   EXPECT_THAT(outcome.output, HasSubstr("nonsense"));
+}
+
+TEST_F(AgentProcessTest, AMistakeInTheConfigurationKeepsNoHostFromBeingRestored) {
+  host_.StartTime();
+  ASSERT_NO_FATAL_FAILURE(fleet_.StartController());
+  fleet_.ConfigureAgent(host_.root());
+  ASSERT_NO_FATAL_FAILURE(fleet_.StartAgent());
+  ASSERT_TRUE(Eventually([this] { return fleet_.Metric("truce_agent_ticks_total") >= 40; })) << fleet_.Metrics();
+  ASSERT_EQ(fleet_.Ctl({"set", "mode", "enforce", "--class", "best_effort"}).exit_code, 0);
+  host_.LetAggressorRun(true);
+  ASSERT_TRUE(Eventually([this] { return host_.AggressorIsReduced(); })) << fleet_.Ctl({"get", "decisions"}).output;
+  fleet_.agent().Kill();
+  ASSERT_FALSE(host_.ChangedFiles().empty()) << "it was killed before it could restore anything";
+
+  std::ofstream(fleet_.Path("agent.yaml"), std::ios::app) << "nonsense: 1\n";
+  EXPECT_EQ(fleet_.RunToEnd(fleet_.AgentCommand()).exit_code, 2) << "no agent runs with this";
+  const Outcome restore = fleet_.RunToEnd(fleet_.AgentCommand({"restore"}));
+  EXPECT_EQ(restore.exit_code, 0) << restore.output;
+  EXPECT_THAT(restore.output, HasSubstr("nonsense"));
+  EXPECT_THAT(restore.output, HasSubstr("restoring all the same"));
+  EXPECT_THAT(host_.ChangedFiles(), IsEmpty());
 }
 
 TEST_F(AgentProcessTest, WithAnotherHostsCertificateItIsRefusedSaysWhyAndGoesOn) {

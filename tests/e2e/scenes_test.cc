@@ -185,6 +185,8 @@ TEST_P(SceneTest, WithoutAControllerLeasesRunOutAndTheAgentGoesOn) {
     const auto aggressors = fleet_.Get<v1::ListWorkloadsResponse>({"get", "workloads", kAggressor});
     return aggressors.workloads_size() == 1 && aggressors.workloads(0).report().workload().mode() == v1::MODE_ENFORCE;
   })) << fleet_.Ctl({"get", "workloads"}).output;
+  // The contention is still there, and so is acted upon again.
+  EXPECT_TRUE(Eventually([this] { return host_.AggressorIsReduced() && ActionApplied(); })) << State();
   ExpectOnlyTheAggressorChanged();
 }
 

@@ -286,6 +286,42 @@ TEST_P(Acting, BrakeRefusesTheChangeTooMany) {
   EXPECT_TRUE(rig.Apply({}).accepted()) << "and a restore is never braked";
 }
 
+TEST_P(Acting, RefusalByTheBrakeSaysWhenThereIsRoomAgain) {
+  rig->options.changes_per_minute = 1;
+  ASSERT_TRUE(rig.Apply({Quota("q", "batch/b", 0.5)}).accepted());
+  const auto retry_after = [this] {
+    const auto result = rig.Apply({Quota("q", "batch/b", 0.5), Pin("p", "batch/a", "0")}).results(1);
+    EXPECT_EQ(result.state(), v1::ACTION_STATE_REFUSED);
+    return result.retry_after().seconds();
+  };
+  EXPECT_EQ(retry_after(), 60);
+  rig->clock.Advance(absl::Seconds(25));
+  EXPECT_EQ(retry_after(), 35);
+  rig->clock.Advance(absl::Seconds(34));
+  EXPECT_EQ(retry_after(), 10) << "one second is left, but asking is not free";
+  rig->clock.Advance(absl::Seconds(1));
+  EXPECT_TRUE(rig.Apply({Pin("p", "batch/a", "0")}).accepted());
+}
+
+TEST_P(Acting, BrakeThatIsNeverOffSaysALongTime) {
+  rig->options.changes_per_minute = 0;
+  EXPECT_EQ(rig.Apply({Quota("q", "batch/b", 0.5)}).results(0).retry_after().seconds(), 600);
+}
+
+TEST_P(Acting, RefusalThatStandsSaysNoTime) {
+  rig->workloads["web"].workload_class = v1::WORKLOAD_CLASS_CRITICAL;
+  rig->workloads["batch/a"].mode = v1::MODE_OBSERVE;
+  rig->workloads["batch/b"].allowed_levers = {v1::LEVER_CPU_PIN};
+  const auto result =
+      rig.Apply({Quota("by class", "web", 0.5), Quota("by mode", "batch/a", 0.5), Quota("by lever", "batch/b", 0.5),
+                 Pin("by value", "batch/b", "99"), Quota("by name", "nobody", 0.5)});
+  ASSERT_EQ(result.results_size(), 5);
+  for (const v1::ActionResult& one : result.results()) {
+    EXPECT_EQ(one.state(), v1::ACTION_STATE_REFUSED) << one.lease_id();
+    EXPECT_FALSE(one.has_retry_after()) << one.ShortDebugString();
+  }
+}
+
 TEST_P(Acting, EndlessSetIsRefusedWhole) {
   const auto result = rig.Apply(std::vector<v1::LeasedAction>(5000, Quota("q", "batch/b", 0.5)));
   EXPECT_FALSE(result.accepted());

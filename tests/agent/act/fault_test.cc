@@ -144,6 +144,7 @@ TEST_P(Failing, NoJournalNoAction) {
     EXPECT_EQ(result.results(0).state(), v1::ACTION_STATE_REFUSED);
     EXPECT_THAT(result.results(0).reason(), HasSubstr("No space left on device"));
     EXPECT_THAT(result.results(0).reason(), HasSubstr("no action is taken without it"));
+    EXPECT_EQ(result.results(0).retry_after().seconds(), 10) << "somebody may make room";
     EXPECT_EQ(rig.tree.Snapshot(), before);
     EXPECT_EQ(rig->writer.writes(), 0);
   }
@@ -226,9 +227,13 @@ TEST_P(Failing, ActionThatDoesNotHelpIsRevertedAndNotRepeated) {
   EXPECT_DOUBLE_EQ(receipts[0].cost_core_seconds(), 20 * 1.5);
   EXPECT_DOUBLE_EQ(receipts[0].victim_slowdown_before(), 0.5);
   EXPECT_DOUBLE_EQ(receipts[0].victim_slowdown_after(), 0.5);
-  EXPECT_THAT(rig.Apply({action}).results(0).reason(), HasSubstr("did not help web"));
+  const v1::ActionResult refused = rig.Apply({action}).results(0);
+  EXPECT_THAT(refused.reason(), HasSubstr("did not help web"));
+  EXPECT_EQ(refused.retry_after().seconds(), 600);
   EXPECT_TRUE(rig.Apply({For("web", Pin("p", "batch/b", "0"))}).accepted()) << "another lever may";
-  rig->clock.Advance(absl::Minutes(10));
+  rig->clock.Advance(absl::Minutes(4));
+  EXPECT_EQ(rig.Apply({action}).results(0).retry_after().seconds(), 360) << "what is left";
+  rig->clock.Advance(absl::Minutes(6));
   EXPECT_TRUE(rig.Apply({action}).accepted());
 }
 

@@ -173,6 +173,19 @@ TEST(Guard, BrakeLetsSoManyThroughAMinute) {
   EXPECT_FALSE(brake.Take(absl::Seconds(161)));
 }
 
+TEST(Guard, BrakeTellsWhenTheNextMayCome) {
+  RateBrake brake(2);
+  EXPECT_EQ(brake.NextIn(absl::Seconds(100)), absl::ZeroDuration());
+  ASSERT_TRUE(brake.Take(absl::Seconds(100)));
+  EXPECT_EQ(brake.NextIn(absl::Seconds(110)), absl::ZeroDuration()) << "one is left";
+  ASSERT_TRUE(brake.Take(absl::Seconds(130)));
+  EXPECT_EQ(brake.NextIn(absl::Seconds(131)), absl::Seconds(29));
+  EXPECT_EQ(brake.NextIn(absl::Seconds(170)), absl::ZeroDuration());
+  ASSERT_TRUE(brake.Take(absl::Seconds(170)));
+  EXPECT_EQ(brake.NextIn(absl::Seconds(170)), absl::Seconds(20)) << "the one of 130 s counts still";
+  EXPECT_EQ(RateBrake(0).NextIn(absl::ZeroDuration()), absl::InfiniteDuration());
+}
+
 TEST(Guard, FutileActionIsRememberedByVictimWorkloadAndLever) {
   FutileMemory memory;
   const v1::LeasedAction action = For("web", Quota("l", "batch/a", 1));

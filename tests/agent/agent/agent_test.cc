@@ -84,6 +84,8 @@ TEST_F(AgentTest, SaysHelloReportsAndStopsWhenTold) {
   EXPECT_EQ(hello.mode(), v1::MODE_OBSERVE);
   EXPECT_EQ(hello.mode_ceiling(), v1::MODE_ENFORCE);
   EXPECT_EQ(hello.held_size(), 0);
+  EXPECT_EQ(hello.report_interval().seconds(), 0);
+  EXPECT_EQ(hello.report_interval().nanos(), 200'000'000) << "one report a score";
   stream->Welcome();
 
   const v1::Report report = stream->Expect(v1::ConnectRequest::kReport).report();

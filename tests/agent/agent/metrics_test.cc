@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -18,6 +21,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 constexpr char kGolden[] = TRUCE_SOURCE_DIR "/tests/fixtures/agent_metrics.txt";
 
@@ -143,6 +147,29 @@ TEST_F(MetricsServerTest, IsHealthyWhileTicksEndAndNotWhenTheyStop) {
   snapshot.taken_at = clock_.Monotonic();
   server_->Publish(snapshot);
   EXPECT_EQ(Get("/healthz")->status, 200) << "a change of the wall clock is no stall";
+}
+
+// There are two workers: two clients that keep their connections would keep everybody else out.
+TEST_F(MetricsServerTest, AConnectionEndsAfterOneRequest) {
+  server_->Publish(Filled());
+  const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(server_->port()));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  const std::string request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
+  const std::string twice = request + request;
+  ASSERT_EQ(send(client, twice.data(), twice.size(), MSG_NOSIGNAL), static_cast<ssize_t>(twice.size()));
+  std::string answer;
+  char buffer[4096];
+  for (ssize_t size; (size = read(client, buffer, sizeof buffer)) > 0;) {
+    answer.append(buffer, static_cast<size_t>(size));
+  }
+  close(client);
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(answer, HasSubstr("Connection: close"));
+  EXPECT_EQ(answer.find("HTTP/1.1", 1), std::string::npos) << "the second is not answered";
 }
 
 TEST_F(MetricsServerTest, ABusyPortIsNamedAndNotShared) {

@@ -209,6 +209,45 @@ TEST(AgentSettingsTest, MistakesAreNamedWithTheirLine) {
               HasSubstr("discovery.rules[0].match: a rule needs a pattern"));
 }
 
+TEST(AgentSettingsTest, AddressesAreHostAndPort) {
+  for (const char* address :
+       {"nonsense", "truce.example", "127.0.0.1:", ":7443", "127.0.0.1:https", "127.0.0.1:70000", "127.0.0.1:-1"}) {
+    EXPECT_THAT(ErrorOf(StrCat("controller:\n  address: '", address, "'\n")),
+                HasSubstr(StrCat("agent.yaml:2: controller.address: '", address, "' is not host:port")));
+    EXPECT_THAT(ErrorOf(StrCat("metrics:\n  listen: '", address, "'\n")),
+                HasSubstr(StrCat("agent.yaml:2: metrics.listen: '", address, "' is not host:port")));
+  }
+  EXPECT_THAT(ErrorOf("controller: {address: ''}\n"), HasSubstr("controller.address: '' is not host:port"));
+  for (const char* text :
+       {"controller: {address: 'truce.example:7443'}\n", "controller: {address: '[::1]:7443'}\n",
+        "controller: {enabled: false, address: ''}\n", "metrics: {listen: ''}\n", "metrics: {listen: '0.0.0.0:0'}\n"}) {
+    const auto settings = ReadAgentSettings(Text(text));
+    EXPECT_TRUE(settings.ok()) << text << settings.status();
+  }
+}
+
+TEST(AgentSettingsTest, TheStateDirectoryIsSomewhere) {
+  EXPECT_THAT(ErrorOf("state_directory: ''\n"), HasSubstr("agent.yaml:1: state_directory: must not be empty"));
+}
+
+TEST(AgentSettingsTest, ReportsComeOftenEnoughToRenewLeases) {
+  EXPECT_TRUE(ReadAgentSettings(Text("score: {interval: 10s}\nguard: {help_window: 30s}\n")).ok());
+  EXPECT_THAT(ErrorOf("score: {interval: 11s}\nguard: {help_window: 1m}\n"), HasSubstr("agent.yaml:1: score.interval"));
+  EXPECT_THAT(ErrorOf("sample: {interval: 11s}\n"), HasSubstr("agent.yaml:1: sample.interval"));
+}
+
+TEST(AgentSettingsTest, RestoreReadsWhereThingsAreWhateverElseIsWrong) {
+  const ConfigSource broken =
+      Text("nonsense: 1\nsample: {interval: soon}\nmode: {initial: act}\npaths: {cgroup: /c}\nstate_directory: /s\n");
+  ASSERT_FALSE(ReadAgentSettings(broken).ok());
+  const AgentSettings settings = ReadRestoreSettings(broken);
+  EXPECT_EQ(settings.cgroup_root, "/c");
+  EXPECT_EQ(settings.actuator.state_directory, "/s");
+  const AgentSettings standard = ReadRestoreSettings(Text("nonsense: 1\n"));
+  EXPECT_EQ(standard.cgroup_root, ReadAgentSettings(Text(""))->cgroup_root);
+  EXPECT_EQ(standard.actuator.state_directory, ReadAgentSettings(Text(""))->actuator.state_directory);
+}
+
 TEST(AgentSettingsTest, ValuesThatContradictEachOtherAreRefused) {
   EXPECT_THAT(ErrorOf("evidence:\n  recent_samples: 3\n  least_outliers: 4\n"),
               HasSubstr("agent.yaml:3: evidence.least_outliers: is larger than evidence.recent_samples"));
@@ -216,7 +255,12 @@ TEST(AgentSettingsTest, ValuesThatContradictEachOtherAreRefused) {
               HasSubstr("agent.yaml:4: score.interval: is shorter than sample.interval"));
   EXPECT_THAT(ErrorOf("mode:\n  ceiling: observe\n  initial: enforce\n"),
               HasSubstr("agent.yaml:3: mode.initial: is beyond mode.ceiling"));
+  // Verdicts of before the action would be taken for its effect.
+  EXPECT_THAT(ErrorOf("guard:\n  help_window: 19s\n"),
+              HasSubstr("agent.yaml:2: guard.help_window: is too short to see whether an action helped; with this "
+                        "score.interval and evidence.recent_samples it must be at least 20s"));
   // Found although the value that makes it wrong is a default.
+  EXPECT_THAT(ErrorOf("score: {interval: 8s}\n"), HasSubstr("guard.help_window: is too short"));
   EXPECT_THAT(ErrorOf("sample:\n  interval: 10s\n"), HasSubstr("score.interval: is shorter than sample.interval"));
 }
 

@@ -163,6 +163,38 @@ TEST_F(ControllerLinkTest, ReceiptsAreSentAgainUntilTheyAreAcknowledged) {
   EXPECT_EQ(again->Expect(kReport).report().cost().cpu_cores(), 9) << "and nothing else";
 }
 
+TEST_F(ControllerLinkTest, ReceiptsThatAreNotAcknowledgedGoAgainOnTheSameStream) {
+  LinkOptions options = Options(controller_->address());
+  options.resend_after = absl::Milliseconds(20);
+  Start(options);
+  auto stream = Greet();
+  link_->OfferReceipts(ReceiptFor("a"));
+  const v1::ReceiptBatch first = stream->Expect(kReceipts).receipts();
+  // The controller could not store it and says nothing; no report wakes the link either.
+  const v1::ReceiptBatch again = stream->Expect(kReceipts).receipts();
+  EXPECT_EQ(again.batch_id(), first.batch_id()) << "the same batch, so that it is not counted twice";
+  ASSERT_EQ(again.receipts_size(), 1);
+  EXPECT_EQ(again.receipts(0).action().lease_id(), "a");
+  EXPECT_EQ(link_->status().connects, 1u);
+  EXPECT_EQ(link_->status().receipts_dropped, 0u);
+}
+
+TEST_F(ControllerLinkTest, ReceiptsThatAreNotAcknowledgedGoAgainAlsoBetweenReports) {
+  LinkOptions options = Options(controller_->address());
+  options.resend_after = absl::Milliseconds(20);
+  // There is always a report to send, so the link never waits.
+  options.spooled_reports = 10000;
+  Start(options);
+  auto stream = Greet();
+  link_->OfferReceipts(ReceiptFor("a"));
+  const uint64_t id = stream->Expect(kReceipts).receipts().batch_id();
+  EXPECT_TRUE(Eventually([&] {
+    for (int i = 0; i < 10; ++i) link_->Offer(ReportWith(1));
+    const auto request = stream->Read();
+    return request.has_value() && request->has_receipts() && request->receipts().batch_id() == id;
+  }));
+}
+
 TEST_F(ControllerLinkTest, OnlyTheNewestDesiredSetIsTaken) {
   Start();
   auto stream = Greet();

@@ -155,6 +155,19 @@ TEST_F(DiscoveryTest, TheFirstRuleWinsAndNothingBelowAWorkloadOrAnIgnoredCgroupI
   EXPECT_THAT(Walk({}), IsEmpty());
 }
 
+// Text on the wire is UTF-8: one such name in a report, and the whole report would never arrive.
+TEST_F(DiscoveryTest, ANameThatIsNoUtf8IsLeftOutWithEverythingBelowItAndCounted) {
+  tree_.MakeDirectory("a\xff.scope/inside.scope");
+  tree_.MakeDirectory("a.slice/\xc3\x28.scope");
+  tree_.MakeDirectory("a.slice/b.scope");
+  tree_.MakeDirectory("gr\xc3\xbcn.scope");
+  const auto found = Walk({Rule("**.scope")});
+  EXPECT_THAT(Paths(found), ElementsAre("a.slice/b.scope", "gr\xc3\xbcn.scope"));
+  int unnamable = -1;
+  ASSERT_TRUE(discovery_->Walk(&unnamable).ok());
+  EXPECT_EQ(unnamable, 2);
+}
+
 TEST_F(DiscoveryTest, AHybridHostsRuntimeThatUsesTheCpuTreeAloneIsFoundOnce) {
   Tree hybrid({{"cpu/cpu.shares", "1024"}, {"unified/cgroup.controllers", ""}});
   hybrid.MakeDirectory("cpu/docker/only-cpu");

@@ -8,6 +8,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 using ChangeTest = CliTest;
 
@@ -50,6 +51,51 @@ TEST_F(ChangeTest, HoldAndResume) {
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.out, "2 hosts resume\n");
   EXPECT_FALSE(controller_.resume_request.validate_only());
+}
+
+TEST_F(ChangeTest, WarningsGoToTheErrorStreamAndTheChangeIsDone) {
+  const std::string warning = "it is in force but could not be stored";
+  controller_.mode.add_warnings(warning);
+  controller_.hold.add_warnings(warning);
+  controller_.resume.add_warnings(warning);
+  controller_.applied.add_warnings(warning);
+  input_ = "floor_cores: 0.2\n";
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"set", "mode", "observe"},
+                                                    {"hold"},
+                                                    {"hold", "-o", "json"},
+                                                    {"resume"},
+                                                    {"apply", "-f", "-"}}) {
+    SCOPED_TRACE(testing::PrintToString(arguments));
+    const Result result = RunWith(arguments);
+    EXPECT_EQ(result.code, 0);
+    EXPECT_EQ(result.err, "trucectl: warning: " + warning + "\n");
+    EXPECT_NE(result.out, "");
+    EXPECT_THAT(result.out, Not(HasSubstr("trucectl: warning")));
+  }
+  controller_.hold.set_warnings(0, "disk \x1b[2J full");
+  EXPECT_THAT(RunWith({"hold"}).err, AllOf(HasSubstr("full"), Not(HasSubstr("\x1b")))) << "no orders to the terminal";
+}
+
+// `trucectl hold "$HOST"` with HOST unset must not come to mean the fleet.
+TEST_F(ChangeTest, AnEmptyNameIsAUsageErrorAndNothingIsAsked) {
+  const auto refused = [this](const std::vector<std::string>& arguments) {
+    const Result result = RunWith(arguments);
+    EXPECT_EQ(result.code, 2) << testing::PrintToString(arguments);
+    EXPECT_EQ(result.out, "") << testing::PrintToString(arguments);
+    return result.err;
+  };
+  EXPECT_THAT(refused({"hold", ""}), HasSubstr("HOST is empty"));
+  EXPECT_THAT(refused({"resume", ""}), HasSubstr("HOST is empty"));
+  EXPECT_THAT(refused({"set", "mode", "enforce", "--host", ""}), HasSubstr("--host is empty"));
+  EXPECT_THAT(refused({"set", "mode", "enforce", "--workload", ""}), HasSubstr("--workload is empty"));
+  EXPECT_THAT(refused({"get", "hosts", ""}), HasSubstr("NAME is empty"));
+  EXPECT_THAT(refused({"get", "workloads", "redis", "--host", ""}), HasSubstr("--host is empty"));
+  EXPECT_THAT(refused({"describe", "workload", ""}), HasSubstr("NAME is empty"));
+  EXPECT_THAT(refused({"explain", "redis", ""}), HasSubstr("AGGRESSOR is empty"));
+  // The next word is not its value: this would hold the fleet for the reason "web-17".
+  EXPECT_THAT(refused({"hold", "--reason=", "web-17"}), HasSubstr("--reason is empty"));
+  EXPECT_THAT(refused({"set", "mode", "enforce", "--host=", "--dry-run"}), HasSubstr("--host is empty"));
+  EXPECT_EQ(controller_.calls, 0);
 }
 
 TEST_F(ChangeTest, RefusalIsToldAsTheControllerSaidIt) {

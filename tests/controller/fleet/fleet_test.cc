@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "tests/controller/host_builder.h"
 
@@ -66,6 +67,43 @@ TEST(FleetTest, AHostWithoutAReportForThreeIntervalsIsNotConnected) {
   ASSERT_THAT(fleet.DropSilent(At(21)), SizeIs(1));
   EXPECT_FALSE(host.connected);
   EXPECT_THAT(fleet.DropSilent(At(22)), IsEmpty());
+}
+
+TEST(FleetTest, AHostThatReportsMoreSeldomIsGivenThreeOfItsOwnIntervals) {
+  Fleet fleet({});
+  v1::Hello hello = MakeHello("web-1");
+  hello.mutable_report_interval()->set_seconds(10);
+  HostState& host = *fleet.OnHello(1, hello, At(0))->host;
+  fleet.OnReport(host, MakeScene(0), At(10));
+  EXPECT_THAT(fleet.DropSilent(At(40)), IsEmpty());
+  ASSERT_THAT(fleet.DropSilent(At(41)), SizeIs(1));
+  // The next agent of this host does not say how often it reports.
+  ASSERT_TRUE(fleet.OnHello(2, MakeHello("web-1"), At(50)).ok());
+  EXPECT_THAT(fleet.DropSilent(At(66)), SizeIs(1));
+}
+
+TEST(FleetTest, ANonsensicalReportIntervalNeitherKeepsADeadHostNorDropsALivingOne) {
+  struct Case {
+    const char* what;
+    int64_t seconds;
+    int32_t nanos;
+    int silence;  // the longest, in seconds, after which the host still counts as connected
+  };
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  for (const Case& one : {Case{"negative", -10, 0, 15},
+                          {"as negative as can be", -kMost, -2'000'000'000, 15},
+                          {"shorter than is usual", 0, 200'000'000, 15},
+                          {"years", int64_t{3600} * 24 * 365 * 10, 0, 180},
+                          {"as long as can be", kMost, 2'000'000'000, 180}}) {
+    SCOPED_TRACE(one.what);
+    Fleet fleet({});
+    v1::Hello hello = MakeHello("web-1");
+    hello.mutable_report_interval()->set_seconds(one.seconds);
+    hello.mutable_report_interval()->set_nanos(one.nanos);
+    ASSERT_TRUE(fleet.OnHello(1, hello, At(0)).ok());
+    EXPECT_THAT(fleet.DropSilent(At(one.silence)), IsEmpty());
+    EXPECT_THAT(fleet.DropSilent(At(one.silence + 1)), SizeIs(1));
+  }
 }
 
 TEST(FleetTest, NonsenseIsRefusedCountedAndLeavesTheStateAlone) {

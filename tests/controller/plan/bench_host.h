@@ -42,11 +42,13 @@ class BenchHost {
       Answer(action.lease_id(), action.mode() == v1::MODE_ADVISE ? v1::ACTION_STATE_ADVISED : v1::ACTION_STATE_APPLIED);
     }
   }
-  std::vector<v1::Decision> Answer(const std::string& lease, v1::ActionState state, const std::string& reason = "") {
+  std::vector<v1::Decision> Answer(const std::string& lease, v1::ActionState state, const std::string& reason = "",
+                                   std::optional<absl::Duration> retry_after = std::nullopt) {
     v1::ActionResult result;
     result.set_lease_id(lease);
     result.set_state(state);
     result.set_reason(reason);
+    if (retry_after) SetDuration(*retry_after, result.mutable_retry_after());
     PlanContext context = Context();
     return OnActionResult(*host_, result, plan, context);
   }

@@ -12,7 +12,9 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
 using testing::SizeIs;
+using testing::UnorderedElementsAre;
 
 constexpr v1::Lever kPin = v1::LEVER_CPU_PIN;
 constexpr v1::Lever kQuota = v1::LEVER_CPU_QUOTA;
@@ -300,6 +302,30 @@ TEST(PlannerTest, ARefusalOrARevertIsNotAskedForAgainForTenMinutes) {
   }
 }
 
+TEST(PlannerTest, ARefusalThatPassesIsAskedForAgainWhenTheAgentSaysWithinReason) {
+  struct Case {
+    absl::Duration said;
+    absl::Duration waits;
+  };
+  for (const Case& one : {Case{absl::Seconds(7), absl::Seconds(7)},
+                          {absl::ZeroDuration(), absl::Seconds(1)},
+                          {-absl::Hours(1), absl::Seconds(1)},
+                          {absl::Hours(24 * 365), absl::Minutes(10)}}) {
+    SCOPED_TRACE(absl::FormatDuration(one.said));
+    BenchHost host;
+    host.Round(MakeScene());
+    const std::string lease = host.Find("truce/stress", kPin)->action.lease_id();
+    const auto decisions = host.Answer(lease, v1::ACTION_STATE_REFUSED, "no budget left", one.said);
+    ASSERT_THAT(Verdicts(decisions), ElementsAre("release"));
+    EXPECT_THAT(decisions[0].reason(), HasSubstr("not asked again for " + absl::FormatDuration(one.waits)));
+    host.Round(MakeScene(), one.waits - absl::Milliseconds(1));
+    EXPECT_EQ(host.Find("truce/stress", kPin), nullptr) << "too early";
+    host.plan.actions.clear();
+    host.Round(MakeScene(), absl::Milliseconds(1));
+    EXPECT_NE(host.Find("truce/stress", kPin), nullptr);
+  }
+}
+
 TEST(PlannerTest, GiversShareTheirCpusAndVictimsNeedsAddUp) {
   BenchHost host(8);
   v1::Report report = MakeScene();
@@ -383,6 +409,40 @@ TEST(PlannerTest, GivesUpWhatAnAgentCanNotHoldAnyMore) {
   EXPECT_THAT(Adopt(host.host(), absl::Seconds(10), host.plan, context), IsEmpty());
   EXPECT_EQ(host.Find("truce/stress", kPin)->state, v1::ACTION_STATE_PENDING);
   EXPECT_THAT(Verdicts(Adopt(host.host(), absl::Seconds(31), host.plan, context)), ElementsAre("release"));
+}
+
+TEST(PlannerTest, BetweenAHelloAndTheFirstReportOnlyWhatTheAgentHoldsIsRenewed) {
+  BenchHost host;
+  v1::Report report = MakeScene();
+  AddWorkload({"truce/batch", v1::WORKLOAD_CLASS_BEST_EFFORT, 3}, &report);
+  AddPair("truce/redis", "truce/batch", 80, &report);
+  host.Round(report);
+  host.ApplyAll();
+  ASSERT_THAT(host.plan.actions, SizeIs(2));
+  const auto leases_asked_for = [&host] {
+    v1::DesiredSet desired;
+    FillDesiredSet(host.host(), host.plan, host.policy, false, &desired);
+    std::vector<std::string> leases;
+    for (const auto& action : desired.actions()) leases.push_back(action.lease_id());
+    return leases;
+  };
+  const std::string kept = host.Find("truce/stress", kPin)->action.lease_id();
+  const std::string lost = host.Find("truce/batch", kPin)->action.lease_id();
+  EXPECT_THAT(leases_asked_for(), UnorderedElementsAre(kept, lost));
+
+  v1::Hello hello = MakeHello("web-1");
+  *hello.add_held()->mutable_action() = host.Find("truce/stress", kPin)->action;
+  host.fleet().OnClosed(1, host.now());
+  host.Advance(absl::Seconds(10));
+  const auto accepted = host.fleet().OnHello(2, hello, host.now());
+  ASSERT_TRUE(accepted.ok()) << accepted.status();
+  PlanContext context = host.Context();
+  EXPECT_THAT(Adopt(host.host(), accepted->away, host.plan, context), IsEmpty());
+  EXPECT_THAT(leases_asked_for(), ElementsAre(kept));
+  EXPECT_THAT(host.Plan(), IsEmpty()) << "what is known of the host is older than the connection";
+  EXPECT_THAT(leases_asked_for(), ElementsAre(kept));
+  host.Round(report);
+  EXPECT_THAT(leases_asked_for(), IsSupersetOf({kept, lost})) << "both are still needed";
 }
 
 TEST(PlannerTest, AnExpiredLeaseIsAskedForAgain) {

@@ -175,6 +175,26 @@ TEST(SessionTest, AControllerThatRestartedGoesOnWithWhatTheAgentHolds) {
   EXPECT_EQ(after.actions(0).lease_id(), before.actions(0).lease_id());
 }
 
+// What the controller knows of the host is older than the connection.
+TEST(SessionTest, AnAgentThatComesBackIsAskedForNothingNewBeforeItsFirstReport) {
+  RunningController controller;
+  v1::DesiredSet wanted;
+  {
+    TestAgent agent(controller);
+    agent.Connect(MakeHello("web-1"));
+    agent.Send(MakeScene());
+    wanted = agent.ReadDesired();
+    ASSERT_THAT(wanted.actions(), SizeIs(1));
+  }
+  // It restored everything when it stopped, and so holds nothing.
+  TestAgent agent(controller);
+  EXPECT_THAT(agent.Connect(MakeHello("web-1")).actions(), IsEmpty());
+  agent.Send(MakeScene());
+  const v1::DesiredSet after = agent.ReadDesired();
+  ASSERT_THAT(after.actions(), SizeIs(1)) << "the report shows that it is still needed";
+  EXPECT_EQ(after.actions(0).lease_id(), wanted.actions(0).lease_id());
+}
+
 TEST(SessionTest, ReceiptsAreAcknowledgedOnceStoredAndARepeatIsNotCountedTwice) {
   RunningController controller;
   TestAgent agent(controller);

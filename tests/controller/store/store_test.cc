@@ -8,7 +8,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "controller/store/schema.h"
-#include "controller/store/soci_without_boost.h"
+#include "src/base/soci_without_boost.h"
 #include "src/base/text.h"
 
 namespace truce::controller {
@@ -73,8 +73,7 @@ TEST_F(StoreTest, KeepsPolicyHoldsAndCountersOverARestart) {
     v1::Policy policy;
     policy.set_version(3);
     policy.set_floor_cores(0.25);
-    store->SavePolicy(policy);
-    store->SaveHolds({{"", "maintenance"}, {"web-1", ""}});
+    store->SaveState(policy, {{"", "maintenance"}, {"web-1", ""}}, Ignore);
     store->Add(MakeDecision(41));
     store->Add(MakeEvent(7, "web-1"));
     ASSERT_TRUE(store->Flush().ok());
@@ -86,8 +85,12 @@ TEST_F(StoreTest, KeepsPolicyHoldsAndCountersOverARestart) {
               testing::ElementsAre(testing::Pair("", "maintenance"), testing::Pair("web-1", "")));
   EXPECT_EQ(store->restored().next_decision_id, 42u);
   EXPECT_EQ(store->restored().next_event_sequence, 8u);
-  store->SaveHolds({});
+  store->SaveState(std::nullopt, {}, Ignore);
   ASSERT_TRUE(store->Flush().ok());
+  store.reset();
+  store = Open();
+  EXPECT_TRUE(store->restored().policy.has_value()) << "saving no policy forgets none";
+  EXPECT_THAT(store->restored().holds, testing::IsEmpty());
 }
 
 TEST_F(StoreTest, AnswersWithTheNewestLastAndFilters) {

@@ -1,0 +1,225 @@
+// What operators change is in force at once; whether it is also on disk they are told, and when it could not be, it is
+// written as soon as the disk works again.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "controller/plan/policy.h"
+#include "controller/serve/core.h"
+
+namespace truce::controller {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+
+constexpr int64_t kPage = 4096;
+// How long after a failure it is tried again.
+constexpr absl::Duration kRetry = absl::Seconds(10);
+
+class DurableTest : public testing::Test {
+ protected:
+  DurableTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "truce-durable-XXXXXX").string();
+    directory_ = mkdtemp(pattern.data());
+    options_.file = directory_ + "/controller.db";
+  }
+  ~DurableTest() override {
+    if (!release_.HasBeenNotified()) release_.Notify();
+    Stop();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Start() {
+    auto store = Store::Open(options_, clock_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+    CoreOptions options;
+    options.initial_policy = DefaultPolicy();
+    core_ = std::make_unique<ControllerCore>(std::move(options), clock_, *store_);
+  }
+  void Stop() {
+    core_.reset();
+    store_.reset();
+  }
+  // What a controller that starts now knows of earlier ones.
+  StoredState AfterARestart() {
+    Stop();
+    Start();
+    return store_->restored();
+  }
+  // The store's thread hangs from now on, as in a write to a dead disk, until `release_`.
+  void HangStore() {
+    absl::Notification hangs;
+    v1::ReceiptBatch batch;
+    batch.add_receipts()->mutable_action()->set_lease_id("a");
+    ASSERT_TRUE(store_->AddReceipts("web-1", batch, [this, &hangs](const absl::Status&) {
+      hangs.Notify();
+      release_.WaitForNotification();
+    }));
+    hangs.WaitForNotification();
+  }
+  // Writes that the store has done once its queue is empty.
+  uint64_t Written() {
+    const absl::Time deadline = absl::Now() + absl::Seconds(60);
+    while (store_->status().queued > 0 && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
+    EXPECT_TRUE(store_->Flush().ok()) << store_->status().last_error;
+    return store_->status().written;
+  }
+  void TickAfter(absl::Duration wait) {
+    clock_.Advance(wait);
+    core_->Tick();
+  }
+
+  v1::HoldResponse Hold(const std::string& reason) {
+    v1::HoldRequest request;
+    request.set_reason(reason);
+    const auto response = core_->Hold(request, "alice");
+    EXPECT_TRUE(response.ok()) << response.status();
+    return *response;
+  }
+  v1::SetModeResponse SetMode(v1::Mode mode) {
+    v1::SetModeRequest request;
+    request.mutable_rule()->set_mode(mode);
+    const auto response = core_->SetMode(request, "alice");
+    EXPECT_TRUE(response.ok()) << response.status();
+    return *response;
+  }
+  v1::ApplyPolicyResponse ApplyFloor(double cores) {
+    v1::ApplyPolicyRequest request;
+    *request.mutable_policy() = core_->GetPolicy().policy();
+    request.mutable_policy()->set_floor_cores(cores);
+    const auto response = core_->ApplyPolicy(request, "alice");
+    EXPECT_TRUE(response.ok()) << response.status();
+    return *response;
+  }
+
+  std::string directory_;
+  StoreOptions options_;
+  FakeClock clock_;
+  absl::Notification release_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<ControllerCore> core_;
+};
+
+TEST_F(DurableTest, WhatIsOnDiskComesWithoutAWarning) {
+  Start();
+  EXPECT_THAT(Hold("release").warnings(), IsEmpty());
+  EXPECT_THAT(SetMode(v1::MODE_ADVISE).warnings(), IsEmpty());
+  EXPECT_THAT(ApplyFloor(0.25).warnings(), IsEmpty());
+  EXPECT_THAT(core_->Resume({}, "alice")->warnings(), IsEmpty());
+}
+
+// A hanging disk with a full queue before it: nothing that is changed gets any further.
+TEST_F(DurableTest, EachChangeWarnsWhileTheDiskHangsAndAllAreStoredOnceItIsBack) {
+  options_.queue_capacity = 100;
+  Start();
+  HangStore();
+  uint64_t rows = 0;
+  for (v1::Decision decision; store_->Add(decision);) decision.set_id(++rows + 1);
+
+  const auto tells = [](const std::string& what) {
+    return ElementsAre(AllOf(HasSubstr(what + " is in force but could not be stored"), HasSubstr("queue is full")));
+  };
+  EXPECT_THAT(Hold("first").warnings(), tells("the hold"));
+  EXPECT_THAT(core_->Resume({}, "alice")->warnings(), tells("the end of the hold"));
+  EXPECT_THAT(Hold("second").warnings(), tells("the hold"));
+  EXPECT_THAT(SetMode(v1::MODE_ADVISE).warnings(), tells("the new mode"));
+  EXPECT_THAT(ApplyFloor(0.25).warnings(), tells("the new policy"));
+  EXPECT_EQ(core_->GetPolicy().policy().floor_cores(), 0.25) << "in force all the same";
+  v1::HoldRequest asked;
+  asked.set_validate_only(true);
+  EXPECT_THAT(core_->Hold(asked, "alice")->warnings(), IsEmpty()) << "a question changes nothing";
+
+  TickAfter(kRetry);  // the disk hangs still
+  release_.Notify();
+  const uint64_t before = Written();
+  core_->Tick();
+  EXPECT_EQ(Written(), before) << "not tried every second";
+  TickAfter(kRetry);
+  const uint64_t after = Written();
+  EXPECT_GT(after, before);
+  TickAfter(kRetry);
+  EXPECT_EQ(Written(), after) << "what is stored is not stored again";
+
+  const StoredState known = AfterARestart();
+  EXPECT_THAT(known.holds, ElementsAre(Pair("", "second")));
+  ASSERT_TRUE(known.policy.has_value());
+  EXPECT_EQ(known.policy->floor_cores(), 0.25);
+  ASSERT_EQ(known.policy->mode_rules_size(), 1);
+  EXPECT_EQ(known.policy->mode_rules(0).mode(), v1::MODE_ADVISE);
+}
+
+// A small write that has room says nothing of a larger one that had none.
+TEST_F(DurableTest, ALaterHoldThatIsStoredStoresTheOlderPolicyToo) {
+  Start();
+  SetMode(v1::MODE_ADVISE);
+  HangStore();
+  EXPECT_THAT(ApplyFloor(0.25).warnings(), testing::SizeIs(1));
+  release_.Notify();
+  EXPECT_THAT(Hold("release").warnings(), IsEmpty());
+  const StoredState known = AfterARestart();
+  ASSERT_TRUE(known.policy.has_value());
+  EXPECT_EQ(known.policy->floor_cores(), 0.25);
+}
+
+TEST_F(DurableTest, AHoldDoesNotFreezeThePolicyOfTheConfiguration) {
+  Start();
+  Hold("release");
+  EXPECT_FALSE(AfterARestart().policy.has_value());
+}
+
+TEST_F(DurableTest, AChangeThatTheDiskDidNotConfirmInTimeIsAnEventToo) {
+  Start();
+  HangStore();
+  EXPECT_THAT(Hold("release").warnings(), ElementsAre(HasSubstr("the store did not confirm it within 3s")));
+  release_.Notify();
+  const auto events = core_->ListEvents({});
+  ASSERT_TRUE(events.ok()) << events.status();
+  EXPECT_TRUE(std::any_of(events->events().begin(), events->events().end(), [](const v1::Event& event) {
+    return event.kind() == "store_failed" && event.message().find("the hold is in force") != std::string::npos;
+  })) << events->ShortDebugString();
+}
+
+// The store is at store.maximum_mib until what it keeps is old enough to go.
+TEST_F(DurableTest, AFullDiskIsToldAndTriedAgainUntilThereIsRoom) {
+  options_.maximum_bytes = 100 * kPage;
+  options_.retention_age = absl::Hours(24);
+  Start();
+  v1::Decision large;
+  large.set_id(1);
+  large.mutable_decided_at()->set_seconds(absl::ToUnixSeconds(clock_.Now()));
+  large.set_reason(std::string(60 * kPage, 'x'));
+  store_->Add(large);
+  ASSERT_TRUE(store_->Flush().ok());
+
+  const std::string reason(40 * kPage, 'y');
+  EXPECT_THAT(Hold(reason).warnings(),
+              ElementsAre(AllOf(HasSubstr("the hold is in force but could not be stored"),
+                                HasSubstr("a controller that restarts before this is mended forgets it"),
+                                HasSubstr("store.maximum_mib"))));
+  (void)store_->Flush();
+  const uint64_t failed = store_->status().failed;
+  TickAfter(kRetry);
+  (void)store_->Flush();
+  EXPECT_GT(store_->status().failed, failed) << "tried again, and there is still no room";
+
+  clock_.Advance(absl::Hours(48));
+  // The store's thread prunes after what it was asked; a second question finds it done.
+  (void)store_->Flush();
+  (void)store_->Flush();
+  core_->Tick();
+  EXPECT_TRUE(store_->Flush().ok()) << store_->status().last_error;
+  EXPECT_THAT(AfterARestart().holds, ElementsAre(Pair("", reason)));
+}
+
+}  // namespace
+}  // namespace truce::controller
