@@ -2,12 +2,20 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
+#include <iostream>
 #include <string>
 
-#include "models/lab/scene.h"
+#include "lab/collect.h"
+#include "lab/load.h"
+#include "lab/scene.h"
+#include "lab/summary.h"
+#include "src/base/figures.h"
 #include "src/base/shutdown.h"
 
 namespace {
+
+using truce::ShutdownSignals;
 
 // The daemons live beside this binary, in the build tree and when installed.
 std::string OwnDirectory() {
@@ -15,8 +23,13 @@ std::string OwnDirectory() {
   return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
 }
 
+int Failed(const absl::Status& status) {
+  std::fprintf(stderr, "truce-lab: %s\n", std::string(status.message()).c_str());
+  return absl::IsInvalidArgument(status) ? 2 : 1;
+}
+
 int RunScene(truce::lab::SceneOptions options) {
-  truce::ShutdownSignals signals;
+  ShutdownSignals signals;
   if (options.binaries.empty()) options.binaries = OwnDirectory();
   const absl::Status status = truce::lab::RunScene(options, signals);
   if (status.ok()) return 0;
@@ -24,8 +37,71 @@ int RunScene(truce::lab::SceneOptions options) {
     std::fprintf(stderr, "\ninterrupted; everything was ended and restored\n");
     return options.keep ? 0 : 130;
   }
-  std::fprintf(stderr, "truce-lab: %s\n", std::string(status.message()).c_str());
-  return 1;
+  return Failed(status);
+}
+
+int RunCollect(truce::lab::CollectOptions options, const std::string& budget) {
+  ShutdownSignals signals;
+  if (!absl::ParseDuration(budget, &options.budget) || options.budget <= absl::ZeroDuration()) {
+    std::fprintf(stderr, "truce-lab: --budget %s is no duration such as 30m or 2h\n", budget.c_str());
+    return 2;
+  }
+  if (options.programs.empty()) options.programs = OwnDirectory() + "/programs";
+  options.load_tool = OwnDirectory() + "/truce-lab-load";
+  const auto result = truce::lab::Collect(options, signals);
+  if (!result.ok()) return Failed(result.status());
+  std::fprintf(stderr,
+               "%d meetings, %d of them of three, %lld samples, added to %s; look at them with: truce-lab summary %s\n",
+               result->meetings, result->triples, static_cast<long long>(result->samples), options.output.c_str(),
+               options.output.c_str());
+  for (const std::string& left_out : result->left_out) std::fprintf(stderr, "left out: %s\n", left_out.c_str());
+  if (result->meetings == 0) {
+    std::fprintf(stderr, "truce-lab: nothing was measured; give it more time with --budget\n");
+    return 1;
+  }
+  return signals.signal() != 0 ? 130 : 0;
+}
+
+int RunSummary(const std::string& file, bool json, bool check) {
+  const auto table = truce::lab::Summarise(file, std::cout, json);
+  if (!table.ok()) return Failed(table.status());
+  return truce::ShowFigures(*table, json ? truce::FigureFormat::kJson : truce::FigureFormat::kTable, check, std::cout);
+}
+
+void AddScene(CLI::App& app, truce::lab::SceneOptions& scene, std::function<int()>& chosen) {
+  CLI::App* command = app.add_subcommand("scene", "Protect a real redis-server from a real stress-ng");
+  command->add_flag("--keep", scene.keep, "Stay up after the summary until Ctrl-C");
+  command->add_option("--binaries", scene.binaries,
+                      "Where truce-agent and truce-controller are (default: beside truce-lab)");
+  command->add_option("--path.cgroup", scene.cgroup_root, "Where the cgroup trees are mounted")->capture_default_str();
+  command->callback([&] { chosen = [&] { return RunScene(scene); }; });
+}
+
+void AddCollect(CLI::App& app, truce::lab::CollectOptions& collect, std::string& budget, std::function<int()>& chosen) {
+  CLI::App* command = app.add_subcommand(
+      "collect", "Measure what programs do to each other here, alone and together; goes on where an earlier run ended");
+  command->add_option("--budget", budget, "How long to measure")->capture_default_str();
+  command->add_option("--output", collect.output, "Data set; what is measured is added to it")->capture_default_str();
+  command->add_option("--programs", collect.programs, "Directory of program descriptions (default: those shipped)");
+  command->add_option("--only", collect.only, "Names of programs to choose from (default: all)")->delimiter(',');
+  command->add_option("--cpus", collect.cpus, "CPUs to run them on, such as 0-3 (default: all)");
+  command->add_option("--work-directory", collect.work_directory, "Where their input is made")->capture_default_str();
+  command->add_option("--triples", collect.triple_ratio, "Share of meetings that a third program joins")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--seed", collect.seed, "Of the order")->capture_default_str();
+  command->callback([&] { chosen = [&] { return RunCollect(collect, budget); }; });
+}
+
+void AddSummary(CLI::App& app, std::string& file, bool& json, bool& check, std::function<int()>& chosen) {
+  CLI::App* command = app.add_subcommand("summary", "What a data set holds: programs, meetings, slowdowns, noise");
+  command->add_option("FILE", file, "The data set")->required();
+  command
+      ->add_option_function<std::string>(
+          "-o,--output", [&](const std::string& format) { json = format == "json"; }, "table or json")
+      ->check(CLI::IsMember({"table", "json"}));
+  command->add_flag("--check", check, "Exit with 1 when a target is missed");
+  command->callback([&] { chosen = [&] { return RunSummary(file, json, check); }; });
 }
 
 }  // namespace
@@ -34,21 +110,27 @@ int main(int argc, char** argv) {
   CLI::App app{
       "truce-lab measures what workloads do to each other on this host.\n\n"
       "Examples:\n"
-      "  truce-lab scene            Truce's main job with redis-server and stress-ng, end to end, in two minutes\n"
-      "  truce-lab scene --keep     the same, then stay up to look around with trucectl\n"};
+      "  truce-lab scene                  Truce's main job with redis-server and stress-ng, end to end, in two "
+      "minutes\n"
+      "  truce-lab scene --keep           the same, then stay up to look around with trucectl\n"
+      "  truce-lab collect --budget 30m   measure programs alone and together, into truce-lab.db\n"
+      "  truce-lab summary truce-lab.db   who slowed whom, and how well it repeats\n"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "truce-lab " TRUCE_VERSION);
+  std::function<int()> chosen;
   truce::lab::SceneOptions scene;
-  CLI::App* scene_command = app.add_subcommand("scene", "Protect a real redis-server from a real stress-ng");
-  scene_command->add_flag("--keep", scene.keep, "Stay up after the summary until Ctrl-C");
-  scene_command->add_option("--binaries", scene.binaries,
-                            "Where truce-agent and truce-controller are (default: beside truce-lab)");
-  scene_command->add_option("--path.cgroup", scene.cgroup_root, "Where the cgroup trees are mounted")
-      ->capture_default_str();
+  truce::lab::CollectOptions collect;
+  std::string budget = "30m";
+  std::string file;
+  bool json = false;
+  bool check = false;
+  AddScene(app, scene, chosen);
+  AddCollect(app, collect, budget, chosen);
+  AddSummary(app, file, json, check, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  return RunScene(scene);
+  return chosen();
 }

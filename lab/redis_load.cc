@@ -1,4 +1,4 @@
-#include "models/lab/redis_load.h"
+#include "lab/redis_load.h"
 
 #include <hiredis.h>
 #include <poll.h>

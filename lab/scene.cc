@@ -1,4 +1,4 @@
-#include "models/lab/scene.h"
+#include "lab/scene.h"
 
 #include <dirent.h>
 #include <google/protobuf/util/time_util.h>
@@ -15,8 +15,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
-#include "models/lab/redis_load.h"
-#include "models/lab/scene_daemons.h"
+#include "lab/redis_load.h"
+#include "lab/scene_daemons.h"
 #include "src/base/child_process.h"
 #include "src/base/status.h"
 #include "src/base/text.h"

@@ -1,4 +1,4 @@
-#include "models/lab/scene_daemons.h"
+#include "lab/scene_daemons.h"
 
 #include <grpcpp/create_channel.h>
 #include <unistd.h>

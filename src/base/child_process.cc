@@ -35,6 +35,7 @@ int ExitCode(int status) {
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
   }
+  if (options.output_fd >= 0) dup2(options.output_fd, STDOUT_FILENO);
   const int input = open("/dev/null", O_RDONLY);
   if (input >= 0) dup2(input, STDIN_FILENO);
   if (options.before_exec) {

@@ -18,6 +18,8 @@ struct ChildOptions {
   std::string name;
   // Where stdout and stderr go; empty: /dev/null.
   std::string log_file;
+  // Where stdout goes instead when it is not negative; stays open in the parent.
+  int output_fd = -1;
   // Run in the child before the program starts; a non-OK status ends the child.
   std::function<absl::Status()> before_exec;
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -24,6 +25,30 @@ absl::Status WriteText(const std::string& path, const std::string& text) {
 // Files that levers change, in either version.
 constexpr const char* kControls[] = {"cpuset.cpus",       "cpu.max",    "cpu.cfs_quota_us",
                                      "cpu.cfs_period_us", "cpu.weight", "cpu.shares"};
+
+// The kernel takes a moment to let go of a cgroup whose last process has just been reaped.
+absl::Status RemoveCgroup(const std::string& path) {
+  for (int attempt = 0; attempt < 50; ++attempt) {
+    if (rmdir(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+    if (errno != EBUSY) break;
+    usleep(20'000);
+  }
+  return ErrnoStatus(errno, StrCat("removing the cgroup ", path));
+}
+
+// Sends SIGKILL to everybody in the cgroup; returns whether anybody was there.
+bool KillAllIn(const std::string& directory) {
+  const auto processes = ReadFile(directory + "/cgroup.procs");
+  if (!processes.ok()) return false;
+  bool any = false;
+  ForEachLine(*processes, [&any](std::string_view line) {
+    if (const auto pid = FirstNumber(line); pid && *pid > 0) {
+      any = true;
+      kill(static_cast<pid_t>(*pid), SIGKILL);
+    }
+  });
+  return any;
+}
 
 }  // namespace
 
@@ -133,17 +158,35 @@ std::vector<std::string> ScratchCgroups::SnapshotControls(const std::string& chi
   return snapshot;
 }
 
+absl::Status ScratchCgroups::SetCpus(const std::string& child, const std::vector<int>& cpus) const {
+  const auto tree = layout_->hierarchy_of(Controller::kCpuset);
+  if (!tree) return absl::FailedPreconditionError("no cgroup tree has the cpuset controller");
+  return WriteText(StrCat(Full(layout_->hierarchies()[*tree], StrCat(name_, "/", child)), "/cpuset.cpus"),
+                   FormatCpuList(cpus));
+}
+
+absl::Status ScratchCgroups::EndAndDrop(const std::string& child) {
+  const std::string path = StrCat(name_, "/", child);
+  constexpr int kAttempts = 250;
+  bool any = true;
+  for (int attempt = 0; attempt < kAttempts && any; ++attempt) {
+    any = false;
+    for (const Hierarchy& hierarchy : layout_->hierarchies()) any = KillAllIn(Full(hierarchy, path)) || any;
+    if (any) usleep(20'000);
+  }
+  if (any) return absl::DeadlineExceededError(StrCat("processes in the cgroup ", path, " can't be ended"));
+  for (const Hierarchy& hierarchy : layout_->hierarchies()) {
+    TRUCE_RETURN_IF_ERROR(RemoveCgroup(Full(hierarchy, path)));
+  }
+  std::erase(children_, child);
+  return absl::OkStatus();
+}
+
 absl::Status ScratchCgroups::Remove() {
   if (name_.empty()) return absl::OkStatus();
   absl::Status first;
   auto remove = [&first](const std::string& path) {
-    // The kernel takes a moment to let go of a cgroup whose last process has just been reaped.
-    for (int attempt = 0; attempt < 50; ++attempt) {
-      if (rmdir(path.c_str()) == 0 || errno == ENOENT) return;
-      if (errno != EBUSY) break;
-      usleep(20'000);
-    }
-    if (first.ok()) first = ErrnoStatus(errno, StrCat("removing the cgroup ", path));
+    if (absl::Status status = RemoveCgroup(path); first.ok()) first = std::move(status);
   };
   for (const Hierarchy& hierarchy : layout_->hierarchies()) {
     for (const std::string& child : children_) remove(Full(hierarchy, StrCat(name_, "/", child)));

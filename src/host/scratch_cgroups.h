@@ -30,6 +30,10 @@ class ScratchCgroups {
   // Gives name/child `cpus` times the CPU weight of an ordinary cgroup, as an orchestrator does for a container that
   // asks for so many CPUs.
   absl::Status SetCpuWeight(const std::string& child, int cpus) const;
+  // Confines name/child to these CPUs. FailedPrecondition when no tree has the cpuset controller.
+  absl::Status SetCpus(const std::string& child, const std::vector<int>& cpus) const;
+  // Kills every process in name/child and removes it. DeadlineExceeded when some won't go.
+  absl::Status EndAndDrop(const std::string& child);
   // The child's control files that Truce may change, one "name: content" each, for a comparison before and after.
   std::vector<std::string> SnapshotControls(const std::string& child) const;
   // Removes everything now. Processes still inside must be gone. The destructor does the same and ignores errors.

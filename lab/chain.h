@@ -1,0 +1,49 @@
+// Who meets whom next, where and how hard (collect.h). Deterministic for a seed and a history.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "lab/running_program.h"
+
+namespace truce::lab {
+
+// One program in one setting.
+struct Setting {
+  size_t program = 0;  // position in the list that the chain was made with
+  Load load = Load::kHigh;
+  std::vector<int> cpus;
+};
+
+// The sets of CPUs that programs run on: one CPU, the lower half, the upper half, all. Two programs drawn from them
+// share all, some or none of their CPUs. `cpus` is sorted and not empty; sets that are equal are named once.
+std::vector<std::vector<int>> CpuSets(const std::vector<int>& cpus);
+
+class Chain {
+ public:
+  // `visits` as of Dataset::PairVisits.
+  Chain(std::vector<std::string> programs, std::vector<int> cpus, std::map<std::string, int> visits, uint64_t seed);
+  // The first of a chain.
+  Setting First();
+  // Who meets `current`: the program that met it least, among equals the one that met anybody least. Counts the
+  // meeting.
+  Setting Next(const Setting& current);
+  // A guest for a meeting of these two; neither of them.
+  Setting Guest(const Setting& first, const Setting& second);
+  // True for a share of `ratio` of the calls.
+  bool Draw(double ratio) { return std::uniform_real_distribution<double>(0, 1)(random_) < ratio; }
+
+ private:
+  Setting SettingOf(size_t program);
+  int Visits(size_t a, size_t b) const;
+
+  const std::vector<std::string> programs_;
+  const std::vector<std::vector<int>> cpu_sets_;
+  std::map<std::string, int> visits_;
+  std::mt19937_64 random_;
+};
+
+}  // namespace truce::lab

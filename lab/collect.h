@@ -1,0 +1,56 @@
+// truce-lab collect: measures what programs do to each other on this host. A chain: each program runs alone between two
+// meetings, so that every meeting has a solo run of each of its members right before or after it, and drift cancels.
+//
+//   A alone | A + B | B alone | B + C | (B + C + D) | C alone | ...
+//
+// Who meets next is the pair that met least, so a run that is stopped and begun again goes on where it was.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "src/base/shutdown.h"
+
+namespace truce::lab {
+
+struct CollectOptions {
+  // Directory of program descriptions, and names to choose from it (all when empty).
+  std::string programs;
+  std::vector<std::string> only;
+  std::string output = "truce-lab.db";
+  // Input of the programs; kept, so that the next run need not make it again.
+  std::string work_directory = "/var/tmp/truce-lab";
+  std::string procfs = "/proc";
+  std::string sysfs = "/sys";
+  std::string cgroup_root = "/sys/fs/cgroup";
+  // CPUs that the programs run on; empty: all.
+  std::string cpus;
+  absl::Duration budget = absl::Minutes(30);
+  absl::Duration alone = absl::Seconds(5);
+  absl::Duration together = absl::Seconds(8);
+  // How long a newcomer runs before it is measured.
+  absl::Duration settle = absl::Seconds(2);
+  // Share of meetings that a third program joins.
+  double triple_ratio = 0.15;
+  uint64_t seed = 1;
+  // truce-lab itself, for programs that need its client.
+  std::string load_tool;
+};
+
+struct CollectResult {
+  int meetings = 0;
+  int triples = 0;
+  int64_t samples = 0;
+  // Programs that were left out, and why.
+  std::vector<std::string> left_out;
+};
+
+// Measures until the budget is used up or a signal comes, whichever is first; what was measured by then is in the file.
+// Progress goes to stderr. FailedPrecondition when nothing can be measured: no cpuset controller, fewer than two
+// programs.
+absl::StatusOr<CollectResult> Collect(const CollectOptions& options, ShutdownSignals& signals);
+
+}  // namespace truce::lab

@@ -1,0 +1,254 @@
+#include "lab/dataset.h"
+
+#include <cmath>
+#include <exception>
+#include <filesystem>
+#include <set>
+
+#include "absl/strings/str_format.h"
+#include "src/base/soci_without_boost.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "src/host/file.h"
+
+namespace truce::lab {
+namespace {
+
+constexpr const char* kFormat = "truce-lab 1";
+
+std::string ReadingNames() {
+  std::string names;
+  for (size_t i = 0; i < kReadingCount; ++i) {
+    StrAppend(&names, i == 0 ? "" : ", ", ReadingName(static_cast<Reading>(i)));
+  }
+  return names;
+}
+
+// Round-trips a float and is short for the small whole numbers that most readings are.
+std::string Number(double value) {
+  return std::isfinite(value) ? absl::StrFormat("%.7g", value) : "NULL";
+}
+
+std::string Time(double seconds) {
+  return absl::StrFormat("%.3f", seconds);
+}
+
+std::string PairKey(const std::string& a, const std::string& b) {
+  return a < b ? StrCat(a, "\n", b) : StrCat(b, "\n", a);
+}
+
+void Make(soci::session& sql, const std::string& machine) {
+  sql << "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)";
+  sql << "CREATE TABLE programs (name TEXT PRIMARY KEY, kind TEXT NOT NULL, about TEXT NOT NULL, text TEXT NOT NULL)";
+  sql << "CREATE TABLE lives (id INTEGER PRIMARY KEY, program TEXT NOT NULL, load TEXT NOT NULL, cpus TEXT NOT NULL)";
+  std::string columns;
+  for (size_t i = 0; i < kReadingCount; ++i) StrAppend(&columns, ", ", ReadingName(static_cast<Reading>(i)), " REAL");
+  sql << StrCat("CREATE TABLE samples (life INTEGER NOT NULL, at REAL NOT NULL, operations REAL NOT NULL, ",
+                "busy_seconds REAL NOT NULL", columns, ")");
+  sql << "CREATE TABLE segments (id INTEGER PRIMARY KEY, begin REAL NOT NULL, end REAL NOT NULL, steal_ratio REAL NOT "
+         "NULL, other_cores REAL NOT NULL)";
+  sql << "CREATE TABLE members (segment INTEGER NOT NULL, life INTEGER NOT NULL, operations REAL NOT NULL, "
+         "busy_seconds REAL NOT NULL, spread_ratio REAL NOT NULL)";
+  const std::vector<std::pair<std::string, std::string>> meta = {
+      {"format", kFormat},
+      {"machine", machine},
+      {"readings", ReadingNames()},
+      {"about",
+       "Programs alone and together on one host, measured by truce-lab collect. Times in seconds since 1970; "
+       "readings are named after their units; NULL is missing."}};
+  for (const auto& [key, value] : meta) {
+    sql << "INSERT INTO meta (key, value) VALUES (:key, :value)", soci::use(key), soci::use(value);
+  }
+}
+
+std::map<std::string, std::string> ReadMeta(soci::session& sql) {
+  std::map<std::string, std::string> meta;
+  soci::rowset<soci::row> rows = (sql.prepare << "SELECT key, value FROM meta");
+  for (const auto& row : rows) meta[row.get<std::string>(0)] = row.get<std::string>(1);
+  return meta;
+}
+
+void ReadLives(soci::session& sql, DatasetContent* content) {
+  soci::rowset<soci::row> lives = (sql.prepare << "SELECT id, program, load, cpus FROM lives");
+  for (const auto& row : lives) {
+    DatasetLife life;
+    life.id = row.get<int>(0);
+    life.program = row.get<std::string>(1);
+    life.load = row.get<std::string>(2);
+    life.cpus = host::ParseCpuList(row.get<std::string>(3)).value_or(std::vector<int>());
+    content->lives.emplace(life.id, std::move(life));
+  }
+  // Readings are found by the names of their columns: a newer or older file has others.
+  std::map<std::string, Reading> readings;
+  for (size_t i = 0; i < kReadingCount; ++i) {
+    readings.emplace(ReadingName(static_cast<Reading>(i)), static_cast<Reading>(i));
+  }
+  soci::rowset<soci::row> samples = (sql.prepare << "SELECT * FROM samples ORDER BY at");
+  for (const auto& row : samples) {
+    const auto life = content->lives.find(row.get<int>(0));
+    if (life == content->lives.end()) continue;
+    DatasetSample& sample = life->second.samples.emplace_back();
+    sample.at = row.get<double>(1);
+    sample.operations = row.get<double>(2);
+    sample.busy_seconds = row.get<double>(3);
+    for (size_t column = 4; column < row.size(); ++column) {
+      const auto reading = readings.find(row.get_properties(column).get_name());
+      if (reading == readings.end() || row.get_indicator(column) == soci::i_null) continue;
+      sample.readings.set(reading->second, row.get<double>(column));
+    }
+  }
+}
+
+void ReadSegments(soci::session& sql, DatasetContent* content) {
+  std::map<int, size_t> position;
+  soci::rowset<soci::row> segments =
+      (sql.prepare << "SELECT id, begin, end, steal_ratio, other_cores FROM segments ORDER BY begin");
+  for (const auto& row : segments) {
+    DatasetSegment& segment = content->segments.emplace_back();
+    segment.id = row.get<int>(0);
+    segment.begin = row.get<double>(1);
+    segment.end = row.get<double>(2);
+    segment.steal_ratio = row.get<double>(3);
+    segment.other_cores = row.get<double>(4);
+    position[row.get<int>(0)] = content->segments.size() - 1;
+  }
+  soci::rowset<soci::row> members =
+      (sql.prepare << "SELECT segment, life, operations, busy_seconds, spread_ratio FROM members");
+  for (const auto& row : members) {
+    const auto segment = position.find(row.get<int>(0));
+    if (segment == position.end()) continue;
+    content->segments[segment->second].members.push_back(
+        {row.get<int>(1), row.get<double>(2), row.get<double>(3), row.get<double>(4)});
+  }
+}
+
+}  // namespace
+
+Dataset::Dataset(std::string file) : file_(std::move(file)), sql_(std::make_unique<soci::session>()) {}
+Dataset::~Dataset() = default;
+
+absl::Status Dataset::Guard(std::string_view what, const std::function<void()>& body) const {
+  try {
+    body();
+    return absl::OkStatus();
+  } catch (const std::exception& error) {
+    return absl::DataLossError(StrCat("data set ", file_, ": ", what, ": ", error.what()));
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(const std::string& file, const std::string& machine) {
+  std::unique_ptr<Dataset> dataset(new Dataset(file));
+  std::map<std::string, std::string> meta;
+  TRUCE_RETURN_IF_ERROR(dataset->Guard("opening it", [&] {
+    soci::session& sql = *dataset->sql_;
+    sql.open(soci::sqlite3, StrCat("db=\"", file, "\" timeout=2"));
+    sql << "PRAGMA synchronous=NORMAL";
+    int tables = 0;
+    sql << "SELECT COUNT(*) FROM sqlite_master", soci::into(tables);
+    if (tables == 0) {
+      soci::transaction transaction(sql);
+      Make(sql, machine);
+      transaction.commit();
+    }
+    meta = ReadMeta(sql);
+  }));
+  if (meta["format"] != kFormat) {
+    return absl::FailedPreconditionError(
+        StrCat("data set ", file, " has the format '", meta["format"], "'; this truce-lab writes '", kFormat, "'"));
+  }
+  if (meta["machine"] != machine) {
+    return absl::FailedPreconditionError(StrCat("data set ", file, " was measured on another machine (",
+                                                meta["machine"], "; this is ", machine,
+                                                "); choose another file with --output"));
+  }
+  if (meta["readings"] != ReadingNames()) {
+    return absl::FailedPreconditionError(
+        StrCat("data set ", file,
+               " was begun by another version of Truce, which knew other readings; choose another "
+               "file with --output"));
+  }
+  return dataset;
+}
+
+absl::StatusOr<DatasetContent> Dataset::Load(const std::string& file) {
+  if (!std::filesystem::exists(file)) {
+    return absl::NotFoundError(StrCat("data set ", file, " does not exist; measure one with: truce-lab collect"));
+  }
+  Dataset dataset(file);
+  DatasetContent content;
+  TRUCE_RETURN_IF_ERROR(dataset.Guard("reading it", [&] {
+    soci::session& sql = *dataset.sql_;
+    sql.open(soci::sqlite3, StrCat("db=\"", file, "\" readonly=1"));
+    content.meta = ReadMeta(sql);
+    soci::rowset<soci::row> programs = (sql.prepare << "SELECT name, kind FROM programs");
+    for (const auto& row : programs) content.kind_of_program[row.get<std::string>(0)] = row.get<std::string>(1);
+    ReadLives(sql, &content);
+    ReadSegments(sql, &content);
+  }));
+  if (content.meta["format"] != kFormat) {
+    return absl::FailedPreconditionError(
+        StrCat("data set ", file, " has the format '", content.meta["format"], "', not '", kFormat, "'"));
+  }
+  return content;
+}
+
+absl::StatusOr<int64_t> Dataset::Add(const DatasetLife& life, const Program& program) {
+  int id = 0;
+  TRUCE_RETURN_IF_ERROR(Guard("adding a life", [&] {
+    const std::string cpus = host::FormatCpuList(life.cpus);
+    soci::transaction transaction(*sql_);
+    *sql_ << "INSERT OR REPLACE INTO programs (name, kind, about, text) VALUES (:name, :kind, :about, :text)",
+        soci::use(program.name), soci::use(program.kind), soci::use(program.about), soci::use(program.text);
+    *sql_ << "INSERT INTO lives (program, load, cpus) VALUES (:program, :load, :cpus)", soci::use(life.program),
+        soci::use(life.load), soci::use(cpus);
+    *sql_ << "SELECT last_insert_rowid()", soci::into(id);
+    transaction.commit();
+  }));
+  return id;
+}
+
+absl::Status Dataset::AddSamples(const DatasetLife& life) {
+  return Guard("adding samples", [&] {
+    soci::transaction transaction(*sql_);
+    for (const DatasetSample& sample : life.samples) {
+      std::string values =
+          StrCat(life.id, ", ", Time(sample.at), ", ", Number(sample.operations), ", ", Number(sample.busy_seconds));
+      for (size_t i = 0; i < kReadingCount; ++i) {
+        const auto reading = sample.readings.get(static_cast<Reading>(i));
+        StrAppend(&values, ", ", reading ? Number(*reading) : "NULL");
+      }
+      *sql_ << StrCat("INSERT INTO samples VALUES (", values, ")");
+    }
+    transaction.commit();
+  });
+}
+
+absl::StatusOr<int64_t> Dataset::Add(const DatasetSegment& segment) {
+  int id = 0;
+  TRUCE_RETURN_IF_ERROR(Guard("adding a segment", [&] {
+    soci::transaction transaction(*sql_);
+    *sql_ << StrCat("INSERT INTO segments (begin, end, steal_ratio, other_cores) VALUES (", Time(segment.begin), ", ",
+                    Time(segment.end), ", ", Number(segment.steal_ratio), ", ", Number(segment.other_cores), ")");
+    *sql_ << "SELECT last_insert_rowid()", soci::into(id);
+    for (const DatasetMember& member : segment.members) {
+      *sql_ << StrCat("INSERT INTO members VALUES (", id, ", ", member.life, ", ", Number(member.operations), ", ",
+                      Number(member.busy_seconds), ", ", Number(member.spread_ratio), ")");
+    }
+    transaction.commit();
+  }));
+  return id;
+}
+
+absl::StatusOr<std::map<std::string, int>> Dataset::PairVisits() {
+  std::map<std::string, int> visits;
+  TRUCE_RETURN_IF_ERROR(Guard("reading what was measured", [&] {
+    soci::rowset<soci::row> rows =
+        (sql_->prepare
+         << "SELECT a.program, b.program, COUNT(*) FROM members m JOIN members n ON m.segment = n.segment "
+            "AND m.life < n.life JOIN lives a ON a.id = m.life JOIN lives b ON b.id = n.life GROUP BY 1, 2");
+    for (const auto& row : rows) visits[PairKey(row.get<std::string>(0), row.get<std::string>(1))] += row.get<int>(2);
+  }));
+  return visits;
+}
+
+}  // namespace truce::lab

@@ -1,0 +1,81 @@
+#include "lab/meter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "src/base/text.h"
+#include "src/host/file.h"
+
+namespace truce::lab {
+namespace {
+
+// What a program prints without an end of line is not kept for ever.
+constexpr size_t kLongestLine = 4096;
+
+absl::Time FromSeconds(double seconds) {
+  return absl::UnixEpoch() + absl::Seconds(seconds);
+}
+
+}  // namespace
+
+Meter::Meter(const std::string& progress) : by_rate_(!progress.empty()), progress_(progress) {}
+
+void Meter::Take(std::string_view text, absl::Time now) {
+  rest_.append(text);
+  size_t begin = 0;
+  for (size_t end; (end = rest_.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    TakeLine(std::string_view(rest_).substr(begin, end - begin), now);
+  }
+  rest_.erase(0, begin);
+  if (rest_.size() > kLongestLine) rest_.clear();
+}
+
+void Meter::TakeLine(std::string_view line, absl::Time now) {
+  if (by_rate_) {
+    std::match_results<std::string_view::const_iterator> match;
+    double rate = 0;
+    if (!std::regex_search(line.begin(), line.end(), match, progress_)) return;
+    if (!absl::SimpleAtod(match[1].str(), &rate) || !std::isfinite(rate) || rate < 0) return;
+    Add({now - absl::Seconds(1), now, rate, rate > 0 ? 1.0 : 0.0});
+    return;
+  }
+  std::vector<double> numbers;
+  for (std::string_view word; !(word = host::NextWord(&line)).empty();) {
+    double number = 0;
+    if (!absl::SimpleAtod(AbslView(word), &number) || !std::isfinite(number)) return;
+    numbers.push_back(number);
+  }
+  if (numbers.size() < 2 || numbers[1] < numbers[0]) return;
+  Operation operation{FromSeconds(numbers[0]), FromSeconds(numbers[1]), 1, numbers[1] - numbers[0]};
+  if (numbers.size() > 2) operation.count = numbers[2];
+  if (numbers.size() > 3) operation.busy_seconds = numbers[3];
+  if (operation.count < 0 || operation.busy_seconds < 0) return;
+  Add(operation);
+}
+
+void Meter::Add(const Operation& operation) {
+  if (!first_end_) first_end_ = operation.end;
+  longest_ = std::max(longest_, operation.end - operation.begin);
+  operations_.push_back(operation);
+}
+
+Performance Meter::Between(absl::Time begin, absl::Time end) const {
+  Performance performance;
+  for (const Operation& operation : operations_) {
+    const absl::Duration whole = operation.end - operation.begin;
+    const absl::Duration inside = std::min(operation.end, end) - std::max(operation.begin, begin);
+    if (whole <= absl::ZeroDuration() || inside <= absl::ZeroDuration()) continue;
+    const double share = absl::FDivDuration(inside, whole);
+    performance.operations += share * operation.count;
+    performance.busy_seconds += share * operation.busy_seconds;
+  }
+  return performance;
+}
+
+void Meter::Forget(absl::Time before) {
+  std::erase_if(operations_, [before](const Operation& operation) { return operation.end < before; });
+}
+
+}  // namespace truce::lab

@@ -1,0 +1,61 @@
+// How fast a program goes, from the lines that it prints (program.h). Not thread-safe.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <regex>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+
+namespace truce::lab {
+
+// What a program did in a window of time.
+struct Performance {
+  // Operations that fell into the window; those that began before or ended after it count by their share in it.
+  double operations = 0;
+  // The time that they took, in sum over threads and connections, in seconds.
+  double busy_seconds = 0;
+  // Mean time per operation: what is compared between alone and together. nullopt when nothing was done.
+  std::optional<double> SecondsPerOperation() const {
+    if (operations <= 0) return std::nullopt;
+    return busy_seconds / operations;
+  }
+};
+
+class Meter {
+ public:
+  // `progress` as in Program; empty for lines of operations.
+  explicit Meter(const std::string& progress);
+  // Takes what was read; lines may come in pieces. A line that says nothing is skipped: programs print other things
+  // too.
+  void Take(std::string_view text, absl::Time now);
+  // Of operations that ended; ask a little after `end`.
+  Performance Between(absl::Time begin, absl::Time end) const;
+  // When the first operation ended; nullopt before.
+  std::optional<absl::Time> first_end() const { return first_end_; }
+  // The length of the longest operation so far.
+  absl::Duration longest() const { return longest_; }
+  // Forgets what ended before.
+  void Forget(absl::Time before);
+
+ private:
+  struct Operation {
+    absl::Time begin;
+    absl::Time end;
+    double count = 0;
+    double busy_seconds = 0;
+  };
+  void TakeLine(std::string_view line, absl::Time now);
+  void Add(const Operation& operation);
+
+  const bool by_rate_;
+  const std::regex progress_;
+  std::string rest_;
+  std::deque<Operation> operations_;
+  std::optional<absl::Time> first_end_;
+  absl::Duration longest_;
+};
+
+}  // namespace truce::lab

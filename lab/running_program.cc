@@ -1,0 +1,175 @@
+#include "lab/running_program.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fstream>
+
+#include "absl/time/clock.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::lab {
+namespace {
+
+constexpr double kLowLoadRest = 1.5;
+constexpr int kConnectionsPerThread = 4;
+
+// Defines `work`, the endless loop around an operation. The rest is a read from a pipe that nobody writes to: sleep
+// would be another process.
+constexpr std::string_view kLoop = R"(
+exec {never}<> <(:)
+work() {
+  local begin end pause
+  while :; do
+    begin=$EPOCHREALTIME
+    operation >/dev/null || exit 1
+    end=$EPOCHREALTIME
+    echo "$begin $end"
+    [ "$REST_PERCENT" = 0 ] && continue
+    pause=$(( (${end/./} - ${begin/./}) * REST_PERCENT / 100 ))
+    printf -v pause '%d.%06d' $(( pause / 1000000 )) $(( pause % 1000000 ))
+    read -rt "$pause" -u "$never"
+  done
+}
+)";
+
+// One copy per thread; the first that ends ends all.
+constexpr std::string_view kPerThread = R"(
+for ((WORKER = 1; WORKER <= THREADS; ++WORKER)); do
+  export WORKER
+  work &
+done
+wait -n
+exit 1
+)";
+
+std::string Script(const Program& program) {
+  if (!program.run.empty()) return program.run;
+  if (!program.worker.empty()) return StrCat("work() {\n", program.worker, "\n}\n", kPerThread);
+  return StrCat("operation() {\n", program.operation, "\n}\n", kLoop, kPerThread);
+}
+
+// A port that nobody listens on now. Somebody else may take it before the program does, which then fails and is told.
+int FreePort() {
+  host::UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0) return 0;
+  if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) return 0;
+  return ntohs(address.sin_port);
+}
+
+std::vector<std::string> Variables(const RunOptions& options) {
+  const bool high = options.load == Load::kHigh;
+  const int threads = high ? std::max(1, static_cast<int>(options.cpus.size())) : 1;
+  const double rest = high ? 0 : kLowLoadRest;
+  return {"LC_ALL=C",
+          StrCat("PATH=", kSearchPath),
+          StrCat("DATA=", options.data_directory),
+          StrCat("LOAD=", options.load_tool),
+          StrCat("PORT=", FreePort()),
+          StrCat("THREADS=", threads),
+          StrCat("CONNECTIONS=", high ? kConnectionsPerThread * threads : 1),
+          StrCat("REST=", rest),
+          StrCat("REST_PERCENT=", static_cast<int>(100 * rest)),
+          "WORKER=1"};
+}
+
+std::string LastLine(const std::string& file) {
+  std::ifstream stream(file);
+  std::string last;
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.empty()) last = line;
+  }
+  return last;
+}
+
+}  // namespace
+
+std::string_view LoadName(Load load) {
+  return load == Load::kHigh ? "high" : "low";
+}
+
+RunningProgram::RunningProgram(const Program& program, const RunOptions& options, host::ScratchCgroups& cgroups,
+                               std::string child)
+    : program_(program),
+      options_(options),
+      cgroups_(cgroups),
+      child_(std::move(child)),
+      log_file_(StrCat(options.data_directory, "/", program.name, ".log")),
+      meter_(program.progress) {}
+
+RunningProgram::~RunningProgram() {
+  (void)Stop();
+}
+
+absl::StatusOr<std::unique_ptr<RunningProgram>> RunningProgram::Start(const Program& program, const RunOptions& options,
+                                                                      host::ScratchCgroups& cgroups,
+                                                                      const std::string& child) {
+  std::unique_ptr<RunningProgram> running(new RunningProgram(program, options, cgroups, child));
+  TRUCE_RETURN_IF_ERROR(running->Launch());
+  return running;
+}
+
+absl::Status RunningProgram::Launch() {
+  TRUCE_ASSIGN_OR_RETURN(workload_, cgroups_.Add(child_));
+  TRUCE_RETURN_IF_ERROR(cgroups_.SetCpus(child_, options_.cpus));
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return ErrnoStatus(errno, "making a pipe");
+  output_.reset(ends[0]);
+  const host::UniqueFd input(ends[1]);
+  // The program itself must be able to wait for the reader.
+  fcntl(input.get(), F_SETFL, fcntl(input.get(), F_GETFL) & ~O_NONBLOCK);
+  unlink(log_file_.c_str());
+  ChildOptions child;
+  child.arguments = {"env"};
+  for (const std::string& variable : Variables(options_)) child.arguments.push_back(variable);
+  child.arguments.insert(child.arguments.end(), {"bash", "-c", Script(program_)});
+  child.log_file = log_file_;
+  child.output_fd = input.get();
+  child.before_exec = [this] { return cgroups_.Enter(child_, 0); };
+  TRUCE_ASSIGN_OR_RETURN(ChildProcess process, ChildProcess::Start(child));
+  process_ = std::make_unique<ChildProcess>(std::move(process));
+  return absl::OkStatus();
+}
+
+absl::Status RunningProgram::Poll() {
+  std::array<char, 65536> block;
+  const absl::Time now = absl::Now();
+  for (ssize_t got; (got = read(output_.get(), block.data(), block.size())) > 0;) {
+    meter_.Take(std::string_view(block.data(), static_cast<size_t>(got)), now);
+  }
+  if (process_->Running()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      StrCat(program_.name, " ended by itself; its last words: ", LastLine(log_file_), " (", log_file_, ")"));
+}
+
+absl::Status RunningProgram::Stop() {
+  if (std::exchange(stopped_, true)) return absl::OkStatus();
+  if (process_ != nullptr) process_->Kill();
+  return cgroups_.EndAndDrop(child_);
+}
+
+absl::Status SetUp(const Program& program, const std::string& data_directory) {
+  if (program.setup.empty()) return absl::OkStatus();
+  ChildOptions child;
+  child.arguments = {"env",  "LC_ALL=C", StrCat("PATH=", kSearchPath),           StrCat("DATA=", data_directory),
+                     "bash", "-ec",      StrCat("cd \"$DATA\"\n", program.setup)};
+  child.log_file = StrCat(data_directory, "/", program.name, ".setup.log");
+  TRUCE_ASSIGN_OR_RETURN(ChildProcess process, ChildProcess::Start(child));
+  const absl::Time deadline = absl::Now() + absl::Minutes(2);
+  while (process.Running() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(20));
+  if (process.Stop(absl::ZeroDuration()) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      StrCat("setting up ", program.name, " failed: ", LastLine(child.log_file), " (", child.log_file, ")"));
+}
+
+}  // namespace truce::lab
