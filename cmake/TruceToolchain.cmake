@@ -20,12 +20,19 @@ if(TRUCE_SANITIZE)
     # vptr needs type information that Debian's gRPC is built without.
     add_compile_options(-fno-sanitize=vptr -fno-sanitize-recover=undefined)
   endif()
+  if(TRUCE_SANITIZE MATCHES "thread")
+    # Joins every binary by its warnings, which only ours link.
+    add_library(truce_tsan OBJECT ${CMAKE_SOURCE_DIR}/tests/sanitizers/tsan_abseil.cc)
+  endif()
 endif()
 
 # Target that carries our warnings; generated code does not link it.
 add_library(truce_warnings INTERFACE)
 target_compile_options(truce_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
                        -Wno-missing-field-initializers -Werror)
+if(TARGET truce_tsan)
+  target_link_libraries(truce_warnings INTERFACE $<TARGET_OBJECTS:truce_tsan>)
+endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_compile_options(truce_warnings INTERFACE -Wthread-safety)
 endif()

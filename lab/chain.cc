@@ -9,9 +9,6 @@
 namespace truce::lab {
 namespace {
 
-// High load is where programs hurt each other; low load is where most hosts are.
-constexpr double kHighLoadRatio = 0.7;
-
 std::string PairKey(const std::string& a, const std::string& b) {
   return a < b ? StrCat(a, "\n", b) : StrCat(b, "\n", a);
 }
@@ -29,8 +26,13 @@ std::vector<std::vector<int>> CpuSets(const std::vector<int>& cpus) {
   return sets;
 }
 
-Chain::Chain(std::vector<std::string> programs, std::vector<int> cpus, std::map<std::string, int> visits, uint64_t seed)
-    : programs_(std::move(programs)), cpu_sets_(CpuSets(cpus)), visits_(std::move(visits)), random_(seed) {
+Chain::Chain(std::vector<std::string> programs, std::vector<int> cpus, std::map<std::string, int> visits,
+             double high_load_ratio, uint64_t seed)
+    : programs_(std::move(programs)),
+      cpu_sets_(CpuSets(cpus)),
+      visits_(std::move(visits)),
+      high_load_ratio_(high_load_ratio),
+      random_(seed) {
   // A run that goes on with an older one's file must not draw the same settings again.
   uint64_t before = 0;
   for (const auto& [_, count] : visits_) before += static_cast<uint64_t>(count);
@@ -44,7 +46,7 @@ int Chain::Visits(size_t a, size_t b) const {
 
 Setting Chain::SettingOf(size_t program) {
   const size_t set = std::uniform_int_distribution<size_t>(0, cpu_sets_.size() - 1)(random_);
-  return {program, Draw(kHighLoadRatio) ? Load::kHigh : Load::kLow, cpu_sets_[set]};
+  return {program, Draw(high_load_ratio_) ? Load::kHigh : Load::kLow, cpu_sets_[set]};
 }
 
 Setting Chain::First() {

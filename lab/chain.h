@@ -24,8 +24,9 @@ std::vector<std::vector<int>> CpuSets(const std::vector<int>& cpus);
 
 class Chain {
  public:
-  // `visits` as of Dataset::PairVisits.
-  Chain(std::vector<std::string> programs, std::vector<int> cpus, std::map<std::string, int> visits, uint64_t seed);
+  // `visits` as of Dataset::PairVisits; `high_load_ratio` is the share of programs that run under high load.
+  Chain(std::vector<std::string> programs, std::vector<int> cpus, std::map<std::string, int> visits,
+        double high_load_ratio, uint64_t seed);
   // The first of a chain.
   Setting First();
   // Who meets `current`: the program that met it least, among equals the one that met anybody least. Counts the
@@ -43,6 +44,7 @@ class Chain {
   const std::vector<std::string> programs_;
   const std::vector<std::vector<int>> cpu_sets_;
   std::map<std::string, int> visits_;
+  const double high_load_ratio_;
   std::mt19937_64 random_;
 };
 

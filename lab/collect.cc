@@ -184,7 +184,7 @@ absl::Status Collector::Prepare() {
   TRUCE_ASSIGN_OR_RETURN(auto visits, dataset_->PairVisits());
   std::vector<std::string> names;
   for (const Program& program : programs_) names.push_back(program.name);
-  chain_ = std::make_unique<Chain>(std::move(names), cpus_, std::move(visits), options_.seed);
+  chain_ = std::make_unique<Chain>(std::move(names), cpus_, std::move(visits), options_.high_load_ratio, options_.seed);
 
   const std::string name = StrCat("truce-lab-", getpid());
   TRUCE_ASSIGN_OR_RETURN(auto cgroups, host::ScratchCgroups::Create(*layout_, name));

@@ -33,6 +33,8 @@ struct CollectOptions {
   absl::Duration together = absl::Seconds(8);
   // How long a newcomer runs before it is measured.
   absl::Duration settle = absl::Seconds(2);
+  // Share of programs that run under high load.
+  double high_load_ratio = 0.7;
   // Share of meetings that a third program joins.
   double triple_ratio = 0.15;
   uint64_t seed = 1;

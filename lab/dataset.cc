@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "src/base/soci_without_boost.h"
 #include "src/base/status.h"
@@ -246,7 +247,12 @@ absl::StatusOr<std::map<std::string, int>> Dataset::PairVisits() {
         (sql_->prepare
          << "SELECT a.program, b.program, COUNT(*) FROM members m JOIN members n ON m.segment = n.segment "
             "AND m.life < n.life JOIN lives a ON a.id = m.life JOIN lives b ON b.id = n.life GROUP BY 1, 2");
-    for (const auto& row : rows) visits[PairKey(row.get<std::string>(0), row.get<std::string>(1))] += row.get<int>(2);
+    for (const auto& row : rows) {
+      // An expression has no declared type, so SOCI hands it out as text.
+      int count = 0;
+      if (!absl::SimpleAtoi(row.get<std::string>(2), &count)) continue;
+      visits[PairKey(row.get<std::string>(0), row.get<std::string>(1))] += count;
+    }
   }));
   return visits;
 }

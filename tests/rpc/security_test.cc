@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "src/rpc/certificates.h"
 #include "tests/rpc/temporary_directory.h"
 #include "truce/v1/operator.grpc.pb.h"
@@ -25,11 +26,14 @@ class Witness final : public v1::OperatorService::Service {
  public:
   grpc::Status ListHosts(grpc::ServerContext* context, const v1::ListHostsRequest* /*request*/,
                          v1::ListHostsResponse* /*response*/) override {
+    const absl::MutexLock lock(&mutex);
     identity = CallerIdentity(*context);
     operator_only = RequireRole(*context, {Role::kOperator});
     agent_or_scheduler = RequireRole(*context, {Role::kAgent, Role::kScheduler});
     return grpc::Status::OK;
   }
+  // Held by each call; a test that holds it for a moment sees what the calls before it learnt.
+  absl::Mutex mutex;
   absl::StatusOr<Identity> identity = absl::UnknownError("not called");
   absl::Status operator_only;
   absl::Status agent_or_scheduler;
@@ -73,7 +77,9 @@ class SecurityTest : public testing::Test {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
     v1::ListHostsResponse response;
-    return stub->ListHosts(&context, {}, &response);
+    const grpc::Status status = stub->ListHosts(&context, {}, &response);
+    const absl::MutexLock lock(&witness_.mutex);
+    return status;
   }
   grpc::Status CallAs(const Security& security) {
     const auto credentials = ClientCredentials(security, target_);

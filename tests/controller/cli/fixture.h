@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "controller/cli/app.h"
 #include "src/base/clock.h"
 #include "src/base/text.h"
@@ -34,11 +35,16 @@ class FakeController final : public v1::OperatorService::Service {
   void Stop() { server_->Shutdown(); }
   const std::string& address() const { return address_; }
 
+  // Held by each call. A test that holds it for a moment sees what earlier calls wrote, and later ones see what it
+  // wrote: the socket between them orders that as well, but no language rule says so.
+  absl::Mutex mutex;
+
   // What every call fails with, when not OK.
   grpc::Status failure;
 
 #define TRUCE_FAKE_CALL(Name, name)                                                                                  \
   grpc::Status Name(grpc::ServerContext*, const v1::Name##Request* request, v1::Name##Response* response) override { \
+    const absl::MutexLock lock(&mutex);                                                                              \
     name##_request = *request;                                                                                       \
     ++calls;                                                                                                         \
     if (!failure.ok()) return failure;                                                                               \
@@ -117,7 +123,10 @@ class CliTest : public testing::Test {
     for (const std::string& flag : {std::string("--server"), controller_.address(), std::string("--plaintext")}) {
       arguments.push_back(flag);
     }
-    return RunAlone(arguments);
+    { const absl::MutexLock before(&controller_.mutex); }
+    Result result = RunAlone(arguments);
+    { const absl::MutexLock after(&controller_.mutex); }
+    return result;
   }
   // `age` ago by the test's clock.
   google::protobuf::Timestamp Ago(absl::Duration age) const {

@@ -242,6 +242,7 @@ TEST_F(GetTest, WatchOutlivesAFailedCallButNotAFailedFirstOne) {
   int waits = 0;
   pacer_.between = [&] {
     ++waits;
+    const absl::MutexLock lock(&controller_.mutex);
     controller_.failure =
         waits == 2 ? grpc::Status(grpc::StatusCode::INTERNAL, "database is locked") : grpc::Status::OK;
   };

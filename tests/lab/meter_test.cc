@@ -1,0 +1,72 @@
+// How fast a program goes, from lines that come in pieces and operations that overlap the window.
+#include "lab/meter.h"
+
+#include <gtest/gtest.h>
+
+namespace truce::lab {
+namespace {
+
+absl::Time At(double seconds) {
+  return absl::UnixEpoch() + absl::Seconds(seconds);
+}
+
+TEST(MeterTest, CountsOperationsByTheirShareInTheWindow) {
+  Meter meter("");
+  meter.Take("10.0 11.0\n11.0 13.0\n", At(13));
+  const Performance whole = meter.Between(At(10), At(13));
+  EXPECT_DOUBLE_EQ(whole.operations, 2);
+  EXPECT_DOUBLE_EQ(whole.busy_seconds, 3);
+  EXPECT_DOUBLE_EQ(*whole.SecondsPerOperation(), 1.5);
+  // Half of the second one.
+  const Performance half = meter.Between(At(12), At(20));
+  EXPECT_DOUBLE_EQ(half.operations, 0.5);
+  EXPECT_DOUBLE_EQ(*half.SecondsPerOperation(), 2);
+  EXPECT_FALSE(meter.Between(At(13), At(20)).SecondsPerOperation().has_value());
+}
+
+TEST(MeterTest, RestsDoNotCountAsTimeOfAnOperation) {
+  Meter meter("");
+  meter.Take("10.0 10.2\n10.6 10.8\n", At(11));
+  EXPECT_NEAR(*meter.Between(At(10), At(11)).SecondsPerOperation(), 0.2, 1e-6);
+}
+
+TEST(MeterTest, ALineMayCarryManyOperations) {
+  Meter meter("");
+  meter.Take("10.0 10.1 200 0.4\n", At(11));
+  EXPECT_NEAR(*meter.Between(At(10), At(11)).SecondsPerOperation(), 0.002, 1e-6);
+}
+
+TEST(MeterTest, LinesMayComeInPiecesAndOthersAreSkipped) {
+  Meter meter("");
+  meter.Take("starting ...\n10.0 1", At(10));
+  EXPECT_FALSE(meter.first_end().has_value());
+  meter.Take("1.0\nnan nan\n12.0 11.0\n11.0 12.0 -1\n11.0\n", At(12));
+  EXPECT_EQ(meter.first_end(), At(11));
+  EXPECT_DOUBLE_EQ(meter.Between(At(0), At(100)).operations, 1);
+}
+
+TEST(MeterTest, ARateHoldsForTheSecondBeforeItWasPrinted) {
+  Meter meter("eps: ([0-9.]+)");
+  meter.Take("[ 1s ] thds: 1 eps: 50.00 lat\n", At(11));
+  EXPECT_NEAR(*meter.Between(At(10), At(11)).SecondsPerOperation(), 0.02, 1e-9);
+  // A program that stands still has a rate of nothing, and no time per operation.
+  meter.Take("eps: 0.00\neps: inf\n", At(12));
+  EXPECT_FALSE(meter.Between(At(11), At(12)).SecondsPerOperation().has_value());
+}
+
+TEST(MeterTest, ForgetsWhatIsOld) {
+  Meter meter("");
+  meter.Take("10.0 11.0\n11.0 12.0\n", At(12));
+  meter.Forget(At(11.5));
+  EXPECT_DOUBLE_EQ(meter.Between(At(0), At(100)).operations, 1);
+}
+
+TEST(MeterTest, ALineWithoutAnEndIsNotKeptForEver) {
+  Meter meter("");
+  meter.Take(std::string(1 << 20, '1'), At(10));
+  meter.Take("\n10.0 11.0\n", At(11));
+  EXPECT_DOUBLE_EQ(meter.Between(At(0), At(100)).operations, 1);
+}
+
+}  // namespace
+}  // namespace truce::lab
