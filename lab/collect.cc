@@ -18,6 +18,7 @@
 #include "lab/dataset.h"
 #include "lab/observer.h"
 #include "lab/running_program.h"
+#include "models/topology.h"
 #include "src/base/figures.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -37,6 +38,15 @@ constexpr int kMostFailures = 2;
 
 double Seconds(absl::Time time) {
   return absl::ToDoubleSeconds(time - absl::UnixEpoch());
+}
+
+Topology TopologyOf(const v1::HostInventory& inventory) {
+  Topology topology;
+  for (const v1::Cpu& cpu : inventory.cpus()) {
+    topology.cpus.push_back({static_cast<int>(cpu.id()), static_cast<int>(cpu.core()), static_cast<int>(cpu.llc()),
+                             static_cast<int>(cpu.numa_node())});
+  }
+  return topology;
 }
 
 // A program that runs, with what was seen of it.
@@ -179,8 +189,11 @@ absl::Status Collector::Prepare() {
   counting.sysfs = options_.sysfs;
   counters_ = host::CreateCounterService(counting);
   const host::CounterStatus pmu = counters_->status();
+  TRUCE_ASSIGN_OR_RETURN(const v1::HostInventory inventory,
+                         host::TakeInventory({options_.procfs, options_.sysfs, "lab", TRUCE_VERSION}, *layout_, pmu));
+  const Topology topology = TopologyOf(inventory);
   if (!pmu.pmu_available) std::fprintf(stderr, "no hardware counters: %s\n", pmu.missing_reason.c_str());
-  TRUCE_ASSIGN_OR_RETURN(dataset_, Dataset::Open(options_.output, DescribeMachine(options_.procfs)));
+  TRUCE_ASSIGN_OR_RETURN(dataset_, Dataset::Open(options_.output, DescribeMachine(options_.procfs), topology.Text()));
   TRUCE_ASSIGN_OR_RETURN(auto visits, dataset_->PairVisits());
   std::vector<std::string> names;
   for (const Program& program : programs_) names.push_back(program.name);

@@ -38,7 +38,7 @@ std::string PairKey(const std::string& a, const std::string& b) {
   return a < b ? StrCat(a, "\n", b) : StrCat(b, "\n", a);
 }
 
-void Make(soci::session& sql, const std::string& machine) {
+void Make(soci::session& sql, const std::string& machine, const std::string& topology) {
   sql << "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)";
   sql << "CREATE TABLE programs (name TEXT PRIMARY KEY, kind TEXT NOT NULL, about TEXT NOT NULL, text TEXT NOT NULL)";
   sql << "CREATE TABLE lives (id INTEGER PRIMARY KEY, program TEXT NOT NULL, load TEXT NOT NULL, cpus TEXT NOT NULL)";
@@ -53,6 +53,7 @@ void Make(soci::session& sql, const std::string& machine) {
   const std::vector<std::pair<std::string, std::string>> meta = {
       {"format", kFormat},
       {"machine", machine},
+      {"topology", topology},
       {"readings", ReadingNames()},
       {"about",
        "Programs alone and together on one host, measured by truce-lab collect. Times in seconds since 1970; "
@@ -137,7 +138,8 @@ absl::Status Dataset::Guard(std::string_view what, const std::function<void()>& 
   }
 }
 
-absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(const std::string& file, const std::string& machine) {
+absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(const std::string& file, const std::string& machine,
+                                                       const std::string& topology) {
   std::unique_ptr<Dataset> dataset(new Dataset(file));
   std::map<std::string, std::string> meta;
   TRUCE_RETURN_IF_ERROR(dataset->Guard("opening it", [&] {
@@ -148,7 +150,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(const std::string& file, 
     sql << "SELECT COUNT(*) FROM sqlite_master", soci::into(tables);
     if (tables == 0) {
       soci::transaction transaction(sql);
-      Make(sql, machine);
+      Make(sql, machine, topology);
       transaction.commit();
     }
     meta = ReadMeta(sql);

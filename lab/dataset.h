@@ -1,7 +1,7 @@
 // What the lab measured, in one self-describing file (SQLite): who ran when and where, each second's readings as the
 // agent takes them, each program's own speed, and the machine. Grows from run to run; one machine per file.
 //
-//   meta      key, value                 format, machine, names and units of the readings
+//   meta      key, value                 format, machine, its topology (Topology::Text), names of the readings
 //   programs  name, kind, about, text    as described when they were measured
 //   lives     one run of one program in a cgroup of its own: program, load, CPUs
 //   samples   life, at, operations, busy_seconds, one column per reading (NULL: missing)
@@ -22,7 +22,7 @@
 #include "absl/status/statusor.h"
 #include "lab/meter.h"
 #include "lab/program.h"
-#include "src/host/reading.h"
+#include "src/base/reading.h"
 
 namespace soci {
 class session;
@@ -78,7 +78,8 @@ class Dataset {
  public:
   // Opens or makes the file for more to be added. FailedPrecondition when it holds another machine's measurements or
   // another format, DataLoss when it is no data set.
-  static absl::StatusOr<std::unique_ptr<Dataset>> Open(const std::string& file, const std::string& machine);
+  static absl::StatusOr<std::unique_ptr<Dataset>> Open(const std::string& file, const std::string& machine,
+                                                       const std::string& topology);
   // Reads all of a file; NotFound when it is not there.
   static absl::StatusOr<DatasetContent> Load(const std::string& file);
   ~Dataset();

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-#include "src/host/reading.h"
+#include "src/base/reading.h"
 #include "truce/v1/types.pb.h"
 
 namespace truce::agent {

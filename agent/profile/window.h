@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "src/host/reading.h"
+#include "src/base/reading.h"
 
 namespace truce::agent {
 

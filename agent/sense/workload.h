@@ -11,7 +11,7 @@
 #include "absl/time/time.h"
 #include "agent/sense/discovery.h"
 #include "src/host/cgroup.h"
-#include "src/host/reading.h"
+#include "src/base/reading.h"
 
 namespace truce::agent {
 

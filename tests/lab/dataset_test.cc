@@ -17,7 +17,7 @@ using testing::Pair;
 class DatasetTest : public testing::Test {
  protected:
   std::unique_ptr<Dataset> Open(const std::string& machine = "a machine") {
-    auto dataset = Dataset::Open(file_, machine);
+    auto dataset = Dataset::Open(file_, machine, "0:0:0:0");
     EXPECT_TRUE(dataset.ok()) << dataset.status();
     return *std::move(dataset);
   }
@@ -100,14 +100,14 @@ TEST_F(DatasetTest, ARunGoesOnInTheSameFile) {
 
 TEST_F(DatasetTest, AnotherMachinesFileIsNotAddedTo) {
   Open();
-  const auto other = Dataset::Open(file_, "another machine");
+  const auto other = Dataset::Open(file_, "another machine", "0:0:0:0");
   EXPECT_TRUE(absl::IsFailedPrecondition(other.status())) << other.status();
   EXPECT_THAT(std::string(other.status().message()), HasSubstr("--output"));
 }
 
 TEST_F(DatasetTest, WhatIsNoDataSetIsNamed) {
   tree_.Put("lab.db", std::string(5000, 'x'));
-  EXPECT_TRUE(absl::IsDataLoss(Dataset::Open(file_, "m").status()));
+  EXPECT_TRUE(absl::IsDataLoss(Dataset::Open(file_, "m", "").status()));
   const auto content = Dataset::Load(file_);
   EXPECT_TRUE(absl::IsDataLoss(content.status()));
   EXPECT_THAT(std::string(content.status().message()), HasSubstr(file_));

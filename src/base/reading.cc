@@ -1,4 +1,4 @@
-#include "src/host/reading.h"
+#include "src/base/reading.h"
 
 namespace truce {
 

@@ -1,5 +1,5 @@
 // Readings in memory and on the wire are the same list of names; the agent finds the wire's fields by them.
-#include "src/host/reading.h"
+#include "src/base/reading.h"
 
 #include <gtest/gtest.h>
 
