@@ -48,8 +48,12 @@ Agent::~Agent() = default;
 absl::Status Agent::Build() {
   RaiseFileLimit();
   TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(settings_.cgroup_root));
-  TRUCE_ASSIGN_OR_RETURN(host_lock_,
-                         LockHost(settings_.cgroup_root, settings_.actuator.state_directory, settings_.procfs));
+  if (const auto stat = host::ReadFile(settings_.procfs + "/stat"); !stat.ok()) {
+    return absl::FailedPreconditionError(
+        StrCat(StdView(stat.status().message()), "; paths.procfs must name a mounted /proc"));
+  }
+  TRUCE_ASSIGN_OR_RETURN(host_lock_, LockHost({settings_.cgroup_root, settings_.actuator.state_directory,
+                                               settings_.procfs, settings_.run_directory}));
 
   host::CounterOptions counter_options = settings_.counters;
   if (auto tree = layout_->hierarchy_of(host::Controller::kPerfEvent)) {

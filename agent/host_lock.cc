@@ -67,25 +67,53 @@ bool OnlyStrangers(const std::string& procfs, const std::vector<int>& holders) {
   });
 }
 
+// "truce-agent/28-1.lock": names the cgroup root by what it is, since containers may see it under another path.
+absl::StatusOr<host::UniqueFd> OpenRunFile(const std::string& run_directory, const std::string& cgroup_root,
+                                           std::string* name) {
+  struct stat root {};
+  if (stat(cgroup_root.c_str(), &root) != 0) return ErrnoStatus(errno, StrCat("opening ", cgroup_root));
+  const std::string directory = run_directory + "/truce-agent";
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, StrCat("making ", directory));
+  *name = StrCat(directory, "/", static_cast<uint64_t>(root.st_dev), "-", static_cast<uint64_t>(root.st_ino), ".lock");
+  host::UniqueFd fd(open(name->c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd.valid()) return ErrnoStatus(errno, StrCat("opening ", *name));
+  return fd;
+}
+
+// Locks what `fd` has open. `strangers_count`: whether a lock that a stranger holds keeps the agent from starting.
+absl::Status Take(const host::UniqueFd& fd, const std::string& name, const std::string& procfs, bool strangers_count) {
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  struct stat file {};
+  if (fstat(fd.get(), &file) != 0) return ErrnoStatus(errno, StrCat("reading ", name));
+  const std::vector<int> holders = Holders(procfs, file);
+  if (strangers_count || !OnlyStrangers(procfs, holders)) return Held(name, holders);
+  spdlog::warn("process {}, which is not root's, holds a lock on {}; it is ignored", holders.front(), name);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-absl::StatusOr<HostLock> LockHost(const std::string& cgroup_root, const std::string& state_directory,
-                                  const std::string& procfs) {
+absl::StatusOr<HostLock> LockHost(const HostLockOptions& options) {
   std::error_code error;
-  if (std::filesystem::create_directories(state_directory, error)) {
-    std::filesystem::permissions(state_directory, std::filesystem::perms::owner_all, error);
+  if (std::filesystem::create_directories(options.state_directory, error)) {
+    std::filesystem::permissions(options.state_directory, std::filesystem::perms::owner_all, error);
   }
   HostLock lock;
-  for (const std::string& directory : {cgroup_root, state_directory}) {
+  std::string run_file;
+  if (auto fd = OpenRunFile(options.run_directory, options.cgroup_root, &run_file); fd.ok()) {
+    TRUCE_RETURN_IF_ERROR(Take(*fd, run_file, options.procfs, true));
+    lock.files.push_back(*std::move(fd));
+  } else {
+    spdlog::debug("no lock in {}: {}", options.run_directory, std::string(StdView(fd.status().message())));
+  }
+  for (const std::string& directory : {options.cgroup_root, options.state_directory}) {
     host::UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    struct stat file {};
-    if (!fd.valid() || fstat(fd.get(), &file) != 0) return ErrnoStatus(errno, StrCat("opening ", directory));
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-      const std::vector<int> holders = Holders(procfs, file);
-      if (directory != cgroup_root || !OnlyStrangers(procfs, holders)) return Held(directory, holders);
-      spdlog::warn("process {}, which is not root's, holds a lock on {}; it is ignored", holders.front(), directory);
+    if (!fd.valid()) {
+      const bool state = directory == options.state_directory;
+      return ErrnoStatus(errno, StrCat(state ? "opening the state_directory " : "opening ", directory));
     }
-    lock.directories.push_back(std::move(fd));
+    TRUCE_RETURN_IF_ERROR(Take(fd, directory, options.procfs, directory != options.cgroup_root));
+    lock.files.push_back(std::move(fd));
   }
   return lock;
 }

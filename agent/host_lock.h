@@ -1,6 +1,5 @@
-// One agent per host: two would fight over the same files, whatever their configuration says. So the lock is on the
-// things that they would fight over, the cgroup root and the state directory, and the kernel drops it when the process
-// ends.
+// One agent per host: two would fight over the same files, whatever their configuration says. The kernel drops the
+// locks when the process ends, however it ends.
 #pragma once
 
 #include <string>
@@ -14,16 +13,24 @@ namespace truce::agent {
 
 // Held as long as it lives.
 struct HostLock {
-  std::vector<host::UniqueFd> directories;
+  std::vector<host::UniqueFd> files;
 };
 
-// Makes `state_directory` (mode 0700) when it is missing. AlreadyExists, naming the process, when another agent holds
-// either directory.
-//
+struct HostLockOptions {
+  std::string cgroup_root;
+  // Made with mode 0700 when missing.
+  std::string state_directory;
+  std::string procfs = "/proc";
+  std::string run_directory = "/run";
+};
+
+// AlreadyExists, naming the process, when another agent holds any of
+//   the cgroup root                                      the thing that two agents would fight over
+//   a file named after it in RUN_DIRECTORY/truce-agent   where only root and the agent's own user get
+//   the state directory                                  the journal
 // Anybody may lock a directory that they can read, so a lock on the cgroup root counts only when root or this process's
 // own user holds it: nobody else can keep an agent from starting. That is looked up in `procfs`/locks; when it can't
-// be, the lock counts.
-absl::StatusOr<HostLock> LockHost(const std::string& cgroup_root, const std::string& state_directory,
-                                  const std::string& procfs);
+// be, the lock counts. An agent that may not make its directory in `run_directory` goes without that file.
+absl::StatusOr<HostLock> LockHost(const HostLockOptions& options);
 
 }  // namespace truce::agent

@@ -50,14 +50,14 @@ Setting Chain::SettingOf(size_t program) {
 }
 
 Setting Chain::First() {
-  return SettingOf(std::uniform_int_distribution<size_t>(0, programs_.size() - 1)(random_));
+  return SettingOf(AnyBut({}));
 }
 
 Setting Chain::Next(const Setting& current) {
   std::vector<size_t> best;
   std::pair<int, int> least{std::numeric_limits<int>::max(), 0};
   for (size_t candidate = 0; candidate < programs_.size(); ++candidate) {
-    if (candidate == current.program) continue;
+    if (candidate == current.program || excluded_.contains(candidate)) continue;
     int all = 0;
     for (size_t other = 0; other < programs_.size(); ++other) all += Visits(candidate, other);
     const std::pair<int, int> count{Visits(current.program, candidate), all};
@@ -73,11 +73,15 @@ Setting Chain::Next(const Setting& current) {
 }
 
 Setting Chain::Guest(const Setting& first, const Setting& second) {
+  return SettingOf(AnyBut({first.program, second.program}));
+}
+
+size_t Chain::AnyBut(const std::set<size_t>& others) {
   std::vector<size_t> candidates;
   for (size_t i = 0; i < programs_.size(); ++i) {
-    if (i != first.program && i != second.program) candidates.push_back(i);
+    if (!others.contains(i) && !excluded_.contains(i)) candidates.push_back(i);
   }
-  return SettingOf(candidates[std::uniform_int_distribution<size_t>(0, candidates.size() - 1)(random_)]);
+  return candidates[std::uniform_int_distribution<size_t>(0, candidates.size() - 1)(random_)];
 }
 
 }  // namespace truce::lab

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,17 +35,24 @@ class Chain {
   Setting Next(const Setting& current);
   // A guest for a meeting of these two; neither of them.
   Setting Guest(const Setting& first, const Setting& second);
+  // Never draws that program again.
+  void Exclude(size_t program) { excluded_.insert(program); }
+  // Programs that may be drawn. First needs one, Next two, Guest three.
+  size_t usable() const { return programs_.size() - excluded_.size(); }
   // True for a share of `ratio` of the calls.
   bool Draw(double ratio) { return std::uniform_real_distribution<double>(0, 1)(random_) < ratio; }
 
  private:
   Setting SettingOf(size_t program);
+  // One of those that may be drawn and are none of `others`.
+  size_t AnyBut(const std::set<size_t>& others);
   int Visits(size_t a, size_t b) const;
 
   const std::vector<std::string> programs_;
   const std::vector<std::vector<int>> cpu_sets_;
   std::map<std::string, int> visits_;
   const double high_load_ratio_;
+  std::set<size_t> excluded_;
   std::mt19937_64 random_;
 };
 

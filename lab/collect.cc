@@ -1,15 +1,16 @@
 #include "lab/collect.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <optional>
-#include <set>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -33,6 +34,8 @@ constexpr absl::Duration kTick = absl::Seconds(1);
 constexpr absl::Duration kPoll = absl::Milliseconds(50);
 // A program that has done nothing by then is left out for the rest of the run.
 constexpr absl::Duration kFirstOperationLimit = absl::Seconds(15);
+// How long to wait for operations that were under way when a window ended; longer ones don't count in it.
+constexpr absl::Duration kLastOperationLimit = absl::Seconds(3);
 // A program that failed so often is left out.
 constexpr int kMostFailures = 2;
 
@@ -87,22 +90,29 @@ class Collector {
 
  private:
   absl::Status Prepare();
+  absl::Status PrepareDirectory();
   absl::Status ChooseCpus();
   absl::Status ChoosePrograms();
+  // Runs the chain until it is over; FailedPrecondition when too few programs are left.
   absl::Status RunChain();
-  // One link of the chain; `current` runs alone at its begin and is replaced by its successor.
-  absl::Status Meet(std::unique_ptr<Life>& current);
-  absl::StatusOr<std::unique_ptr<Life>> Start(const Setting& setting);
-  absl::Status Finish(std::unique_ptr<Life> life);
+  // One link of the chain: `current` runs alone at its begin. Returns who runs alone at the next one's.
+  absl::StatusOr<Life*> Meet(Life* current);
+  // Cancelled, Aborted (a program ended by itself, which was told and counted) or DataLoss end a meeting.
+  absl::StatusOr<Life*> Start(const Setting& setting);
+  absl::Status Finish(Life* life);
+  // Everybody, whatever happens to one of them; the first error. What they gathered is kept.
+  absl::Status FinishAll();
   // Waits and samples; Cancelled on a signal or when the budget is used up.
   absl::Status Wait(absl::Duration duration, Window* window);
   absl::Status WaitForFirstOperation(const Life& life);
-  absl::Status Tick(Window* window);
+  // Until what was under way at `end` has ended, so that the window's last operations count.
+  absl::Status WaitForLastOperations(absl::Time end);
+  void Tick(Window* window);
   absl::StatusOr<Window> Measure(absl::Duration duration);
   absl::Status Keep(const Window& window, const std::vector<Life*>& members);
-  void Fail(const Setting& setting, const absl::Status& why);
+  void Fail(size_t program, const absl::Status& why);
   void ShowProgress(bool last);
-  bool Over() const { return absl::Now() >= end_; }
+  absl::Status Over();
 
   const CollectOptions options_;
   ShutdownSignals& signals_;
@@ -115,7 +125,7 @@ class Collector {
   std::unique_ptr<Observer> observer_;
   std::unique_ptr<Dataset> dataset_;
   std::unique_ptr<Chain> chain_;
-  std::vector<Life*> running_;
+  std::vector<std::unique_ptr<Life>> lives_;
   absl::Time begin_;
   absl::Time end_;
   absl::Time next_tick_;
@@ -156,7 +166,13 @@ absl::Status Collector::ChoosePrograms() {
       status = absl::NotFoundError(StrCat(absl::StrJoin(missing, ", "), " is not installed; apt-get install ",
                                           absl::StrJoin(program.packages, " ")));
     } else {
-      status = SetUp(program, options_.work_directory);
+      status = SetUp(program, options_.work_directory, signals_);
+      if (absl::IsCancelled(status)) return status;
+      if (!status.ok()) {
+        status = absl::FailedPreconditionError(StrCat(StdView(status.message()),
+                                                      "; are its packages there? apt-get install ",
+                                                      absl::StrJoin(program.packages, " ")));
+      }
     }
     if (status.ok()) {
       programs_.push_back(std::move(program));
@@ -166,14 +182,32 @@ absl::Status Collector::ChoosePrograms() {
   }
   failures_.assign(programs_.size(), 0);
   if (programs_.size() >= 2) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      StrCat("fewer than two programs can run here: ", absl::StrJoin(result_.left_out, "; ")));
+  return absl::FailedPreconditionError(StrCat("a meeting needs two programs, and ", programs_.size(), " can run here",
+                                              result_.left_out.empty() ? "; choose more with --only" : ": ",
+                                              absl::StrJoin(result_.left_out, "; ")));
+}
+
+// Programs run as root in it and write where its names lead.
+absl::Status Collector::PrepareDirectory() {
+  const std::string& directory = options_.work_directory;
+  std::error_code error;
+  if (std::filesystem::create_directories(directory, error)) {
+    std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
+  }
+  struct stat status {};
+  if (error || lstat(directory.c_str(), &status) != 0) {
+    return ErrnoStatus(error ? error.value() : errno, StrCat("making --work-directory ", directory));
+  }
+  if (S_ISDIR(status.st_mode) && status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0) {
+    return absl::OkStatus();
+  }
+  return absl::PermissionDeniedError(StrCat("--work-directory ", directory,
+                                            " must be a directory that belongs to you and that nobody else may write, "
+                                            "since programs run in it; choose another"));
 }
 
 absl::Status Collector::Prepare() {
-  std::error_code error;
-  std::filesystem::create_directories(options_.work_directory, error);
-  if (error) return ErrnoStatus(error.value(), StrCat("making ", options_.work_directory));
+  TRUCE_RETURN_IF_ERROR(PrepareDirectory());
   TRUCE_RETURN_IF_ERROR(ChooseCpus());
   TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(options_.cgroup_root));
   if (!layout_->hierarchy_of(host::Controller::kCpuset)) {
@@ -206,35 +240,40 @@ absl::Status Collector::Prepare() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Life>> Collector::Start(const Setting& setting) {
-  auto life = std::make_unique<Life>();
-  life->setting = setting;
-  const Program& program = programs_[setting.program];
-  RunOptions run{setting.load, setting.cpus, options_.work_directory, options_.load_tool};
-  TRUCE_ASSIGN_OR_RETURN(life->program,
-                         RunningProgram::Start(program, run, *cgroups_, StrCat(program.name, "-", next_child_++)));
-  life->record.program = program.name;
-  life->record.load = LoadName(setting.load);
-  life->record.cpus = setting.cpus;
-  observer_->Expect();
-  running_.push_back(life.get());
-  absl::Status status = WaitForFirstOperation(*life);
-  if (status.ok()) {
-    auto id = dataset_->Add(life->record, program);
-    status = id.status();
-    if (id.ok()) life->record.id = *id;
-  }
-  if (status.ok()) return life;
-  std::erase(running_, life.get());
-  if (!absl::IsCancelled(status)) Fail(setting, status);
-  return status;
+absl::Status Collector::Over() {
+  if (signals_.WaitFor(absl::ZeroDuration())) return absl::CancelledError("interrupted");
+  if (absl::Now() >= end_) return absl::CancelledError("the budget is used up");
+  return absl::OkStatus();
 }
 
-void Collector::Fail(const Setting& setting, const absl::Status& why) {
-  const std::string& name = programs_[setting.program].name;
+void Collector::Fail(size_t program, const absl::Status& why) {
   const std::string reason(StdView(why.message()));
   std::fprintf(stderr, "\n%s\n", reason.c_str());
-  if (++failures_[setting.program] == kMostFailures) result_.left_out.push_back(StrCat(name, ": ", reason));
+  if (++failures_[program] < kMostFailures) return;
+  result_.left_out.push_back(StrCat(programs_[program].name, ": ", reason));
+  chain_->Exclude(program);
+}
+
+absl::StatusOr<Life*> Collector::Start(const Setting& setting) {
+  auto starting = std::make_unique<Life>();
+  starting->setting = setting;
+  const Program& program = programs_[setting.program];
+  const RunOptions run{setting.load, setting.cpus, options_.work_directory, options_.load_tool};
+  auto running = RunningProgram::Start(program, run, *cgroups_, StrCat(program.name, "-", next_child_++));
+  if (!running.ok()) {
+    Fail(setting.program, running.status());
+    return absl::AbortedError(AbslView(std::string(StdView(running.status().message()))));
+  }
+  starting->program = *std::move(running);
+  starting->record.program = program.name;
+  starting->record.load = LoadName(setting.load);
+  starting->record.cpus = setting.cpus;
+  Life* const life = lives_.emplace_back(std::move(starting)).get();
+  observer_->Expect();
+  TRUCE_ASSIGN_OR_RETURN(life->record.id, dataset_->Add(life->record, program));
+  TRUCE_RETURN_IF_ERROR(WaitForFirstOperation(*life));
+  TRUCE_RETURN_IF_ERROR(Wait(options_.settle, nullptr));
+  return life;
 }
 
 absl::Status Collector::WaitForFirstOperation(const Life& life) {
@@ -242,25 +281,52 @@ absl::Status Collector::WaitForFirstOperation(const Life& life) {
   while (!life.program->meter().first_end()) {
     TRUCE_RETURN_IF_ERROR(Wait(kPoll, nullptr));
     if (absl::Now() < limit) continue;
-    return absl::DeadlineExceededError(
+    const absl::Status late = absl::AbortedError(
         StrCat(life.program->program().name, " did nothing within ", absl::FormatDuration(kFirstOperationLimit)));
+    Fail(life.setting.program, late);
+    return late;
   }
-  return Wait(options_.settle, nullptr);
+  return absl::OkStatus();
 }
 
-absl::Status Collector::Finish(std::unique_ptr<Life> life) {
-  std::erase(running_, life.get());
-  TRUCE_RETURN_IF_ERROR(life->program->Stop());
+absl::Status Collector::WaitForLastOperations(absl::Time end) {
+  const auto under_way = [&] {
+    return std::any_of(lives_.begin(), lives_.end(),
+                       [&](const auto& life) { return life->program->meter().last_end() < end; });
+  };
+  const absl::Time limit = end + kLastOperationLimit;
+  while (under_way() && absl::Now() < limit) TRUCE_RETURN_IF_ERROR(Wait(kPoll, nullptr));
+  return absl::OkStatus();
+}
+
+absl::Status Collector::Finish(Life* life) {
+  const auto owner =
+      std::find_if(lives_.begin(), lives_.end(), [life](const auto& candidate) { return candidate.get() == life; });
+  const std::unique_ptr<Life> ending = std::move(*owner);
+  lives_.erase(owner);
+  const absl::Status stopped = ending->program->Stop();
   observer_->Expect();
-  result_.samples += static_cast<int64_t>(life->record.samples.size());
-  return dataset_->AddSamples(life->record);
+  if (ending->record.id != 0) {
+    result_.samples += static_cast<int64_t>(ending->record.samples.size());
+    TRUCE_RETURN_IF_ERROR(dataset_->AddSamples(ending->record));
+  }
+  return stopped;
 }
 
-absl::Status Collector::Tick(Window* window) {
+absl::Status Collector::FinishAll() {
+  absl::Status first;
+  while (!lives_.empty()) {
+    absl::Status status = Finish(lives_.back().get());
+    if (first.ok()) first = std::move(status);
+  }
+  return first;
+}
+
+void Collector::Tick(Window* window) {
   observer_->Tick();
   const absl::Time now = absl::Now();
   double member_cores = 0;
-  for (Life* life : running_) {
+  for (const auto& life : lives_) {
     auto sample = observer_->Observe(*life->program);
     if (!sample) continue;
     sample->at = Seconds(now);
@@ -270,31 +336,29 @@ absl::Status Collector::Tick(Window* window) {
     member_cores += sample->readings.value_or(Reading::kCpuUsageCores, 0);
     life->record.samples.push_back(*std::move(sample));
   }
-  if (window == nullptr) return absl::OkStatus();
+  if (window == nullptr) return;
   ++window->ticks;
   window->steal += observer_->steal_ratio().value_or(0);
   window->busy_cores += observer_->busy_ratio().value_or(0) * static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
   window->member_cores += member_cores;
-  return absl::OkStatus();
 }
 
 absl::Status Collector::Wait(absl::Duration duration, Window* window) {
   const absl::Time end = absl::Now() + duration;
   do {
     if (absl::Now() >= next_tick_) {
-      TRUCE_RETURN_IF_ERROR(Tick(window));
+      Tick(window);
       next_tick_ = std::max(next_tick_ + kTick, absl::Now());
       ShowProgress(false);
     }
     const absl::Time until = std::min({end, next_tick_, absl::Now() + kPoll});
-    if (signals_.WaitFor(std::max(absl::ZeroDuration(), until - absl::Now())))
-      return absl::CancelledError("interrupted");
-    if (Over()) return absl::CancelledError("the budget is used up");
-    for (Life* life : running_) {
+    (void)signals_.WaitFor(std::max(absl::ZeroDuration(), until - absl::Now()));
+    TRUCE_RETURN_IF_ERROR(Over());
+    for (const auto& life : lives_) {
       const absl::Status status = life->program->Poll();
       if (status.ok()) continue;
-      Fail(life->setting, status);
-      return status;
+      Fail(life->setting.program, status);
+      return absl::AbortedError(status.message());
     }
   } while (absl::Now() < end);
   return absl::OkStatus();
@@ -323,59 +387,47 @@ absl::Status Collector::Keep(const Window& window, const std::vector<Life*>& mem
   return dataset_->Add(segment).status();
 }
 
-absl::Status Collector::Meet(std::unique_ptr<Life>& current) {
-  const Setting next = chain_->Next(current->setting);
-  if (failures_[next.program] >= kMostFailures) return absl::OkStatus();
+absl::StatusOr<Life*> Collector::Meet(Life* current) {
   TRUCE_ASSIGN_OR_RETURN(const Window alone, Measure(options_.alone));
-  auto newcomer = Start(next);
-  if (!newcomer.ok()) {
-    if (absl::IsCancelled(newcomer.status()) || running_.empty()) return newcomer.status();
-    return Keep(alone, {current.get()});
-  }
+  const Setting next = chain_->Next(current->setting);
+  TRUCE_ASSIGN_OR_RETURN(Life* const newcomer, Start(next));
+  TRUCE_RETURN_IF_ERROR(Keep(alone, {current}));
   TRUCE_ASSIGN_OR_RETURN(const Window together, Measure(options_.together));
-  std::optional<Window> three;
-  if (chain_->Draw(options_.triple_ratio) && programs_.size() > 2) {
-    auto guest = Start(chain_->Guest(current->setting, next));
-    if (guest.ok()) {
-      TRUCE_ASSIGN_OR_RETURN(three, Measure(options_.together));
-      TRUCE_RETURN_IF_ERROR(Keep(*three, {current.get(), newcomer->get(), guest->get()}));
-      TRUCE_RETURN_IF_ERROR(Finish(*std::move(guest)));
-      ++result_.triples;
-    } else if (absl::IsCancelled(guest.status())) {
-      return guest.status();
-    }
+  TRUCE_RETURN_IF_ERROR(WaitForLastOperations(together.end));
+  TRUCE_RETURN_IF_ERROR(Keep(together, {current, newcomer}));
+  if (chain_->usable() > 2 && chain_->Draw(options_.triple_ratio)) {
+    TRUCE_ASSIGN_OR_RETURN(Life* const guest, Start(chain_->Guest(current->setting, next)));
+    TRUCE_ASSIGN_OR_RETURN(const Window three, Measure(options_.together));
+    TRUCE_RETURN_IF_ERROR(WaitForLastOperations(three.end));
+    TRUCE_RETURN_IF_ERROR(Keep(three, {current, newcomer, guest}));
+    TRUCE_RETURN_IF_ERROR(Finish(guest));
+    ++result_.triples;
   }
-  TRUCE_RETURN_IF_ERROR(Keep(alone, {current.get()}));
-  TRUCE_RETURN_IF_ERROR(Keep(together, {current.get(), newcomer->get()}));
-  TRUCE_RETURN_IF_ERROR(Finish(std::move(current)));
-  current = *std::move(newcomer);
+  TRUCE_RETURN_IF_ERROR(Finish(current));
   ++result_.meetings;
   // What the one that left had dirtied settles.
-  return Wait(options_.settle, nullptr);
+  TRUCE_RETURN_IF_ERROR(Wait(options_.settle, nullptr));
+  return newcomer;
 }
 
 absl::Status Collector::RunChain() {
-  std::unique_ptr<Life> current;
-  absl::Status status;
-  while (!absl::IsCancelled(status)) {
-    if (current == nullptr) {
-      if (std::count_if(failures_.begin(), failures_.end(), [](int count) { return count < kMostFailures; }) < 2) {
-        return absl::FailedPreconditionError(
-            StrCat("too many programs failed: ", absl::StrJoin(result_.left_out, "; ")));
-      }
-      auto first = Start(chain_->First());
-      status = first.status();
-      if (first.ok()) current = *std::move(first);
+  Life* current = nullptr;
+  while (Over().ok()) {
+    if (chain_->usable() < 2) {
+      return absl::FailedPreconditionError(
+          StrCat("fewer than two programs are left: ", absl::StrJoin(result_.left_out, "; ")));
+    }
+    const absl::StatusOr<Life*> next = current == nullptr ? Start(chain_->First()) : Meet(current);
+    if (next.ok()) {
+      current = *next;
       continue;
     }
-    status = Meet(current);
-    if (status.ok() || absl::IsCancelled(status)) continue;
-    if (absl::IsDataLoss(status)) return status;
+    if (absl::IsCancelled(next.status())) break;
+    if (!absl::IsAborted(next.status())) return next.status();
     // A program ended by itself in the middle; everybody starts afresh.
-    running_.clear();
-    current.reset();
+    TRUCE_RETURN_IF_ERROR(FinishAll());
+    current = nullptr;
   }
-  running_.clear();
   return absl::OkStatus();
 }
 
@@ -385,7 +437,7 @@ void Collector::ShowProgress(bool last) {
   if (!last && now - shown_ < (terminal ? absl::Seconds(1) : absl::Seconds(30))) return;
   shown_ = now;
   std::string who;
-  for (const Life* life : running_) StrAppend(&who, who.empty() ? "" : " + ", life->program->program().name);
+  for (const auto& life : lives_) StrAppend(&who, who.empty() ? "" : " + ", life->program->program().name);
   const double share = std::clamp(absl::FDivDuration(now - begin_, end_ - begin_), 0.0, 1.0);
   const int filled = static_cast<int>(share * 20);
   std::fprintf(stderr, "%s[%s%s] %3.0f %%, %s left, %d meetings, %d of three; %-50s%s", terminal ? "\r" : "",
@@ -402,8 +454,10 @@ absl::StatusOr<CollectResult> Collector::Run() {
   next_tick_ = begin_;
   const absl::Status status = RunChain();
   ShowProgress(true);
+  const absl::Status finished = FinishAll();
   const absl::Status removed = cgroups_->Remove();
   TRUCE_RETURN_IF_ERROR(status);
+  TRUCE_RETURN_IF_ERROR(finished);
   TRUCE_RETURN_IF_ERROR(removed);
   return result_;
 }

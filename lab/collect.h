@@ -21,8 +21,9 @@ struct CollectOptions {
   std::string programs;
   std::vector<std::string> only;
   std::string output = "truce-lab.db";
-  // Input of the programs; kept, so that the next run need not make it again.
-  std::string work_directory = "/var/tmp/truce-lab";
+  // Input of the programs; kept, so that the next run need not make it again. Made with mode 0700; one that is there
+  // must belong to the caller, and nobody else may write in it.
+  std::string work_directory = "/var/lib/truce-lab";
   std::string procfs = "/proc";
   std::string sysfs = "/sys";
   std::string cgroup_root = "/sys/fs/cgroup";

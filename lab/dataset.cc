@@ -3,7 +3,7 @@
 #include <cmath>
 #include <exception>
 #include <filesystem>
-#include <set>
+#include <stdexcept>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
@@ -78,6 +78,7 @@ void ReadLives(soci::session& sql, DatasetContent* content) {
     life.program = row.get<std::string>(1);
     life.load = row.get<std::string>(2);
     life.cpus = host::ParseCpuList(row.get<std::string>(3)).value_or(std::vector<int>());
+    if (life.cpus.empty()) throw std::runtime_error(StrCat("life ", life.id, " has no CPUs"));
     content->lives.emplace(life.id, std::move(life));
   }
   // Readings are found by the names of their columns: a newer or older file has others.
@@ -118,7 +119,10 @@ void ReadSegments(soci::session& sql, DatasetContent* content) {
       (sql.prepare << "SELECT segment, life, operations, busy_seconds, spread_ratio FROM members");
   for (const auto& row : members) {
     const auto segment = position.find(row.get<int>(0));
-    if (segment == position.end()) continue;
+    if (segment == position.end() || !content->lives.contains(row.get<int>(1))) {
+      throw std::runtime_error(StrCat("a member names segment ", row.get<int>(0), " and life ", row.get<int>(1),
+                                      ", which are not both there"));
+    }
     content->segments[segment->second].members.push_back(
         {row.get<int>(1), row.get<double>(2), row.get<double>(3), row.get<double>(4)});
   }
@@ -140,6 +144,9 @@ absl::Status Dataset::Guard(std::string_view what, const std::function<void()>& 
 
 absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(const std::string& file, const std::string& machine,
                                                        const std::string& topology) {
+  if (file.empty() || file.find('"') != std::string::npos) {
+    return absl::InvalidArgumentError(StrCat("'", file, "' is no name for a data set"));
+  }
   std::unique_ptr<Dataset> dataset(new Dataset(file));
   std::map<std::string, std::string> meta;
   TRUCE_RETURN_IF_ERROR(dataset->Guard("opening it", [&] {
@@ -191,6 +198,9 @@ absl::StatusOr<DatasetContent> Dataset::Load(const std::string& file) {
   if (content.meta["format"] != kFormat) {
     return absl::FailedPreconditionError(
         StrCat("data set ", file, " has the format '", content.meta["format"], "', not '", kFormat, "'"));
+  }
+  for (const char* key : {"machine", "topology", "readings"}) {
+    if (content.meta[key].empty()) return absl::DataLossError(StrCat("data set ", file, " does not say its ", key));
   }
   return content;
 }

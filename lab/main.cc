@@ -23,6 +23,12 @@ std::string OwnDirectory() {
   return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
 }
 
+// Beside this binary in the build tree; in share/truce when installed.
+std::string ShippedPrograms() {
+  const std::string beside = OwnDirectory() + "/programs";
+  return std::filesystem::exists(beside) ? beside : OwnDirectory() + "/../share/truce/programs";
+}
+
 int Failed(const absl::Status& status) {
   std::fprintf(stderr, "truce-lab: %s\n", std::string(status.message()).c_str());
   return absl::IsInvalidArgument(status) ? 2 : 1;
@@ -46,20 +52,21 @@ int RunCollect(truce::lab::CollectOptions options, const std::string& budget) {
     std::fprintf(stderr, "truce-lab: --budget %s is no duration such as 30m or 2h\n", budget.c_str());
     return 2;
   }
-  if (options.programs.empty()) options.programs = OwnDirectory() + "/programs";
+  if (options.programs.empty()) options.programs = ShippedPrograms();
   options.load_tool = OwnDirectory() + "/truce-lab-load";
   const auto result = truce::lab::Collect(options, signals);
-  if (!result.ok()) return Failed(result.status());
+  if (!result.ok()) return absl::IsCancelled(result.status()) ? 130 : Failed(result.status());
   std::fprintf(stderr,
                "%d meetings, %d of them of three, %lld samples, added to %s; look at them with: truce-lab summary %s\n",
                result->meetings, result->triples, static_cast<long long>(result->samples), options.output.c_str(),
                options.output.c_str());
   for (const std::string& left_out : result->left_out) std::fprintf(stderr, "left out: %s\n", left_out.c_str());
+  if (signals.signal() != 0) return 130;
   if (result->meetings == 0) {
     std::fprintf(stderr, "truce-lab: nothing was measured; give it more time with --budget\n");
     return 1;
   }
-  return signals.signal() != 0 ? 130 : 0;
+  return 0;
 }
 
 int RunSummary(const std::string& file, bool json, bool check) {

@@ -57,7 +57,6 @@ void Meter::TakeLine(std::string_view line, absl::Time now) {
 
 void Meter::Add(const Operation& operation) {
   if (!first_end_) first_end_ = operation.end;
-  longest_ = std::max(longest_, operation.end - operation.begin);
   operations_.push_back(operation);
 }
 

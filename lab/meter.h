@@ -35,8 +35,8 @@ class Meter {
   Performance Between(absl::Time begin, absl::Time end) const;
   // When the first operation ended; nullopt before.
   std::optional<absl::Time> first_end() const { return first_end_; }
-  // The length of the longest operation so far.
-  absl::Duration longest() const { return longest_; }
+  // When the last one ended so far; InfinitePast before the first.
+  absl::Time last_end() const { return operations_.empty() ? absl::InfinitePast() : operations_.back().end; }
   // Forgets what ended before.
   void Forget(absl::Time before);
 
@@ -55,7 +55,6 @@ class Meter {
   std::string rest_;
   std::deque<Operation> operations_;
   std::optional<absl::Time> first_end_;
-  absl::Duration longest_;
 };
 
 }  // namespace truce::lab

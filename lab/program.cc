@@ -48,7 +48,9 @@ absl::StatusOr<std::vector<Program>> ReadPrograms(const std::string& directory) 
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
     if (entry.path().extension() == ".yaml") files.push_back(entry.path().string());
   }
-  if (error) return ErrnoStatus(error.value(), StrCat("reading the programs in ", directory));
+  if (error)
+    return ErrnoStatus(error.value(),
+                       StrCat("reading the programs in ", directory, " (--programs names another directory)"));
   if (files.empty()) return absl::NotFoundError(StrCat("no program (*.yaml) in ", directory));
   std::sort(files.begin(), files.end());
   std::vector<Program> programs;

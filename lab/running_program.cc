@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <fstream>
 
 #include "absl/time/clock.h"
@@ -17,6 +18,7 @@
 namespace truce::lab {
 namespace {
 
+constexpr absl::Duration kSetUpLimit = absl::Minutes(2);
 constexpr double kLowLoadRest = 1.5;
 constexpr int kConnectionsPerThread = 4;
 
@@ -89,6 +91,7 @@ std::string LastLine(const std::string& file) {
   for (std::string line; std::getline(stream, line);) {
     if (!line.empty()) last = line;
   }
+  if (last.empty()) last = "none on stderr";
   return last;
 }
 
@@ -158,16 +161,24 @@ absl::Status RunningProgram::Stop() {
   return cgroups_.EndAndDrop(child_);
 }
 
-absl::Status SetUp(const Program& program, const std::string& data_directory) {
+absl::Status SetUp(const Program& program, const std::string& data_directory, ShutdownSignals& signals) {
   if (program.setup.empty()) return absl::OkStatus();
   ChildOptions child;
   child.arguments = {"env",  "LC_ALL=C", StrCat("PATH=", kSearchPath),           StrCat("DATA=", data_directory),
                      "bash", "-ec",      StrCat("cd \"$DATA\"\n", program.setup)};
   child.log_file = StrCat(data_directory, "/", program.name, ".setup.log");
+  unlink(child.log_file.c_str());
   TRUCE_ASSIGN_OR_RETURN(ChildProcess process, ChildProcess::Start(child));
-  const absl::Time deadline = absl::Now() + absl::Minutes(2);
-  while (process.Running() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(20));
-  if (process.Stop(absl::ZeroDuration()) == 0) return absl::OkStatus();
+  const int group = process.pid();
+  const absl::Time deadline = absl::Now() + kSetUpLimit;
+  bool interrupted = false;
+  while (process.Running() && !interrupted && absl::Now() < deadline)
+    interrupted = signals.WaitFor(absl::Milliseconds(20));
+  const int exit_status = process.Stop(absl::ZeroDuration());
+  // What it put into the background.
+  kill(-group, SIGKILL);
+  if (interrupted) return absl::CancelledError("interrupted");
+  if (exit_status == 0) return absl::OkStatus();
   return absl::FailedPreconditionError(
       StrCat("setting up ", program.name, " failed: ", LastLine(child.log_file), " (", child.log_file, ")"));
 }

@@ -9,6 +9,7 @@
 #include "lab/meter.h"
 #include "lab/program.h"
 #include "src/base/child_process.h"
+#include "src/base/shutdown.h"
 #include "src/host/file.h"
 #include "src/host/scratch_cgroups.h"
 
@@ -63,7 +64,8 @@ class RunningProgram {
   bool stopped_ = false;
 };
 
-// Runs the program's setup in `data_directory`. Once per program and directory is enough.
-absl::Status SetUp(const Program& program, const std::string& data_directory);
+// Runs the program's setup in `data_directory`. Once per program and directory is enough. Cancelled after a signal;
+// nothing that it started is left.
+absl::Status SetUp(const Program& program, const std::string& data_directory, ShutdownSignals& signals);
 
 }  // namespace truce::lab

@@ -61,6 +61,17 @@ TEST(ChainTest, TheSameSeedMakesTheSameChain) {
   EXPECT_NE(walk(3), walk(4));
 }
 
+TEST(ChainTest, WhoIsExcludedIsNeverDrawnAgain) {
+  Chain chain({"a", "b", "c", "d"}, {0}, {}, 0.7, 1);
+  chain.Exclude(1);
+  EXPECT_EQ(chain.usable(), 3u);
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_NE(chain.First().program, 1u);
+    EXPECT_NE(chain.Next({.program = 0, .cpus = {0}}).program, 1u);
+    EXPECT_EQ(chain.Guest({.program = 0}, {.program = 2}).program, 3u);
+  }
+}
+
 TEST(ChainTest, AGuestIsSomebodyElse) {
   Chain chain({"a", "b", "c"}, {0}, {}, 0.7, 1);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(chain.Guest({.program = 0}, {.program = 2}).program, 1u);

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 
+#include "absl/time/clock.h"
 #include "lab/dataset.h"
 #include "lab/running_program.h"
 #include "src/base/text.h"
@@ -86,6 +87,37 @@ TEST_F(CollectTest, ProgramsThatCannotRunAreLeftOutWithTheReason) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_THAT(result->left_out, Contains(HasSubstr("a-missing-command is not installed; apt-get install a-package")));
   EXPECT_THAT(result->left_out, Contains(HasSubstr("setting up four failed")));
+}
+
+// Every sample that was taken is in the file, also of programs that still ran when the time was over.
+TEST_F(CollectTest, NothingIsLostAtTheEnd) {
+  options_.budget = absl::Seconds(6);
+  const auto result = Collect(options_, signals_);
+  ASSERT_TRUE(result.ok()) << result.status();
+  const auto content = Dataset::Load(options_.output);
+  ASSERT_TRUE(content.ok()) << content.status();
+  ASSERT_FALSE(content->lives.empty());
+  for (const auto& [id, life] : content->lives) EXPECT_FALSE(life.samples.empty()) << life.program << " " << id;
+}
+
+TEST_F(CollectTest, AProgramThatFailsAgainAndAgainIsLeftOutAndTheRunEnds) {
+  tree_.Put("programs/two.yaml", "kind: test\nneeds: [sh]\noperation: echo 'no luck' >&2; exit 1\n");
+  options_.budget = absl::Minutes(5);
+  const absl::Time begin = absl::Now();
+  const auto result = Collect(options_, signals_);
+  EXPECT_TRUE(absl::IsFailedPrecondition(result.status())) << result.status();
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr("no luck"));
+  EXPECT_LT(absl::Now() - begin, absl::Minutes(2)) << "it does not go on for the whole budget";
+}
+
+TEST_F(CollectTest, AWorkDirectoryThatOthersMayWriteIsRefused) {
+  tree_.MakeDirectory("work");
+  std::filesystem::permissions(tree_.Path("work"), std::filesystem::perms::all);
+  EXPECT_TRUE(absl::IsPermissionDenied(Collect(options_, signals_).status()));
+  tree_.Remove("work");
+  tree_.MakeDirectory("elsewhere");
+  tree_.Link("work", tree_.Path("elsewhere"));
+  EXPECT_TRUE(absl::IsPermissionDenied(Collect(options_, signals_).status())) << "a link may be turned";
 }
 
 TEST_F(CollectTest, WithFewerThanTwoProgramsNothingIsMeasured) {

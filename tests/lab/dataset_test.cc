@@ -114,6 +114,32 @@ TEST_F(DatasetTest, WhatIsNoDataSetIsNamed) {
   EXPECT_TRUE(absl::IsNotFound(Dataset::Load(tree_.Path("nowhere.db")).status()));
 }
 
+TEST_F(DatasetTest, AFileThatContradictsItselfIsRefusedAndNotFollowed) {
+  {
+    auto dataset = Open();
+    const int64_t life = Live(*dataset, "a").id;
+    Ran(*dataset, 0, {{life, 1, 1, 0}, {life + 7, 1, 1, 0}});
+  }
+  const auto content = Dataset::Load(file_);
+  EXPECT_TRUE(absl::IsDataLoss(content.status())) << content.status();
+  EXPECT_THAT(std::string(content.status().message()), HasSubstr("life 8"));
+}
+
+TEST_F(DatasetTest, ALifeWithoutCpusIsRefused) {
+  {
+    auto dataset = Open();
+    DatasetLife life;
+    life.program = "a";
+    ASSERT_TRUE(dataset->Add(life, Program()).ok());
+  }
+  EXPECT_TRUE(absl::IsDataLoss(Dataset::Load(file_).status()));
+}
+
+TEST_F(DatasetTest, ANameThatIsNoneIsRefused) {
+  EXPECT_TRUE(absl::IsInvalidArgument(Dataset::Open("", "m", "t").status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(Dataset::Open(tree_.Path("a\" b.db"), "m", "t").status()));
+}
+
 using LabelsTest = DatasetTest;
 
 TEST_F(LabelsTest, AgainstTheSoloRunsAroundIt) {

@@ -62,6 +62,13 @@ TEST_F(AgentTest, WithoutACgroupTreeItSaysSo) {
   EXPECT_THAT(std::string(agent.status().message()), HasSubstr("--path.cgroup"));
 }
 
+TEST_F(AgentTest, WithoutProcItSaysSoInsteadOfBlamingTheKernel) {
+  settings_.procfs = host_.Path("run");
+  const auto agent = Agent::Create(settings_, SystemClock());
+  EXPECT_TRUE(absl::IsFailedPrecondition(agent.status())) << agent.status();
+  EXPECT_THAT(std::string(agent.status().message()), HasSubstr("paths.procfs"));
+}
+
 TEST_F(AgentTest, SaysHelloReportsAndStopsWhenTold) {
   FakeController controller;
   settings_.controller_enabled = true;

@@ -66,10 +66,12 @@ class HostLockTest : public testing::Test {
   HostLockTest() {
     tree_.MakeDirectory("cgroup");
     tree_.MakeDirectory("no-proc");
+    tree_.MakeDirectory("run");
     chmod(tree_.root().c_str(), 0755);
     chmod(tree_.Path("cgroup").c_str(), 0755);
   }
-  absl::StatusOr<HostLock> Lock() { return LockHost(tree_.Path("cgroup"), tree_.Path("state"), "/proc"); }
+  HostLockOptions Options() { return {tree_.Path("cgroup"), tree_.Path("state"), "/proc", tree_.Path("run")}; }
+  absl::StatusOr<HostLock> Lock() { return LockHost(Options()); }
   static std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
   test::Tree tree_;
@@ -91,8 +93,11 @@ TEST_F(HostLockTest, AnUnprivilegedUsersLockOnTheCgroupRootIsIgnored) {
   const Holder stranger(tree_.Path("cgroup"), kNobody);
   const auto first = Lock();
   EXPECT_TRUE(first.ok()) << first.status();
-  const auto second = Lock();
-  EXPECT_TRUE(absl::IsAlreadyExists(second.status())) << "the state directory still tells two agents apart";
+  HostLockOptions other = Options();
+  other.state_directory = tree_.Path("other-state");
+  const auto second = LockHost(other);
+  EXPECT_TRUE(absl::IsAlreadyExists(second.status())) << "the lock in the run directory still tells two agents apart";
+  EXPECT_THAT(Message(second.status()), HasSubstr(tree_.Path("run/truce-agent")));
 }
 
 TEST_F(HostLockTest, ALockWhoseTakerIsGoneIsIgnoredToo) {
@@ -123,9 +128,20 @@ TEST_F(HostLockTest, EveryLockOnTheStateDirectoryCounts) {
 
 TEST_F(HostLockTest, AHolderWhoCannotBeLookedUpCounts) {
   const Holder holder(tree_.Path("cgroup"), geteuid() == 0 ? kNobody : geteuid());
-  const auto lock = LockHost(tree_.Path("cgroup"), tree_.Path("state"), tree_.Path("no-proc"));
+  const auto lock = LockHost({tree_.Path("cgroup"), tree_.Path("state"), tree_.Path("no-proc"), tree_.Path("run")});
   EXPECT_TRUE(absl::IsAlreadyExists(lock.status())) << lock.status();
   EXPECT_THAT(Message(lock.status()), HasSubstr("something holds a lock on"));
+}
+
+TEST_F(HostLockTest, WithoutItsPlaceInTheRunDirectoryTheOthersStillHold) {
+  HostLockOptions options = Options();
+  options.run_directory = tree_.Path("nowhere");
+  const auto first = LockHost(options);
+  ASSERT_TRUE(first.ok()) << first.status();
+  options.state_directory = tree_.Path("other-state");
+  const auto second = LockHost(options);
+  EXPECT_TRUE(absl::IsAlreadyExists(second.status())) << second.status();
+  EXPECT_THAT(Message(second.status()), HasSubstr(tree_.Path("cgroup")));
 }
 
 TEST_F(HostLockTest, AMissingStateDirectoryIsMadeForTheOwnerAlone) {
@@ -133,7 +149,8 @@ TEST_F(HostLockTest, AMissingStateDirectoryIsMadeForTheOwnerAlone) {
   struct stat status {};
   ASSERT_EQ(stat(tree_.Path("state").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700u);
-  EXPECT_TRUE(absl::IsNotFound(LockHost(tree_.Path("nowhere"), tree_.Path("state"), "/proc").status()));
+  EXPECT_TRUE(
+      absl::IsNotFound(LockHost({tree_.Path("nowhere"), tree_.Path("state"), "/proc", tree_.Path("run")}).status()));
 }
 
 }  // namespace
