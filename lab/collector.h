@@ -1,0 +1,97 @@
+// How truce-lab collect works inside (collect.h): the programs that run now, the windows that are measured, the chain
+// of meetings. Not thread-safe.
+//
+//   collect.cc         what to measure with: programs, CPUs, cgroups, the data set; progress
+//   collect_stage.cc   who runs: start, watch, measure, finish
+//   collect_chain.cc   who meets whom, and what is kept of it
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lab/chain.h"
+#include "lab/collect.h"
+#include "lab/dataset.h"
+#include "lab/observer.h"
+#include "lab/program.h"
+#include "lab/running_program.h"
+#include "src/base/shutdown.h"
+#include "src/host/cgroup.h"
+#include "src/host/counters.h"
+#include "src/host/scratch_cgroups.h"
+
+namespace truce::lab {
+
+// A program that runs, with what was seen of it.
+struct Life {
+  Setting setting;
+  std::unique_ptr<RunningProgram> program;
+  DatasetLife record;
+};
+
+// A window that was measured; its members' speeds are known once the operations that were under way have ended.
+struct Window {
+  absl::Time begin;
+  absl::Time end;
+  double steal = 0;
+  double busy_cores = 0;
+  double member_cores = 0;
+  int ticks = 0;
+};
+
+class Collector {
+ public:
+  Collector(const CollectOptions& options, ShutdownSignals& signals) : options_(options), signals_(signals) {}
+  absl::StatusOr<CollectResult> Run();
+
+ private:
+  absl::Status Prepare();
+  absl::Status PrepareDirectory();
+  absl::Status ChooseCpus();
+  absl::Status ChoosePrograms();
+  // Runs the chain until it is over; FailedPrecondition when too few programs are left.
+  absl::Status RunChain();
+  // One link of the chain: `current` runs alone at its begin. Returns who runs alone at the next one's.
+  absl::StatusOr<Life*> Meet(Life* current);
+  // Cancelled, Aborted (a program ended by itself, which was told and counted) or DataLoss end a meeting.
+  absl::StatusOr<Life*> Start(const Setting& setting);
+  absl::Status Finish(Life* life);
+  // Everybody, whatever happens to one of them; the first error. What they gathered is kept.
+  absl::Status FinishAll();
+  // Waits and samples; Cancelled on a signal or when the budget is used up.
+  absl::Status Wait(absl::Duration duration, Window* window);
+  absl::Status WaitForFirstOperation(const Life& life);
+  // Until what was under way at `end` has ended, so that the window's last operations count.
+  absl::Status WaitForLastOperations(absl::Time end);
+  void Tick(Window* window);
+  absl::StatusOr<Window> Measure(absl::Duration duration);
+  absl::Status Keep(const Window& window, const std::vector<Life*>& members);
+  void Fail(size_t program, const absl::Status& why);
+  void ShowProgress(bool last);
+  absl::Status Over();
+
+  const CollectOptions options_;
+  ShutdownSignals& signals_;
+  std::vector<Program> programs_;
+  std::vector<int> failures_;
+  std::vector<int> cpus_;
+  std::optional<host::CgroupLayout> layout_;
+  std::optional<host::ScratchCgroups> cgroups_;
+  std::unique_ptr<host::CounterService> counters_;
+  std::unique_ptr<Observer> observer_;
+  std::unique_ptr<Dataset> dataset_;
+  std::unique_ptr<Chain> chain_;
+  std::vector<std::unique_ptr<Life>> lives_;
+  absl::Time begin_;
+  absl::Time end_;
+  absl::Time next_tick_;
+  absl::Time shown_;
+  int next_child_ = 1;
+  CollectResult result_;
+};
+
+}  // namespace truce::lab
