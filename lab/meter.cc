@@ -34,10 +34,9 @@ void Meter::Take(std::string_view text, absl::Time now) {
 
 void Meter::TakeLine(std::string_view line, absl::Time now) {
   if (by_rate_) {
-    std::match_results<std::string_view::const_iterator> match;
     double rate = 0;
-    if (!std::regex_search(line.begin(), line.end(), match, progress_)) return;
-    if (!absl::SimpleAtod(match[1].str(), &rate) || !std::isfinite(rate) || rate < 0) return;
+    if (!re2::RE2::PartialMatch(re2::StringPiece(line.data(), line.size()), progress_, &rate)) return;
+    if (!std::isfinite(rate) || rate < 0) return;
     Add({now - absl::Seconds(1), now, rate, rate > 0 ? 1.0 : 0.0});
     return;
   }

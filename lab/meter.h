@@ -3,11 +3,11 @@
 
 #include <deque>
 #include <optional>
-#include <regex>
 #include <string>
 #include <string_view>
 
 #include "absl/time/time.h"
+#include "re2/re2.h"
 
 namespace truce::lab {
 
@@ -51,7 +51,7 @@ class Meter {
   void Add(const Operation& operation);
 
   const bool by_rate_;
-  const std::regex progress_;
+  const re2::RE2 progress_;
   std::string rest_;
   std::deque<Operation> operations_;
   std::optional<absl::Time> first_end_;

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <regex>
 
 #include "absl/strings/str_split.h"
+#include "re2/re2.h"
 #include "src/base/config.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -31,12 +31,10 @@ absl::StatusOr<Program> ReadProgram(const std::string& file) {
   if (program.kind.empty()) reader.Error("kind", "must say what kind of program this is, such as compression");
   const int ways = !program.operation.empty() + !program.worker.empty() + !program.run.empty();
   if (ways != 1) reader.Error("operation", "a program has exactly one of operation, worker and run");
-  try {
-    if (!program.progress.empty() && std::regex(program.progress).mark_count() < 1) {
-      reader.Error("progress", "needs a group for the rate, such as 'eps: ([0-9.]+)'");
-    }
-  } catch (const std::regex_error& error) {
-    reader.Error("progress", StrCat("is no regular expression: ", error.what()));
+  if (const re2::RE2 progress(program.progress, re2::RE2::Quiet); !progress.ok()) {
+    reader.Error("progress", StrCat("is no regular expression: ", progress.error()));
+  } else if (!program.progress.empty() && progress.NumberOfCapturingGroups() < 1) {
+    reader.Error("progress", "needs a group for the rate, such as 'eps: ([0-9.]+)'");
   }
   TRUCE_RETURN_IF_ERROR(reader.Finish());
   return program;

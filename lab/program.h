@@ -11,7 +11,7 @@
 //   run:       a script that goes on for ever, started once: servers with their client, programs with threads
 // Lines on stdout are "BEGIN END [COUNT [BUSY]]": wall clock in seconds, operations (1), and the time that they took in
 // sum (END - BEGIN). Or, with
-//   progress:  a regular expression whose first group is a rate, operations per second, printed once a second
+//   progress:  a regular expression (RE2) whose first group is a rate, operations per second, printed once a second
 //
 // Scripts run in bash with DATA (the data directory), THREADS, WORKER (1 to THREADS), CONNECTIONS, PORT (a free one),
 // REST (time to rest after each operation, in units of the time that it took; 0 under high load) and LOAD (truce-lab's
