@@ -1,8 +1,10 @@
 // truce-agent: watches one host, and acts on it under leases when it is told to. Exit codes: 0 done, 1 failed, 2 usage
 // or configuration error.
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -32,9 +34,15 @@ int Restore(const truce::agent::AgentSettings& settings) {
   auto layout = truce::host::CgroupLayout::Detect(settings.cgroup_root);
   if (!layout.ok()) return Fail(kFailed, layout.status());
   truce::host::CgroupControlWriter writer;
-  auto restored = truce::agent::RestoreFromJournal(settings.actuator.state_directory, *layout, writer);
+  const std::string& directory = settings.actuator.state_directory;
+  // Before the journal is opened, which would make one.
+  const bool has_journal = access((directory + "/journal").c_str(), F_OK) == 0 || errno != ENOENT;
+  auto restored = truce::agent::RestoreFromJournal(directory, *layout, writer);
   if (!restored.ok()) return Fail(kFailed, restored.status());
-  std::printf("%d control file%s restored\n", *restored, *restored == 1 ? "" : "s");
+  std::printf("%d control file%s restored", *restored, *restored == 1 ? "" : "s");
+  if (!has_journal)
+    std::printf(": there is no journal in %s (state_directory), so no action was recorded there", directory.c_str());
+  std::printf("\n");
   return kDone;
 }
 
@@ -95,6 +103,10 @@ int main(int argc, char** argv) {
   }
   if (!settings.ok()) return Fail(kUsage, settings.status());
   if (absl::Status status = truce::InitializeLogging(settings->log_level); !status.ok()) return Fail(kUsage, status);
+  if (check_only || !restore->parsed()) {
+    if (absl::Status status = truce::agent::CheckControllerSecurity(*settings); !status.ok())
+      return Fail(kUsage, status);
+  }
   if (check_only) {
     std::printf("%s is a valid configuration\n", config_file.empty() ? "the default" : config_file.c_str());
     return kDone;

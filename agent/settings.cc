@@ -1,10 +1,14 @@
 #include "agent/settings.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "absl/strings/numbers.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/rpc/security.h"
 
 namespace truce::agent {
 namespace {
@@ -125,6 +129,27 @@ AgentSettings ReadRestoreSettings(const ConfigSource& source) {
   reader.Read("paths.cgroup", &settings.cgroup_root);
   reader.Read("state_directory", &settings.actuator.state_directory);
   return settings;
+}
+
+absl::Status CheckControllerSecurity(const AgentSettings& settings) {
+  const LinkOptions& link = settings.link;
+  if (!settings.controller_enabled) return absl::OkStatus();
+  if (link.plaintext) {
+    if (rpc::IsLoopback(link.address)) return absl::OkStatus();
+    return absl::InvalidArgumentError(StrCat("controller.plaintext: works on loopback only, and controller.address is ",
+                                             link.address, "; use TLS, or set controller.enabled to false"));
+  }
+  for (const auto& [key, file] : {std::pair("controller.ca_file", &link.ca_file),
+                                  std::pair("controller.certificate_file", &link.certificate_file),
+                                  std::pair("controller.key_file", &link.key_file)}) {
+    struct stat status {};
+    // What is there is read at each connect, and may be mended while the agent runs.
+    if (stat(file->c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR)) continue;
+    return absl::InvalidArgumentError(StrCat(key, ": ", file->empty() ? "(empty)" : *file,
+                                             " does not exist; make it with trucectl certs issue DIR agent ",
+                                             settings.host, " and copy it here, or set controller.enabled to false"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std::set<std::string>* known_keys) {

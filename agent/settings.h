@@ -44,6 +44,11 @@ struct AgentSettings {
 absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source,
                                                 std::set<std::string>* known_keys = nullptr);
 
+// Whether the agent could talk to its controller with these settings: the certificate files are there, and plain text
+// stays on loopback. InvalidArgument names the key and the remedy. OK when controller.enabled is false. Looks at the
+// files, so it is no part of ReadAgentSettings.
+absl::Status CheckControllerSecurity(const AgentSettings& settings);
+
 // Only what `truce-agent restore` needs (where the cgroups and the journal are), whatever else is wrong with the
 // source: a mistake in an unrelated key must not keep a host from being restored.
 AgentSettings ReadRestoreSettings(const ConfigSource& source);

@@ -30,12 +30,12 @@ struct Flags {
 int Parse(int argc, char** argv, Flags* flags, bool* done) {
   CLI::App app(
       "truce-controller: plans for a fleet of hosts and serves agents, operators and schedulers.\n"
-      "Example: truce-controller --config /etc/truce/truce-controller.yaml");
+      "Example: truce-controller --config /etc/truce/controller.yaml");
   std::string listen;
   std::string http_listen;
   bool plaintext = false;
   std::vector<std::string> assignments;
-  app.add_option("--config", flags->config, "YAML file; every key is in truce-controller.yaml");
+  app.add_option("--config", flags->config, "YAML file; every key is in deploy/truce-controller.yaml");
   app.add_flag("--check-config", flags->check_config, "check the configuration and exit");
   app.add_option("--listen", listen, "host:port for gRPC, port 0 for any (listen)");
   app.add_option("--http-listen", http_listen, "host:port for /metrics and /healthz (http.listen)");
@@ -79,6 +79,10 @@ int main(int argc, char** argv) {
   truce::controller::Settings settings;
   if (const auto status = truce::controller::ReadSettings(*source, &settings); !status.ok()) {
     std::cerr << status.message() << "\n";
+    return kUsage;
+  }
+  if (const auto status = truce::controller::CheckSecurity(settings); !status.ok()) {
+    std::cerr << (flags.config.empty() ? "" : flags.config + ": ") << status.message() << "\n";
     return kUsage;
   }
   if (flags.check_config) {

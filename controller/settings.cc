@@ -1,7 +1,13 @@
 #include "controller/settings.h"
 
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "absl/strings/numbers.h"
 #include "controller/plan/policy.h"
 #include "src/base/text.h"
+#include "src/rpc/security.h"
 
 namespace truce::controller {
 namespace {
@@ -32,7 +38,7 @@ void ReadPolicy(ConfigReader& reader, v1::Policy* policy) {
 
   const auto count = [&](const char* key, uint32_t current, void (v1::Policy::*set)(uint32_t)) {
     int value = static_cast<int>(current);
-    reader.Read(key, &value, {.minimum = 1, .maximum = 100'000});
+    reader.Read(key, &value, {.minimum = 0, .maximum = 100'000});
     (policy->*set)(static_cast<uint32_t>(value));
   };
   count("policy.host_actions_per_minute", policy->host_actions_per_minute(), &v1::Policy::set_host_actions_per_minute);
@@ -48,6 +54,16 @@ void ReadPolicy(ConfigReader& reader, v1::Policy* policy) {
   duration("policy.minimum_dwell", policy->mutable_minimum_dwell(), absl::Seconds(1), absl::Minutes(30));
   duration("policy.step_interval", policy->mutable_step_interval(), absl::Seconds(1), absl::Minutes(10));
   duration("policy.lease_time_to_live", policy->mutable_lease_time_to_live(), absl::Seconds(5), absl::Minutes(5));
+}
+
+// Complains unless `address` is "host:port".
+void CheckAddress(ConfigReader& reader, std::string_view key, const std::string& address) {
+  const size_t colon = address.rfind(':');
+  int port = -1;
+  if (colon == std::string::npos || colon == 0 || !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 ||
+      port > 65535) {
+    reader.Error(key, StrCat("'", address, "' is not host:port"));
+  }
 }
 
 }  // namespace
@@ -82,9 +98,34 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
                                                                    {"error", "error"},
                                                                    {"off", "off"}});
   ReadPolicy(reader, &settings->policy);
+  CheckAddress(reader, "listen", settings->listen);
+  if (!settings->http_listen.empty()) CheckAddress(reader, "http.listen", settings->http_listen);
+  // SQLite would take it for a temporary database.
+  if (settings->store.file.empty()) reader.Error("store.file", "must not be empty");
   settings->store.maximum_bytes = static_cast<int64_t>(settings->store_maximum_mib) << 20;
   if (known_keys != nullptr) *known_keys = reader.known_keys();
   return reader.Finish();
+}
+
+absl::Status CheckSecurity(const Settings& settings) {
+  if (settings.plaintext) {
+    if (rpc::IsLoopback(settings.listen)) return absl::OkStatus();
+    return absl::InvalidArgumentError(StrCat("tls.plaintext: works on loopback only, and listen is ", settings.listen,
+                                             "; listen on 127.0.0.1, or use TLS"));
+  }
+  for (const auto& [key, file] :
+       {std::pair("tls.ca_file", &settings.ca_file), std::pair("tls.certificate_file", &settings.certificate_file),
+        std::pair("tls.key_file", &settings.key_file)}) {
+    struct stat status {};
+    if (stat(file->c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR)) continue;
+    return absl::InvalidArgumentError(
+        StrCat(key, ": ", file->empty() ? "(empty)" : *file,
+               " does not exist; make it with trucectl certs init, or name another file"));
+  }
+  const auto credentials =
+      rpc::ServerCredentials({false, settings.ca_file, settings.certificate_file, settings.key_file}, settings.listen);
+  if (credentials.ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(StrCat("tls: ", StdView(credentials.status().message())));
 }
 
 }  // namespace truce::controller

@@ -39,4 +39,8 @@ struct Settings {
 // Binds every key. InvalidArgument lists what is wrong, one a line, with file and line.
 absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::set<std::string>* known_keys = nullptr);
 
+// Whether the controller could secure its port with these settings: the files of tls.* are there and go together, and
+// plain text stays on loopback. InvalidArgument names the key. Looks at the files, so it is no part of ReadSettings.
+absl::Status CheckSecurity(const Settings& settings);
+
 }  // namespace truce::controller

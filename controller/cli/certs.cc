@@ -1,4 +1,5 @@
 // trucectl certs init|issue|show: the fleet's own certificate authority, in a directory. Needs no controller.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -60,6 +61,17 @@ absl::Status DryRunDone(Console& console) {
   return absl::OkStatus();
 }
 
+// A certificate that is in use somewhere must not be lost to a mistyped or forgotten name.
+absl::Status NothingThere(const std::string& stem) {
+  for (const char* suffix : {".crt", ".key"}) {
+    struct stat status {};
+    if (lstat((stem + suffix).c_str(), &status) != 0) continue;
+    return absl::AlreadyExistsError(
+        StrCat(stem, suffix, " is there already; --replace makes a new key and certificate"));
+  }
+  return absl::OkStatus();
+}
+
 std::string Yes(bool value) {
   return value ? "yes" : "no";
 }
@@ -86,8 +98,10 @@ absl::Status CertsInit(Session& session) {
     TRUCE_RETURN_IF_ERROR(LinkRole(options, "controller", controller_name));
     TRUCE_RETURN_IF_ERROR(LinkRole(options, "operator", options.operator_name));
   }
+  // The last two are the links.
   for (const std::string& stem : {options.directory + "/ca", Stem(options, "controller", controller_name),
-                                  Stem(options, "operator", options.operator_name)}) {
+                                  Stem(options, "operator", options.operator_name), options.directory + "/controller",
+                                  options.directory + "/operator"}) {
     console.out << stem << ".crt\n" << stem << ".key\n";
   }
   console.out.flush();
@@ -105,8 +119,9 @@ absl::Status CertsIssue(Session& session) {
   const rpc::CertificateRequest request{
       .role = options.role, .name = options.name, .addresses = options.addresses, .lifetime = Lifetime(options)};
   TRUCE_RETURN_IF_ERROR(Checked(request));
-  if (!options.dry_run) TRUCE_RETURN_IF_ERROR(rpc::IssueCertificate(options.directory, request));
   const std::string stem = Stem(options, options.role, options.name);
+  if (!options.replace) TRUCE_RETURN_IF_ERROR(NothingThere(stem));
+  if (!options.dry_run) TRUCE_RETURN_IF_ERROR(rpc::IssueCertificate(options.directory, request));
   console.out << stem << ".crt\n" << stem << ".key\n" << std::flush;
   if (options.dry_run) return DryRunDone(console);
   if (options.role == "agent") {
@@ -141,10 +156,11 @@ absl::Status CertsShow(Session& session) {
   }
   const absl::Duration left = info.not_after - session.Now();
   if (left < absl::ZeroDuration()) {
-    console.err << "trucectl: this certificate's time is over; issue a new one (trucectl certs issue)" << std::endl;
+    console.err << "trucectl: this certificate's time is over; issue a new one (trucectl certs issue --replace)"
+                << std::endl;
   } else if (left < 30 * kDay) {
     console.err << "trucectl: this certificate ends in " << FormatAge(left)
-                << "; issue a new one (trucectl certs issue)" << std::endl;
+                << "; issue a new one (trucectl certs issue --replace)" << std::endl;
   }
   return absl::OkStatus();
 }

@@ -40,6 +40,8 @@ struct Options {
   std::vector<std::string> addresses;
   std::string operator_name = "admin";
   int days = 0;
+  // Whether `certs issue` may overwrite.
+  bool replace = false;
   // Filled in by parse.cc for `completion`.
   std::string completion_script;
 };

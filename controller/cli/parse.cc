@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "controller/cli/command_tree.h"
@@ -12,6 +13,12 @@ namespace truce::cli {
 namespace {
 
 constexpr char kConnectionGroup[] = "Connection";
+
+// "nan" is within every range.
+std::string IsANumber(const std::string& text) {
+  double value = 0;
+  return CLI::detail::lexical_cast(text, value) && std::isnan(value) ? "'" + text + "' is not a number" : std::string();
+}
 
 // The tree of words and flags, bound to *options. Lives for one parse.
 class CommandLine {
@@ -134,7 +141,8 @@ class CommandLine {
                 "  trucectl get pairs --watch\n  trucectl get pairs redis.service --min-score 50\n", &GetPairs);
     leaf->alias("pair")->add_option("WORKLOAD", options_->name, "Only pairs with it on either side");
     leaf->add_option("--min-score", options_->minimum_score, "Only pairs that score at least this")
-        ->check(CLI::Range(0., 100.));
+        ->check(CLI::Range(0., 100.))
+        ->check(IsANumber);
     AddHost(leaf);
     AddOutput(leaf);
     leaf = Leaf(get, "actions", "Actions that are wanted or in force", "  trucectl get actions\n", &GetActions);
@@ -234,8 +242,8 @@ class CommandLine {
       leaf->add_flag("--dry-run", options_->dry_run, "Check, say what would be written and write nothing");
     };
     CLI::App* leaf = Leaf(certs, "init", "Make a CA with a controller's and an operator's certificate",
-                          "  trucectl certs init /etc/truce/pki\n"
-                          "  trucectl certs init /etc/truce/pki --controller-address truce.example.org\n",
+                          "  trucectl certs init /root/truce-ca\n"
+                          "  trucectl certs init /root/truce-ca --controller-address truce.example.org\n",
                           &CertsInit);
     leaf->add_option("DIR", options_->directory, "Made if it is not there")->required();
     leaf->add_option("--controller-address", options_->addresses,
@@ -245,7 +253,7 @@ class CommandLine {
     add_common(leaf);
     leaf = Leaf(
         certs, "issue", "Sign one more certificate with the CA in DIR",
-        "  trucectl certs issue /etc/truce/pki agent web-17\n  trucectl certs issue /etc/truce/pki operator alice\n",
+        "  trucectl certs issue /root/truce-ca agent web-17\n  trucectl certs issue /root/truce-ca operator alice\n",
         &CertsIssue);
     leaf->add_option("DIR", options_->directory, "The CA's directory")->required();
     leaf->add_option("ROLE", options_->role, "agent, operator, scheduler or controller")
@@ -253,6 +261,7 @@ class CommandLine {
         ->check(CLI::IsMember({"agent", "operator", "scheduler", "controller"}));
     leaf->add_option("NAME", options_->name, "Host name of an agent; a user's or system's name otherwise")->required();
     leaf->add_option("--address", options_->addresses, "DNS name or IP that it answers under; a controller needs one");
+    leaf->add_flag("--replace", options_->replace, "Make a new key and certificate where there is one for NAME");
     add_common(leaf);
     leaf = Leaf(certs, "show", "Say what a certificate is", "  trucectl certs show /etc/truce/pki/agent.crt\n",
                 &CertsShow);

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -213,15 +214,16 @@ void ReadField(ConfigReader& reader, const FieldDescriptor& field, Message* mess
       return;
     }
     case FieldDescriptor::CPPTYPE_DOUBLE: {
-      double value = reflection.GetDouble(*message, &field);
+      // What no file can say, so that a number that is absent and not given stays absent.
+      double value = std::numeric_limits<double>::quiet_NaN();
       reader.Read(field.name(), &value);
-      reflection.SetDouble(message, &field, value);
+      if (!std::isnan(value)) reflection.SetDouble(message, &field, value);
       return;
     }
     case FieldDescriptor::CPPTYPE_UINT32: {
-      int value = static_cast<int>(reflection.GetUInt32(*message, &field));
+      int value = -1;
       reader.Read(field.name(), &value, {.minimum = 0});
-      reflection.SetUInt32(message, &field, static_cast<uint32_t>(value));
+      if (value >= 0) reflection.SetUInt32(message, &field, static_cast<uint32_t>(value));
       return;
     }
     case FieldDescriptor::CPPTYPE_ENUM:

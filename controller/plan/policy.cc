@@ -37,6 +37,7 @@ const std::vector<DurationField>& DurationFields() {
 
 struct NumberField {
   const char* name;
+  bool (v1::Policy::*has)() const;
   double (v1::Policy::*get)() const;
   void (v1::Policy::*set)(double);
   double minimum;
@@ -44,25 +45,33 @@ struct NumberField {
 };
 
 constexpr NumberField kNumberFields[] = {
-    {"minimum_confidence", &v1::Policy::minimum_confidence, &v1::Policy::set_minimum_confidence, 0, 1},
-    {"deadband_ratio", &v1::Policy::deadband_ratio, &v1::Policy::set_deadband_ratio, 0, 0.5},
-    {"quota_cut_ratio", &v1::Policy::quota_cut_ratio, &v1::Policy::set_quota_cut_ratio, 0.1, 0.95},
-    {"escalation_severity_ratio", &v1::Policy::escalation_severity_ratio, &v1::Policy::set_escalation_severity_ratio,
-     0.01, 100},
-    {"quota_release_ratio", &v1::Policy::quota_release_ratio, &v1::Policy::set_quota_release_ratio, 0.01, 1},
-    {"floor_cores", &v1::Policy::floor_cores, &v1::Policy::set_floor_cores, 0.01, 1024},
-    {"fleet_brake_ratio", &v1::Policy::fleet_brake_ratio, &v1::Policy::set_fleet_brake_ratio, 0.001, 1},
+    {"minimum_confidence", &v1::Policy::has_minimum_confidence, &v1::Policy::minimum_confidence,
+     &v1::Policy::set_minimum_confidence, 0, 1},
+    {"deadband_ratio", &v1::Policy::has_deadband_ratio, &v1::Policy::deadband_ratio, &v1::Policy::set_deadband_ratio, 0,
+     0.5},
+    {"quota_cut_ratio", &v1::Policy::has_quota_cut_ratio, &v1::Policy::quota_cut_ratio,
+     &v1::Policy::set_quota_cut_ratio, 0.1, 0.95},
+    {"escalation_severity_ratio", &v1::Policy::has_escalation_severity_ratio, &v1::Policy::escalation_severity_ratio,
+     &v1::Policy::set_escalation_severity_ratio, 0.01, 100},
+    {"quota_release_ratio", &v1::Policy::has_quota_release_ratio, &v1::Policy::quota_release_ratio,
+     &v1::Policy::set_quota_release_ratio, 0.01, 1},
+    {"floor_cores", &v1::Policy::has_floor_cores, &v1::Policy::floor_cores, &v1::Policy::set_floor_cores, 0.01, 1024},
+    {"fleet_brake_ratio", &v1::Policy::has_fleet_brake_ratio, &v1::Policy::fleet_brake_ratio,
+     &v1::Policy::set_fleet_brake_ratio, 0.001, 1},
 };
 
 struct CountField {
   const char* name;
+  bool (v1::Policy::*has)() const;
   uint32_t (v1::Policy::*get)() const;
   void (v1::Policy::*set)(uint32_t);
 };
 
 constexpr CountField kCountFields[] = {
-    {"host_actions_per_minute", &v1::Policy::host_actions_per_minute, &v1::Policy::set_host_actions_per_minute},
-    {"fleet_actions_per_minute", &v1::Policy::fleet_actions_per_minute, &v1::Policy::set_fleet_actions_per_minute},
+    {"host_actions_per_minute", &v1::Policy::has_host_actions_per_minute, &v1::Policy::host_actions_per_minute,
+     &v1::Policy::set_host_actions_per_minute},
+    {"fleet_actions_per_minute", &v1::Policy::has_fleet_actions_per_minute, &v1::Policy::fleet_actions_per_minute,
+     &v1::Policy::set_fleet_actions_per_minute},
 };
 constexpr uint32_t kMostActionsPerMinute = 100'000;
 
@@ -82,12 +91,46 @@ std::string DescribeThreshold(const v1::Threshold& threshold) {
   return StrCat("threshold for ", absl::StrJoin(parts, ", "));
 }
 
+// The last global threshold: the one that holds.
+const v1::Threshold* GlobalOf(const v1::Policy& policy) {
+  const v1::Threshold* global = nullptr;
+  for (const auto& threshold : policy.thresholds()) {
+    if (IsGlobal(threshold)) global = &threshold;
+  }
+  return global;
+}
+
+std::string ThresholdName(const v1::Policy& policy, int index) {
+  return StrCat("thresholds[", index, "] (", DescribeThreshold(policy.thresholds(index)), ")");
+}
+
+// The global thresholds take from `from`; the others then take from the global one.
+void FillScores(const v1::Threshold& from, bool global, v1::Policy* policy, std::vector<std::string>* filled) {
+  for (int i = 0; i < policy->thresholds_size(); ++i) {
+    v1::Threshold& threshold = *policy->mutable_thresholds(i);
+    if (IsGlobal(threshold) != global) continue;
+    if (!threshold.has_trigger_score()) {
+      threshold.set_trigger_score(from.trigger_score());
+      filled->push_back(StrCat(ThresholdName(*policy, i), ".trigger_score"));
+    }
+    if (!threshold.has_restore_score()) {
+      threshold.set_restore_score(from.restore_score());
+      filled->push_back(StrCat(ThresholdName(*policy, i), ".restore_score"));
+    }
+  }
+}
+
+void CompleteThresholds(const v1::Policy& defaults, v1::Policy* policy, std::vector<std::string>* filled) {
+  if (const v1::Threshold* global = GlobalOf(defaults)) FillScores(*global, /*global=*/true, policy, filled);
+  if (const v1::Threshold* global = GlobalOf(*policy)) FillScores(*global, /*global=*/false, policy, filled);
+}
+
 void CheckThresholds(const v1::Policy& policy, std::vector<std::string>* problems) {
   for (int i = 0; i < policy.thresholds_size(); ++i) {
     const auto& threshold = policy.thresholds(i);
     const double trigger = threshold.trigger_score();
     const double restore = threshold.restore_score();
-    const std::string name = StrCat("thresholds[", i, "] (", DescribeThreshold(threshold), ")");
+    const std::string name = ThresholdName(policy, i);
     if (!(trigger > 0 && trigger <= 100)) {
       problems->push_back(StrCat(name, ".trigger_score: ", trigger, " is not above 0 and at most 100"));
     }
@@ -203,12 +246,12 @@ v1::Policy DefaultPolicy() {
 std::vector<std::string> CompletePolicy(const v1::Policy& defaults, v1::Policy* policy) {
   std::vector<std::string> filled;
   for (const auto& field : kNumberFields) {
-    if ((policy->*field.get)() != 0) continue;
+    if ((policy->*field.has)()) continue;
     (policy->*field.set)((defaults.*field.get)());
     filled.emplace_back(field.name);
   }
   for (const auto& field : kCountFields) {
-    if ((policy->*field.get)() != 0) continue;
+    if ((policy->*field.has)()) continue;
     (policy->*field.set)((defaults.*field.get)());
     filled.emplace_back(field.name);
   }
@@ -223,6 +266,7 @@ std::vector<std::string> CompletePolicy(const v1::Policy& defaults, v1::Policy* 
     }
     filled.emplace_back("global threshold");
   }
+  CompleteThresholds(defaults, policy, &filled);
   return filled;
 }
 
@@ -247,6 +291,12 @@ absl::Status CheckPolicy(const v1::Policy& policy) {
   }
   if (problems.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
+}
+
+bool SamePolicy(const v1::Policy& a, const v1::Policy& b) {
+  v1::Policy other = b;
+  other.set_version(a.version());
+  return MessageDifferencer::Equals(a, other);
 }
 
 std::vector<std::string> DescribeChanges(const v1::Policy& before, const v1::Policy& after) {
@@ -283,6 +333,8 @@ std::vector<std::string> DescribeChanges(const v1::Policy& before, const v1::Pol
     if (!listed(before, threshold)) changes.push_back(StrCat("added ", say(threshold)));
   }
   DescribeRuleChanges(before, after, &changes);
+  // Among rules that are equally specific the last one holds.
+  if (changes.empty() && !SamePolicy(before, after)) changes.emplace_back("the order of thresholds or mode_rules");
   return changes;
 }
 
@@ -299,7 +351,7 @@ const v1::Threshold& ThresholdOf(const v1::Policy& policy, const v1::Workload& v
   return best == nullptr ? *kDefault : *best;
 }
 
-v1::Mode ModeOf(const v1::Policy& policy, const HostState& host, const v1::Workload& workload) {
+const v1::ModeRule* ModeRuleOf(const v1::Policy& policy, const HostState& host, const v1::Workload& workload) {
   const v1::ModeRule* best = nullptr;
   for (const auto& rule : policy.mode_rules()) {
     const bool matches =
@@ -308,7 +360,11 @@ v1::Mode ModeOf(const v1::Policy& policy, const HostState& host, const v1::Workl
         (rule.workload_class() == v1::WORKLOAD_CLASS_UNSPECIFIED || rule.workload_class() == workload.workload_class());
     if (matches && (best == nullptr || Specificity(rule) >= Specificity(*best))) best = &rule;
   }
-  if (best != nullptr) return Capped(best->mode(), host);
+  return best;
+}
+
+v1::Mode ModeOf(const v1::Policy& policy, const HostState& host, const v1::Workload& workload) {
+  if (const v1::ModeRule* rule = ModeRuleOf(policy, host, workload)) return Capped(rule->mode(), host);
   return Capped(workload.mode() == v1::MODE_UNSPECIFIED ? host.agent_mode : workload.mode(), host);
 }
 

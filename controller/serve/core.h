@@ -137,7 +137,8 @@ class ControllerCore {
   void TellRefusal(HostState& host, const Refusal& refusal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsHeld(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status KnownHost(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Policy and holds on their way to the store. What is in force but not on disk is stored again by Tick until that works.
+  // Policy and holds on their way to the store. What is in force but not on disk is stored again by Tick until that
+  // works.
   struct Saving {
     absl::Notification done;
     absl::Status status;  // once done
@@ -188,8 +189,13 @@ class ControllerCore {
   uint64_t next_nonce_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t store_losses_told_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration store_told_at_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
-  // Whether policy and holds are in force but not on disk. Written by the store's thread, which may outlive this.
-  std::shared_ptr<std::atomic<bool>> unsaved_ = std::make_shared<std::atomic<bool>>(false);
+  // Numbers of the newest save that was begun and of the newest that is on disk: policy and holds are in force but not
+  // stored while they differ. Written by the store's thread, which may outlive this.
+  struct Saves {
+    std::atomic<uint64_t> begun = 0;
+    std::atomic<uint64_t> stored = 0;
+  };
+  std::shared_ptr<Saves> saves_ = std::make_shared<Saves>();
   absl::Duration save_again_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
 };
 

@@ -18,18 +18,38 @@ void PumpAll(const std::vector<std::shared_ptr<SessionSink>>& sinks) {
   for (const auto& sink : sinks) sink->Pump();
 }
 
+constexpr size_t kNamedOverruled = 5;
+
+// Workloads whose mode another rule than the one just set goes on deciding.
+struct Overruled {
+  size_t count = 0;
+  std::vector<std::string> named;
+
+  void Add(const HostState& host, const v1::Workload& workload, const v1::ModeRule& rule) {
+    if (++count > kNamedOverruled) return;
+    named.push_back(
+        StrCat(workload.name(), " on ", host.name, " keeps ", ModeWord(rule.mode()), " (", DescribeScope(rule), ")"));
+  }
+  std::string Warning() const {
+    return StrCat(count, count == 1 ? " workload keeps" : " workloads keep",
+                  " another mode because a more specific rule says so: ", absl::StrJoin(named, ", "),
+                  count > named.size() ? StrCat(", and ", count - named.size(), " more") : std::string(),
+                  "; trucectl get policy -o yaml shows the rules, trucectl apply changes them");
+  }
+};
+
 }  // namespace
 
 std::shared_ptr<ControllerCore::Saving> ControllerCore::SaveState() {
   save_again_at_ = clock_.Monotonic() + kSaveAgain;
   auto saving = std::make_shared<Saving>();
-  const auto done = [saving, unsaved = unsaved_](const absl::Status& status) {
-    *unsaved = !status.ok();
+  // A save that waited on a stuck disk says nothing of a newer one that had no room. The store works in order, so what
+  // it stores last is the newest that it has.
+  const auto done = [saving, saves = saves_, number = ++saves_->begun](const absl::Status& status) {
+    if (status.ok()) saves->stored = number;
     saving->status = status;
     saving->done.Notify();
   };
-  // Until the store says otherwise.
-  *unsaved_ = true;
   if (!store_.SaveState(policy_is_set_ ? std::optional(policy_) : std::nullopt, holds_, done)) {
     done(absl::ResourceExhaustedError("the store's queue is full; its disk is too slow or stuck"));
   }
@@ -72,6 +92,7 @@ absl::StatusOr<v1::SetModeResponse> ControllerCore::SetMode(const v1::SetModeReq
     }
     v1::Policy changed = policy_;
     SetModeRule(rule, &changed);
+    Overruled overruled;
     for (const HostState* host : HostsFor(rule.host())) {
       bool concerned = false;
       for (const auto& report : host->report.workloads()) {
@@ -84,9 +105,12 @@ absl::StatusOr<v1::SetModeResponse> ControllerCore::SetMode(const v1::SetModeReq
         if (ModeOf(changed, *host, workload) != ModeOf(policy_, *host, workload)) {
           response.set_affected_workload_count(response.affected_workload_count() + 1);
         }
+        const v1::ModeRule* holds = ModeRuleOf(changed, *host, workload);
+        if (holds != nullptr && holds->mode() != rule.mode()) overruled.Add(*host, workload, *holds);
       }
       if (concerned && rule.mode() > host->mode_ceiling) response.add_capped_hosts(host->name);
     }
+    if (overruled.count > 0) response.add_warnings(overruled.Warning());
     if (request.validate_only()) return response;
     changed.set_version(policy_.version() + 1);
     policy_ = std::move(changed);
@@ -171,7 +195,7 @@ absl::StatusOr<v1::ApplyPolicyResponse> ControllerCore::ApplyPolicy(const v1::Ap
     v1::Policy policy = request.policy();
     const std::vector<std::string> filled = CompletePolicy(options_.initial_policy, &policy);
     TRUCE_RETURN_IF_ERROR(CheckPolicy(policy));
-    policy.set_version(policy_.version() + 1);
+    policy.set_version(policy_.version() + (SamePolicy(policy, policy_) ? 0 : 1));
     for (auto& change : DescribeChanges(policy_, policy)) response.add_changes(std::move(change));
     const std::string changes = absl::StrJoin(response.changes(), "; ");
     if (!filled.empty()) response.add_changes(StrCat("not given, so at their defaults: ", absl::StrJoin(filled, ", ")));

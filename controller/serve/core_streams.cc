@@ -32,7 +32,13 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
       holds_(store.restored().holds),
       next_decision_id_(store.restored().next_decision_id),
       next_event_(store.restored().next_event_sequence) {
-  // A policy that an older controller stored may lack fields that were added since.
+  // What is stored is complete, but an older controller wrote a score of zero as nothing at all, and it may lack fields
+  // that were added since.
+  if (policy_is_set_) {
+    for (auto& threshold : *policy_.mutable_thresholds()) {
+      if (!threshold.has_restore_score()) threshold.set_restore_score(0);
+    }
+  }
   CompletePolicy(options_.initial_policy, &policy_);
 }
 
@@ -327,7 +333,7 @@ void ControllerCore::Tick() {
       session.said_hello = true;  // closes once
       Close(session, absl::DeadlineExceededError("no hello"), pumps);
     }
-    if (*unsaved_ && now.monotonic >= save_again_at_) (void)SaveState();
+    if (saves_->stored != saves_->begun && now.monotonic >= save_again_at_) (void)SaveState();
     const StoreStatus store = store_.status();
     const uint64_t losses = store.dropped + store.failed;
     if (losses > store_losses_told_ && now.monotonic - store_told_at_ >= kTellAgain) {

@@ -1,5 +1,8 @@
 #include "controller/store/database.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <exception>
@@ -99,6 +102,10 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& file
     std::error_code ignored;
     const auto parent = std::filesystem::path(file).parent_path();
     if (!parent.empty()) std::filesystem::create_directories(parent, ignored);
+    // Who did what on which host is not for everybody's eyes; SQLite gives its other files the mode of this one. A file
+    // that is there is left alone: closing it here would drop another session's lock. SQLite tells what goes wrong.
+    const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (made >= 0) ::close(made);
   }
   absl::Status migrated;
   absl::Status opened = database->Guard("opening", [&] {

@@ -15,6 +15,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 constexpr char kGolden[] = TRUCE_SOURCE_DIR "/tests/fixtures/agent_metrics_names.txt";
 
@@ -44,6 +45,36 @@ TEST_F(AgentProcessTest, ABadConfigurationIsNamedByFileAndLine) {
   EXPECT_THAT(outcome.output, HasSubstr("nonsense"));
 }
 
+// A typing mistake in a path must not become an agent that watches alone and logs it.
+TEST_F(AgentProcessTest, ItDoesNotStartWithoutItsCertificatesOrInPlainTextOffLoopback) {
+  fleet_.ConfigureAgent(host_.root());
+  const std::string none = fleet_.Path("pki/none.key");
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--check-config"}}) {
+    std::vector<std::string> arguments = {"--set", "controller.key_file=" + none};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    Outcome outcome = fleet_.RunToEnd(fleet_.AgentCommand(arguments));
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
+    EXPECT_THAT(outcome.output, HasSubstr("controller.key_file: " + none + " does not exist"));
+    arguments = {"--set", "controller.plaintext=true", "--set", "controller.address=192.0.2.1:7443"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    outcome = fleet_.RunToEnd(fleet_.AgentCommand(arguments));
+    EXPECT_EQ(outcome.exit_code, 2) << outcome.output;
+    EXPECT_THAT(outcome.output, HasSubstr("controller.plaintext: works on loopback only"));
+  }
+  EXPECT_EQ(fleet_.RunToEnd(fleet_.AgentCommand({"--check-config"})).exit_code, 0);
+  // What a crashed agent left is put back all the same.
+  const Outcome restore = fleet_.RunToEnd(fleet_.AgentCommand({"restore", "--set", "controller.key_file=" + none}));
+  EXPECT_EQ(restore.exit_code, 0) << restore.output;
+}
+
+TEST_F(AgentProcessTest, RestoringWithoutAJournalSaysWhereItLooked) {
+  fleet_.ConfigureAgent(host_.root());
+  const std::string nowhere = fleet_.Path("nowhere");
+  const Outcome restore = fleet_.RunToEnd(fleet_.AgentCommand({"restore", "--set", "state_directory=" + nowhere}));
+  EXPECT_EQ(restore.exit_code, 0) << restore.output;
+  EXPECT_THAT(restore.output, HasSubstr("0 control files restored: there is no journal in " + nowhere));
+}
+
 TEST_F(AgentProcessTest, AMistakeInTheConfigurationKeepsNoHostFromBeingRestored) {
   host_.StartTime();
   ASSERT_NO_FATAL_FAILURE(fleet_.StartController());
@@ -62,6 +93,7 @@ TEST_F(AgentProcessTest, AMistakeInTheConfigurationKeepsNoHostFromBeingRestored)
   EXPECT_EQ(restore.exit_code, 0) << restore.output;
   EXPECT_THAT(restore.output, HasSubstr("nonsense"));
   EXPECT_THAT(restore.output, HasSubstr("restoring all the same"));
+  EXPECT_THAT(restore.output, Not(HasSubstr("there is no journal")));
   EXPECT_THAT(host_.ChangedFiles(), IsEmpty());
 }
 

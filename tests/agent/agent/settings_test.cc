@@ -10,12 +10,14 @@
 #include <sstream>
 
 #include "src/base/text.h"
+#include "tests/fixtures/tree.h"
 
 namespace truce::agent {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 
 ConfigSource Text(const std::string& text) {
   ConfigSource source;
@@ -224,6 +226,39 @@ TEST(AgentSettingsTest, AddressesAreHostAndPort) {
     const auto settings = ReadAgentSettings(Text(text));
     EXPECT_TRUE(settings.ok()) << text << settings.status();
   }
+}
+
+// Looked for before the agent starts, and said with its key, rather than logged at each connect.
+TEST(AgentSettingsTest, CertificatesAreThereUnlessNobodyNeedsThem) {
+  const test::Tree files({{"ca.crt", ""}, {"agent.crt", ""}, {"agent.key", ""}});
+  AgentSettings whole = *ReadAgentSettings(Text("host: web-17\n"));
+  whole.link.ca_file = files.Path("ca.crt");
+  whole.link.certificate_file = files.Path("agent.crt");
+  whole.link.key_file = files.Path("agent.key");
+  EXPECT_TRUE(CheckControllerSecurity(whole).ok()) << CheckControllerSecurity(whole);
+  for (const auto& [key, file] : {std::pair("controller.ca_file", &LinkOptions::ca_file),
+                                  std::pair("controller.certificate_file", &LinkOptions::certificate_file),
+                                  std::pair("controller.key_file", &LinkOptions::key_file)}) {
+    AgentSettings settings = whole;
+    settings.link.*file = files.Path("none");
+    const std::string error(CheckControllerSecurity(settings).message());
+    EXPECT_THAT(error, StartsWith(StrCat(key, ": ", files.Path("none"), " does not exist")));
+    EXPECT_THAT(error, HasSubstr("trucectl certs issue DIR agent web-17"));
+    settings.controller_enabled = false;
+    EXPECT_TRUE(CheckControllerSecurity(settings).ok());
+  }
+}
+
+TEST(AgentSettingsTest, PlainTextStaysOnLoopback) {
+  AgentSettings settings =
+      *ReadAgentSettings(Text("controller: {plaintext: true, address: 'truce.example:7443', ca_file: /none}\n"));
+  EXPECT_THAT(std::string(CheckControllerSecurity(settings).message()),
+              StartsWith("controller.plaintext: works on loopback only, and controller.address is truce.example:7443"));
+  settings.controller_enabled = false;
+  EXPECT_TRUE(CheckControllerSecurity(settings).ok());
+  settings.controller_enabled = true;
+  settings.link.address = "[::1]:7443";
+  EXPECT_TRUE(CheckControllerSecurity(settings).ok()) << "nor are certificates looked for";
 }
 
 TEST(AgentSettingsTest, TheStateDirectoryIsSomewhere) {

@@ -45,6 +45,7 @@ TEST_F(AppTest, UsageErrorsExitWithTwoAndNameTheNearestWord) {
   EXPECT_THAT(refused({"set", "mode"}), HasSubstr("MODE"));
   EXPECT_THAT(refused({"set", "mode", "observe", "--class", "gold"}), HasSubstr("gold"));
   EXPECT_THAT(refused({"get", "pairs", "--min-score", "101"}), HasSubstr("101"));
+  EXPECT_THAT(refused({"get", "pairs", "--min-score", "nan"}), HasSubstr("'nan' is not a number"));
   EXPECT_THAT(refused({"get", "events", "--limit", "-1"}), HasSubstr("--limit"));
   EXPECT_THAT(refused({"explain"}), HasSubstr("VICTIM"));
   EXPECT_THAT(refused({"apply"}), HasSubstr("--file"));

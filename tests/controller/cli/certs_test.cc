@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <set>
 
 #include "src/rpc/certificate_info.h"
 #include "src/rpc/security.h"
@@ -97,6 +98,37 @@ TEST_F(CertsTest, IssueAndShow) {
   EXPECT_EQ(RunAlone({"certs", "issue", pki_, "root", "x"}).code, 2);
   EXPECT_EQ(RunAlone({"certs", "issue", pki_, "agent", "../x"}).code, 2);
   EXPECT_EQ(RunAlone({"certs", "issue", directory_ + "/nowhere", "agent", "x"}).code, 1);
+}
+
+TEST_F(CertsTest, InitListsEachFileThatItMakes) {
+  const Result init = RunAlone({"certs", "init", pki_});
+  ASSERT_EQ(init.code, 0) << init.err;
+  std::set<std::string> listed;
+  std::istringstream lines(init.out);
+  for (std::string line; std::getline(lines, line);) listed.insert(line);
+  std::set<std::string> made;
+  for (const auto& entry : std::filesystem::directory_iterator(pki_)) made.insert(entry.path().string());
+  EXPECT_EQ(listed, made);
+}
+
+TEST_F(CertsTest, IssueReplacesNothingUnlessTold) {
+  ASSERT_EQ(RunAlone({"certs", "init", pki_}).code, 0);
+  ASSERT_EQ(RunAlone({"certs", "issue", pki_, "agent", "db-3"}).code, 0);
+  const std::string file = pki_ + "/agent-db-3.crt";
+  const std::string first = rpc::ReadCertificate(file)->serial;
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--dry-run"}}) {
+    std::vector<std::string> arguments = {"certs", "issue", pki_, "agent", "db-3"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Result again = RunAlone(arguments);
+    EXPECT_EQ(again.code, 1);
+    EXPECT_EQ(again.out, "");
+    EXPECT_THAT(again.err, AllOf(HasSubstr(file + " is there already"), HasSubstr("--replace")));
+  }
+  EXPECT_EQ(rpc::ReadCertificate(file)->serial, first);
+  std::filesystem::remove(file);
+  EXPECT_EQ(RunAlone({"certs", "issue", pki_, "agent", "db-3"}).code, 1) << "its key is there still";
+  EXPECT_EQ(RunAlone({"certs", "issue", pki_, "agent", "db-3", "--replace"}).code, 0);
+  EXPECT_NE(rpc::ReadCertificate(file)->serial, first);
 }
 
 TEST_F(CertsTest, ShowWarnsOfTheEnd) {

@@ -70,7 +70,7 @@ TEST(PolicyYamlTest, RoundTripOfAnEmptyPolicy) {
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->thresholds_size(), 0) << "an empty list clears the list";
   EXPECT_EQ(read->mode_rules_size(), 0);
-  EXPECT_EQ(read->quota_cut_ratio(), 0);
+  EXPECT_EQ(read->quota_cut_ratio(), 0.5) << "a number that is absent is not written";
 }
 
 TEST(PolicyYamlTest, KeysLeftOutKeepTheirValueAndListsAreReplacedWhole) {
@@ -80,9 +80,22 @@ TEST(PolicyYamlTest, KeysLeftOutKeepTheirValueAndListsAreReplacedWhole) {
   EXPECT_EQ(read->minimum_dwell().seconds(), 300);
   ASSERT_EQ(read->thresholds_size(), 1);
   EXPECT_EQ(read->thresholds(0).trigger_score(), 80);
-  EXPECT_EQ(read->thresholds(0).restore_score(), 0);
+  EXPECT_FALSE(read->thresholds(0).has_restore_score()) << "the controller knows the global one";
   EXPECT_EQ(read->mode_rules_size(), 1);
   EXPECT_EQ(read->quota_cut_ratio(), 0.5);
+}
+
+TEST(PolicyYamlTest, ZeroIsGivenAndTheRestIsNot) {
+  const auto read = ReadPolicy(
+      {.file = "p.yaml", .text = "host_actions_per_minute: 0\nthresholds:\n  - restore_score: 0\n"}, v1::Policy());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_TRUE(read->has_host_actions_per_minute());
+  EXPECT_EQ(read->host_actions_per_minute(), 0u);
+  EXPECT_FALSE(read->has_fleet_actions_per_minute());
+  EXPECT_FALSE(read->has_floor_cores());
+  EXPECT_TRUE(read->thresholds(0).has_restore_score());
+  EXPECT_FALSE(read->thresholds(0).has_trigger_score());
+  EXPECT_THAT(PolicyToYaml(*read), AllOf(HasSubstr("host_actions_per_minute: 0\n"), HasSubstr("restore_score: 0\n")));
 }
 
 TEST(PolicyYamlTest, EveryProblemIsToldWithItsLine) {
@@ -123,6 +136,13 @@ TEST_F(PolicyCommandTest, ApplySendsTheWholePolicyAndPrintsTheChanges) {
   expected.mutable_minimum_dwell()->set_seconds(120);
   EXPECT_TRUE(MessageDifferencer::Equals(controller_.applied_request.policy(), expected));
   EXPECT_FALSE(controller_.applied_request.validate_only());
+}
+
+TEST_F(PolicyCommandTest, APolicyThatSaysTheSameIsNamedByTheVersionInForce) {
+  controller_.applied.mutable_policy()->set_version(7);
+  const Result result = RunWith({"apply", "-f", WriteFile("minimum_dwell: 90s\n")});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, "nothing changes: policy version 7 says the same\n");
 }
 
 TEST_F(PolicyCommandTest, DryRunOnlyValidates) {

@@ -11,6 +11,7 @@ namespace {
 using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
 
 TEST(PolicyTest, TheDefaultIsCompleteAndSound) {
   v1::Policy policy = DefaultPolicy();
@@ -39,6 +40,57 @@ TEST(PolicyTest, FillsInWhatIsLeftOutAndSaysWhat) {
   EXPECT_THAT(CompletePolicy(DefaultPolicy(), &policy), Contains("quota_cut_ratio"));
   EXPECT_EQ(policy.floor_cores(), 0.5);
   EXPECT_THAT(DescribeChanges(DefaultPolicy(), policy), testing::ElementsAre("floor_cores: 0.1 -> 0.5"));
+}
+
+// `host_actions_per_minute: 0` means none, and must not come to mean the default.
+TEST(PolicyTest, ZeroIsAValueAndStays) {
+  v1::Policy policy = DefaultPolicy();
+  policy.set_host_actions_per_minute(0);
+  policy.set_fleet_actions_per_minute(0);
+  policy.set_minimum_confidence(0);
+  policy.set_deadband_ratio(0);
+  policy.mutable_thresholds(0)->set_restore_score(0);
+  const v1::Policy given = policy;
+  EXPECT_THAT(CompletePolicy(DefaultPolicy(), &policy), IsEmpty());
+  EXPECT_TRUE(SamePolicy(policy, given)) << policy.ShortDebugString();
+  EXPECT_TRUE(CheckPolicy(policy).ok()) << CheckPolicy(policy);
+  policy.set_quota_cut_ratio(0);
+  CompletePolicy(DefaultPolicy(), &policy);
+  EXPECT_THAT(std::string(CheckPolicy(policy).message()), HasSubstr("quota_cut_ratio: 0 is not between"));
+}
+
+TEST(PolicyTest, AThresholdWithoutAScoreHasTheGlobalOne) {
+  v1::Policy policy;
+  policy.add_thresholds()->set_victim("redis");
+  policy.mutable_thresholds(0)->set_trigger_score(80);
+  policy.add_thresholds()->set_restore_score(30);
+  EXPECT_THAT(CompletePolicy(DefaultPolicy(), &policy),
+              IsSupersetOf({"thresholds[0] (threshold for victim redis).restore_score",
+                            "thresholds[1] (global threshold).trigger_score"}));
+  EXPECT_EQ(policy.thresholds(1).trigger_score(), 60) << "the configuration's";
+  EXPECT_EQ(policy.thresholds(0).trigger_score(), 80);
+  EXPECT_EQ(policy.thresholds(0).restore_score(), 30) << "the policy's own global one";
+  EXPECT_TRUE(CheckPolicy(policy).ok()) << CheckPolicy(policy);
+
+  v1::Policy alone;
+  alone.add_thresholds()->set_victim("redis");
+  alone.mutable_thresholds(0)->set_trigger_score(10);
+  CompletePolicy(DefaultPolicy(), &alone);
+  EXPECT_EQ(alone.thresholds(0).restore_score(), 20);
+  EXPECT_THAT(std::string(CheckPolicy(alone).message()), HasSubstr("restore_score: 20 is not at least 0 and below"));
+}
+
+TEST(PolicyTest, AnotherOrderIsAChange) {
+  v1::Policy before = DefaultPolicy();
+  before.add_thresholds()->set_victim("redis");
+  before.add_thresholds()->set_victim("truce/redis");
+  v1::Policy after = before;
+  after.set_version(9);
+  EXPECT_TRUE(SamePolicy(before, after));
+  EXPECT_THAT(DescribeChanges(before, after), IsEmpty());
+  after.mutable_thresholds()->SwapElements(1, 2);
+  EXPECT_FALSE(SamePolicy(before, after));
+  EXPECT_THAT(DescribeChanges(before, after), testing::ElementsAre("the order of thresholds or mode_rules"));
 }
 
 TEST(PolicyTest, TheMostSpecificModeRuleWins) {

@@ -171,6 +171,51 @@ TEST_F(DurableTest, ALaterHoldThatIsStoredStoresTheOlderPolicyToo) {
   EXPECT_EQ(known.policy->floor_cores(), 0.25);
 }
 
+// What an older write says of itself must not be taken for what a newer one, which had no room, would have said.
+TEST_F(DurableTest, AnOlderSaveThatGetsThroughLateDoesNotForgetANewerOne) {
+  options_.queue_capacity = 100;
+  Start();
+  HangStore();
+  EXPECT_THAT(SetMode(v1::MODE_ADVISE).warnings(), ElementsAre(HasSubstr("did not confirm it")))
+      << "it waits in the queue";
+  uint64_t rows = 0;
+  for (v1::Decision decision; store_->Add(decision);) decision.set_id(++rows + 1);
+  EXPECT_THAT(Hold("second").warnings(), ElementsAre(HasSubstr("queue is full")));
+  release_.Notify();
+  Written();
+  TickAfter(kRetry);
+  Written();
+  EXPECT_THAT(AfterARestart().holds, ElementsAre(Pair("", "second")));
+}
+
+// Older controllers wrote a score of zero as nothing at all.
+TEST_F(DurableTest, AStoredThresholdWithoutARestoreScoreKeepsTheZeroThatItMeant) {
+  Start();
+  v1::Policy policy = DefaultPolicy();
+  v1::Threshold* threshold = policy.add_thresholds();
+  threshold->set_victim("redis");
+  threshold->set_trigger_score(15);
+  store_->SaveState(policy, {}, [](const absl::Status&) {});
+  ASSERT_TRUE(store_->Flush().ok());
+  const StoredState known = AfterARestart();
+  ASSERT_TRUE(known.policy.has_value());
+  ASSERT_FALSE(known.policy->thresholds(1).has_restore_score());
+  const v1::Policy in_force = core_->GetPolicy().policy();
+  EXPECT_TRUE(in_force.thresholds(1).has_restore_score());
+  EXPECT_EQ(in_force.thresholds(1).restore_score(), 0);
+  EXPECT_TRUE(CheckPolicy(in_force).ok()) << CheckPolicy(in_force);
+}
+
+TEST_F(DurableTest, ZeroSurvivesTheStore) {
+  Start();
+  v1::ApplyPolicyRequest request;
+  *request.mutable_policy() = core_->GetPolicy().policy();
+  request.mutable_policy()->set_host_actions_per_minute(0);
+  ASSERT_TRUE(core_->ApplyPolicy(request, "alice").ok());
+  AfterARestart();
+  EXPECT_EQ(core_->GetPolicy().policy().host_actions_per_minute(), 0u);
+}
+
 TEST_F(DurableTest, AHoldDoesNotFreezeThePolicyOfTheConfiguration) {
   Start();
   Hold("release");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_join.h"
+#include "src/base/text.h"
 #include "tests/controller/serve/running_controller.h"
 #include "truce/v1/operator.grpc.pb.h"
 #include "truce/v1/scheduler.grpc.pb.h"
@@ -10,9 +11,12 @@
 namespace truce::controller {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 class OperatorTest : public testing::Test {
@@ -153,6 +157,66 @@ TEST_F(OperatorTest, ApplyPolicyChecksDescribesAndReplaces) {
   EXPECT_THAT(response.changes(), Contains("quota_cut_ratio: 0.6 -> 0.5"));
   EXPECT_EQ(controller_.core->GetPolicy().policy().version(), response.policy().version());
   EXPECT_EQ(controller_.core->GetPolicy().policy().quota_cut_ratio(), 0.5);
+}
+
+TEST_F(OperatorTest, APolicyThatSaysTheSameKeepsItsVersion) {
+  v1::ApplyPolicyRequest request;
+  *request.mutable_policy() = controller_.core->GetPolicy().policy();
+  request.mutable_policy()->set_floor_cores(0.5);
+  v1::ApplyPolicyResponse response;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::ApplyPolicy, request, &response).ok());
+  const uint64_t version = response.policy().version();
+  for (const bool validate_only : {true, false}) {
+    request.set_validate_only(validate_only);
+    ASSERT_TRUE(Call(&v1::OperatorService::Stub::ApplyPolicy, request, &response).ok());
+    EXPECT_THAT(response.changes(), IsEmpty());
+    EXPECT_EQ(response.policy().version(), version);
+    EXPECT_EQ(controller_.core->GetPolicy().policy().version(), version);
+  }
+}
+
+TEST_F(OperatorTest, SetModeNamesWorkloadsThatAMoreSpecificRuleKeepsElsewhere) {
+  v1::SetModeRequest request;
+  request.mutable_rule()->set_workload("stress");
+  request.mutable_rule()->set_host("web-1");
+  request.mutable_rule()->set_mode(v1::MODE_ENFORCE);
+  v1::SetModeResponse response;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::SetMode, request, &response).ok());
+  EXPECT_THAT(response.warnings(), IsEmpty());
+  request.mutable_rule()->clear_host();
+  request.mutable_rule()->set_mode(v1::MODE_OBSERVE);
+  for (const bool validate_only : {true, false}) {
+    request.set_validate_only(validate_only);
+    ASSERT_TRUE(Call(&v1::OperatorService::Stub::SetMode, request, &response).ok());
+    EXPECT_EQ(response.affected_workload_count(), 0u);
+    EXPECT_THAT(response.warnings(),
+                ElementsAre(AllOf(HasSubstr("1 workload keeps another mode because a more specific rule says so: "
+                                            "truce/stress on web-1 keeps enforce (host web-1, workload truce/stress)"),
+                                  HasSubstr("trucectl get policy -o yaml"), HasSubstr("trucectl apply"))));
+  }
+  request.mutable_rule()->set_mode(v1::MODE_ENFORCE);
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::SetMode, request, &response).ok());
+  EXPECT_THAT(response.warnings(), IsEmpty()) << "both rules say the same";
+}
+
+TEST_F(OperatorTest, SetModeNamesFiveSuchWorkloadsAndCountsTheRest) {
+  std::vector<std::unique_ptr<TestAgent>> agents;
+  for (int i = 2; i <= 7; ++i) {
+    agents.push_back(std::make_unique<TestAgent>(controller_));
+    agents.back()->Connect(MakeHello(StrCat("web-", i)));
+    agents.back()->Send(MakeScene());
+    agents.back()->ReadDesired();
+  }
+  v1::SetModeRequest request;
+  request.mutable_rule()->set_workload("stress");
+  request.mutable_rule()->set_mode(v1::MODE_ENFORCE);
+  v1::SetModeResponse response;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::SetMode, request, &response).ok());
+  request.mutable_rule()->clear_workload();
+  request.mutable_rule()->set_mode(v1::MODE_OBSERVE);
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::SetMode, request, &response).ok());
+  EXPECT_THAT(response.warnings(), ElementsAre(AllOf(HasSubstr("7 workloads keep"), HasSubstr("on web-5 keeps"),
+                                                     HasSubstr(", and 2 more;"), Not(HasSubstr("on web-6")))));
 }
 
 TEST_F(OperatorTest, PlacesFromLiveStateAndRemembersRequests) {

@@ -5,10 +5,15 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include "src/base/text.h"
+#include "src/rpc/certificates.h"
+#include "tests/fixtures/tree.h"
+
 namespace truce::controller {
 namespace {
 
 using testing::HasSubstr;
+using testing::StartsWith;
 
 const std::string kExample = std::string(TRUCE_SOURCE_DIR) + "/deploy/truce-controller.yaml";
 
@@ -54,6 +59,79 @@ TEST(SettingsTest, BrokenKeysAreNamedWithTheirLine) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("controller.yaml:3"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("store.fiel"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("20 is not below the trigger score 10"));
+}
+
+std::string ErrorOf(const std::string& text) {
+  ConfigSource source;
+  source.file = "controller.yaml";
+  source.text = text;
+  Settings settings;
+  return std::string(ReadSettings(source, &settings).message());
+}
+
+TEST(SettingsTest, AddressesAreHostAndPort) {
+  for (const char* address : {"nonsense", "127.0.0.1:", ":7443", "127.0.0.1:https", "127.0.0.1:70000"}) {
+    EXPECT_THAT(ErrorOf(StrCat("listen: '", address, "'\n")),
+                HasSubstr(StrCat("controller.yaml:1: listen: '", address, "' is not host:port")));
+    EXPECT_THAT(ErrorOf(StrCat("http:\n  listen: '", address, "'\n")),
+                HasSubstr(StrCat("controller.yaml:2: http.listen: '", address, "' is not host:port")));
+  }
+  EXPECT_THAT(ErrorOf("listen: ''\n"), HasSubstr("listen: '' is not host:port"));
+  EXPECT_EQ(ErrorOf("listen: '[::1]:0'\nhttp: {listen: ''}\n"), "");
+}
+
+// SQLite would run on a temporary database without a word.
+TEST(SettingsTest, TheStoreIsSomewhere) {
+  EXPECT_THAT(ErrorOf("store:\n  file: ''\n"), HasSubstr("controller.yaml:2: store.file: must not be empty"));
+}
+
+TEST(SettingsTest, ZeroActionsAMinuteMeansNone) {
+  EXPECT_EQ(ErrorOf("policy: {host_actions_per_minute: 0, fleet_actions_per_minute: 0}\n"), "");
+  EXPECT_THAT(ErrorOf("policy: {host_actions_per_minute: -1}\n"), HasSubstr("out of range"));
+}
+
+class SecurityTest : public testing::Test {
+ protected:
+  SecurityTest() {
+    EXPECT_TRUE(rpc::CreateAuthority(pki_).ok());
+    EXPECT_TRUE(rpc::IssueCertificate(pki_, {"controller", "a", {"127.0.0.1"}}).ok());
+    EXPECT_TRUE(rpc::IssueCertificate(pki_, {"controller", "b", {"127.0.0.1"}}).ok());
+    settings_.ca_file = pki_ + "/ca.crt";
+    settings_.certificate_file = pki_ + "/controller-a.crt";
+    settings_.key_file = pki_ + "/controller-a.key";
+  }
+  std::string Error() const { return std::string(CheckSecurity(settings_).message()); }
+
+  test::Tree directory_;
+  const std::string pki_ = directory_.Path("pki");
+  Settings settings_;
+};
+
+TEST_F(SecurityTest, AFileThatIsMissingIsNamedWithItsKey) {
+  EXPECT_EQ(Error(), "");
+  const Settings whole = settings_;
+  const std::string none = pki_ + "/none";
+  for (const auto& [key, file] :
+       {std::pair("tls.ca_file", &Settings::ca_file), std::pair("tls.certificate_file", &Settings::certificate_file),
+        std::pair("tls.key_file", &Settings::key_file)}) {
+    settings_ = whole;
+    settings_.*file = none;
+    EXPECT_THAT(Error(), StartsWith(StrCat(key, ": ", none, " does not exist")));
+    settings_.*file = "";
+    EXPECT_THAT(Error(), StartsWith(StrCat(key, ": (empty) does not exist")));
+  }
+  settings_ = whole;
+  settings_.key_file = pki_ + "/controller-b.key";
+  EXPECT_THAT(Error(), HasSubstr("controller-b.key: not the key of the certificate"));
+}
+
+TEST_F(SecurityTest, PlainTextStaysOnLoopback) {
+  settings_.plaintext = true;
+  settings_.ca_file = "";
+  settings_.listen = "0.0.0.0:7443";
+  EXPECT_THAT(Error(), StartsWith("tls.plaintext: works on loopback only, and listen is 0.0.0.0:7443"));
+  settings_.listen = "127.0.0.1:0";
+  EXPECT_EQ(Error(), "");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -167,6 +168,22 @@ TEST_F(StoreTest, SaysWhatIsWrongWithABrokenFileASecondControllerAndAMissingDire
   EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition) << second.status();
   options_.file = "/proc/no-such-directory/controller.db";
   EXPECT_EQ(Store::Open(options_, clock_).status().code(), absl::StatusCode::kPermissionDenied);
+}
+
+TEST_F(StoreTest, ItsFilesAreForTheControllersUserOnly) {
+  const mode_t before = umask(0);
+  const auto store = Open();
+  store->Add(MakeDecision(1));
+  EXPECT_TRUE(store->Flush().ok());
+  umask(before);
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+    struct stat status {};
+    ASSERT_EQ(stat(entry.path().c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0600u) << entry.path();
+    ++files;
+  }
+  EXPECT_GT(files, 1) << "the database and its log";
 }
 
 TEST_F(StoreTest, AFullDiskIsCountedAndTheStoreGoesOn) {
