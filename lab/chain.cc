@@ -4,17 +4,9 @@
 #include <limits>
 #include <utility>
 
-#include "src/base/text.h"
+#include "lab/dataset.h"
 
 namespace truce::lab {
-namespace {
-
-std::string PairKey(const std::string& a, const std::string& b) {
-  return a < b ? StrCat(a, "\n", b) : StrCat(b, "\n", a);
-}
-
-}  // namespace
-
 std::vector<std::vector<int>> CpuSets(const std::vector<int>& cpus) {
   const auto half = static_cast<std::ptrdiff_t>((cpus.size() + 1) / 2);
   const std::vector<std::vector<int>> wanted = {

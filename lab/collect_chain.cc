@@ -16,10 +16,6 @@ constexpr absl::Duration kSecond = absl::Seconds(1);
 // A program that failed so often is left out.
 constexpr int kMostFailures = 2;
 
-double Seconds(absl::Time time) {
-  return absl::ToDoubleSeconds(time - absl::UnixEpoch());
-}
-
 // Standard error of the mean time per operation over the window's seconds, as a share of it; 0 when there are too few.
 double SpreadRatio(const Meter& meter, const Window& window) {
   std::vector<double> seconds;
@@ -51,8 +47,8 @@ void Collector::Fail(size_t program, const absl::Status& why) {
 }
 absl::Status Collector::Keep(const Window& window, const std::vector<Life*>& members) {
   DatasetSegment segment;
-  segment.begin = Seconds(window.begin);
-  segment.end = Seconds(window.end);
+  segment.begin = UnixSeconds(window.begin);
+  segment.end = UnixSeconds(window.end);
   const double ticks = std::max(1, window.ticks);
   segment.steal_ratio = window.steal / ticks;
   segment.other_cores = std::max(0.0, (window.busy_cores - window.member_cores) / ticks);

@@ -19,10 +19,6 @@ constexpr absl::Duration kFirstOperationLimit = absl::Seconds(15);
 // How long to wait for operations that were under way when a window ended; longer ones don't count in it.
 constexpr absl::Duration kLastOperationLimit = absl::Seconds(3);
 
-double Seconds(absl::Time time) {
-  return absl::ToDoubleSeconds(time - absl::UnixEpoch());
-}
-
 }  // namespace
 
 absl::StatusOr<Life*> Collector::Start(const Setting& setting) {
@@ -100,7 +96,7 @@ void Collector::Tick(Window* window) {
   for (const auto& life : lives_) {
     auto sample = observer_->Observe(*life->program);
     if (!sample) continue;
-    sample->at = Seconds(now);
+    sample->at = UnixSeconds(now);
     const Performance last = life->program->meter().Between(now - kTick, now);
     sample->operations = last.operations;
     sample->busy_seconds = last.busy_seconds;

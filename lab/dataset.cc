@@ -34,10 +34,6 @@ std::string Time(double seconds) {
   return absl::StrFormat("%.3f", seconds);
 }
 
-std::string PairKey(const std::string& a, const std::string& b) {
-  return a < b ? StrCat(a, "\n", b) : StrCat(b, "\n", a);
-}
-
 void Make(soci::session& sql, const std::string& machine, const std::string& topology) {
   sql << "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)";
   sql << "CREATE TABLE programs (name TEXT PRIMARY KEY, kind TEXT NOT NULL, about TEXT NOT NULL, text TEXT NOT NULL)";
@@ -129,6 +125,10 @@ void ReadSegments(soci::session& sql, DatasetContent* content) {
 }
 
 }  // namespace
+
+std::string PairKey(const std::string& a, const std::string& b) {
+  return a < b ? StrCat(a, "\n", b) : StrCat(b, "\n", a);
+}
 
 Dataset::Dataset(std::string file) : file_(std::move(file)), sql_(std::make_unique<soci::session>()) {}
 Dataset::~Dataset() = default;

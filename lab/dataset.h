@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "lab/meter.h"
 #include "lab/program.h"
 #include "src/base/reading.h"
@@ -29,6 +30,14 @@ class session;
 }
 
 namespace truce::lab {
+
+// Of the Unix epoch.
+inline double UnixSeconds(absl::Time time) {
+  return absl::ToDoubleSeconds(time - absl::UnixEpoch());
+}
+
+// "a\nb" with a < b: names a pair of programs, whoever comes first.
+std::string PairKey(const std::string& a, const std::string& b);
 
 struct DatasetSample {
   double at = 0;
@@ -88,7 +97,7 @@ class Dataset {
   absl::StatusOr<int64_t> Add(const DatasetLife& life, const Program& program);
   absl::Status AddSamples(const DatasetLife& life);
   absl::StatusOr<int64_t> Add(const DatasetSegment& segment);
-  // How often each pair of programs ran together already: "a\nb" with a < b.
+  // How often each pair of programs ran together already, by PairKey.
   absl::StatusOr<std::map<std::string, int>> PairVisits();
 
  private:

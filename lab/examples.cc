@@ -11,7 +11,7 @@
 namespace truce::lab {
 namespace {
 
-// Nothing is slowed to less than a third of nothing: a program that got faster in company did so by noise.
+// A program that got so much faster in company did so by noise.
 constexpr double kLeastRatio = 0.7;
 
 InputSequence SequenceUntil(const DatasetLife& life, double moment, size_t most_steps) {

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "lab/dataset.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/file.h"
@@ -24,10 +25,6 @@ namespace {
 constexpr absl::Duration kReport = absl::Milliseconds(100);
 // An answer larger than this never ends.
 constexpr size_t kLargestAnswer = 16 << 20;
-
-double Seconds(absl::Time time) {
-  return absl::ToDoubleSeconds(time - absl::UnixEpoch());
-}
 
 absl::StatusOr<host::UniqueFd> ConnectTo(int port, absl::Duration patience) {
   const absl::Time deadline = absl::Now() + patience;
@@ -160,7 +157,8 @@ absl::Status RunLoad(const LoadOptions& options, std::ostream& out) {
     }
     const absl::Time now = absl::Now();
     if (now - begin < kReport) continue;
-    out << absl::StrFormat("%.6f %.6f %d %.6f\n", Seconds(begin), Seconds(now), count, busy_seconds) << std::flush;
+    out << absl::StrFormat("%.6f %.6f %d %.6f\n", UnixSeconds(begin), UnixSeconds(now), count, busy_seconds)
+        << std::flush;
     if (!out) return absl::UnavailableError("nobody reads the figures any more");
     begin = now;
     busy_seconds = 0;

@@ -72,8 +72,4 @@ Performance Meter::Between(absl::Time begin, absl::Time end) const {
   return performance;
 }
 
-void Meter::Forget(absl::Time before) {
-  std::erase_if(operations_, [before](const Operation& operation) { return operation.end < before; });
-}
-
 }  // namespace truce::lab

@@ -37,8 +37,6 @@ class Meter {
   std::optional<absl::Time> first_end() const { return first_end_; }
   // When the last one ended so far; InfinitePast before the first.
   absl::Time last_end() const { return operations_.empty() ? absl::InfinitePast() : operations_.back().end; }
-  // Forgets what ended before.
-  void Forget(absl::Time before);
 
  private:
   struct Operation {

@@ -54,13 +54,6 @@ TEST(MeterTest, ARateHoldsForTheSecondBeforeItWasPrinted) {
   EXPECT_FALSE(meter.Between(At(11), At(12)).SecondsPerOperation().has_value());
 }
 
-TEST(MeterTest, ForgetsWhatIsOld) {
-  Meter meter("");
-  meter.Take("10.0 11.0\n11.0 12.0\n", At(12));
-  meter.Forget(At(11.5));
-  EXPECT_DOUBLE_EQ(meter.Between(At(0), At(100)).operations, 1);
-}
-
 TEST(MeterTest, ALineWithoutAnEndIsNotKeptForEver) {
   Meter meter("");
   meter.Take(std::string(1 << 20, '1'), At(10));
