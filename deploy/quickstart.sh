@@ -27,4 +27,9 @@ deploy/install-packages.sh build scene
 echo "2/3 build (some minutes the first time)"
 deploy/build.sh release -DTRUCE_BUILD_TESTS=OFF -- truce-agent truce-controller trucectl truce-lab
 echo "3/3 scene"
-exec build/bin/truce-lab scene "${keep[@]}"
+build/bin/truce-lab scene "${keep[@]}"
+[ ${#keep[@]} -gt 0 ] || cat <<'NEXT'
+
+Next: deploy/quickstart.sh --keep      the same, and it stays up to look around with trucectl
+      docs/operating.md                put it on hosts of yours: certificates, configuration, systemd units
+NEXT
