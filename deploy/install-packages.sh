@@ -8,9 +8,11 @@ cd "$(dirname "$0")/.."
 groups=("$@")
 [ ${#groups[@]} -gt 0 ] || groups=(build test scene)
 missing=()
-while read -r package group _; do
+while read -r package users; do
   [[ -z "$package" || "$package" == \#* ]] && continue
-  [[ " ${groups[*]} " == *" $group "* ]] || continue
+  wanted=
+  for user in $users; do [[ " ${groups[*]} " == *" $user "* ]] && wanted=1; done
+  [ -n "$wanted" ] || continue
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
 done <deploy/packages.txt
 [ ${#missing[@]} -gt 0 ] || exit 0

@@ -38,7 +38,7 @@ int Chain::Visits(size_t a, size_t b) const {
 
 Setting Chain::SettingOf(size_t program) {
   const size_t set = std::uniform_int_distribution<size_t>(0, cpu_sets_.size() - 1)(random_);
-  return {program, Draw(high_load_ratio_) ? Load::kHigh : Load::kLow, cpu_sets_[set]};
+  return {program, Decide(high_load_ratio_) ? Load::kHigh : Load::kLow, cpu_sets_[set]};
 }
 
 Setting Chain::First() {
@@ -66,6 +66,20 @@ Setting Chain::Next(const Setting& current) {
 
 Setting Chain::Guest(const Setting& first, const Setting& second) {
   return SettingOf(AnyBut({first.program, second.program}));
+}
+
+Stretch Chain::Draw(size_t length, double triple_ratio) {
+  Stretch stretch;
+  stretch.first = First();
+  const Setting* current = &stretch.first;
+  stretch.meetings.reserve(length);
+  while (stretch.meetings.size() < length) {
+    Meeting& meeting = stretch.meetings.emplace_back();
+    meeting.newcomer = Next(*current);
+    if (usable() > 2 && Decide(triple_ratio)) meeting.guest = Guest(*current, meeting.newcomer);
+    current = &meeting.newcomer;
+  }
+  return stretch;
 }
 
 size_t Chain::AnyBut(const std::set<size_t>& others) {

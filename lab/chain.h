@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -17,6 +18,18 @@ struct Setting {
   size_t program = 0;  // position in the list that the chain was made with
   Load load = Load::kHigh;
   std::vector<int> cpus;
+};
+
+// A newcomer meets who ran before it; now and then a guest joins the two.
+struct Meeting {
+  Setting newcomer;
+  std::optional<Setting> guest;
+};
+
+// A chain from its first program to its last.
+struct Stretch {
+  Setting first;
+  std::vector<Meeting> meetings;
 };
 
 // The sets of CPUs that programs run on: one CPU, the lower half, the upper half, all. Two programs drawn from them
@@ -35,12 +48,14 @@ class Chain {
   Setting Next(const Setting& current);
   // A guest for a meeting of these two; neither of them.
   Setting Guest(const Setting& first, const Setting& second);
+  // Up to `length` meetings in a row, `triple_ratio` of them with a guest. usable() is at least 2.
+  Stretch Draw(size_t length, double triple_ratio);
   // Never draws that program again.
   void Exclude(size_t program) { excluded_.insert(program); }
   // Programs that may be drawn. First needs one, Next two, Guest three.
   size_t usable() const { return programs_.size() - excluded_.size(); }
   // True for a share of `ratio` of the calls.
-  bool Draw(double ratio) { return std::uniform_real_distribution<double>(0, 1)(random_) < ratio; }
+  bool Decide(double ratio) { return std::uniform_real_distribution<double>(0, 1)(random_) < ratio; }
 
  private:
   Setting SettingOf(size_t program);

@@ -157,7 +157,7 @@ absl::StatusOr<CollectResult> Collector::Run() {
   begin_ = absl::Now();
   end_ = begin_ + options_.budget;
   next_tick_ = begin_;
-  const absl::Status status = RunChain();
+  const absl::Status status = RunChains();
   ShowProgress(true);
   const absl::Status finished = FinishAll();
   const absl::Status removed = cgroups_->Remove();

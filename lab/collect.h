@@ -3,7 +3,8 @@
 //
 //   A alone | A + B | B alone | B + C | (B + C + D) | C alone | ...
 //
-// Who meets next is the pair that met least, so a run that is stopped and begun again goes on where it was.
+// Seconds in which the hypervisor took CPU time don't count, and a window lasts until enough of them do. Who meets next is
+// the pair that met least, so a run that is stopped and begun again goes on where it was.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +39,8 @@ struct CollectOptions {
   double high_load_ratio = 0.7;
   // Share of meetings that a third program joins.
   double triple_ratio = 0.15;
+  // Share of chains that are run a second time, to know the noise.
+  double repeat_ratio = 0.25;
   uint64_t seed = 1;
   // truce-lab itself, for programs that need its client.
   std::string load_tool;

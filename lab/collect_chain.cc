@@ -13,21 +13,30 @@ namespace truce::lab {
 namespace {
 
 constexpr absl::Duration kSecond = absl::Seconds(1);
+// Meetings in a row before everybody starts afresh.
+constexpr size_t kStretch = 12;
 // A program that failed so often is left out.
 constexpr int kMostFailures = 2;
 
-// Standard error of the mean time per operation over the window's seconds, as a share of it; 0 when there are too few.
-double SpreadRatio(const Meter& meter, const Window& window) {
+// What a program did in the seconds that count, and the standard error of its mean time per operation over them, as a
+// share of it (0 when there are too few).
+DatasetMember MemberOf(const Life& life, const std::vector<Window::Second>& counting) {
+  DatasetMember member;
+  member.life = life.record.id;
   std::vector<double> seconds;
-  for (absl::Time begin = window.begin; begin + kSecond <= window.end; begin += kSecond) {
-    if (const auto one = meter.Between(begin, begin + kSecond).SecondsPerOperation()) seconds.push_back(*one);
+  for (const Window::Second& second : counting) {
+    const Performance done = life.program->meter().Between(second.end - kSecond, second.end);
+    member.operations += done.operations;
+    member.busy_seconds += done.busy_seconds;
+    if (const auto one = done.SecondsPerOperation()) seconds.push_back(*one);
   }
-  if (seconds.size() < 2) return 0;
+  if (seconds.size() < 2) return member;
   double mean = 0;
   for (const double one : seconds) mean += one / static_cast<double>(seconds.size());
   double variance = 0;
   for (const double one : seconds) variance += (one - mean) * (one - mean) / static_cast<double>(seconds.size() - 1);
-  return mean > 0 ? std::sqrt(variance / static_cast<double>(seconds.size())) / mean : 0;
+  if (mean > 0) member.spread_ratio = std::sqrt(variance / static_cast<double>(seconds.size())) / mean;
+  return member;
 }
 
 }  // namespace
@@ -49,27 +58,27 @@ absl::Status Collector::Keep(const Window& window, const std::vector<Life*>& mem
   DatasetSegment segment;
   segment.begin = UnixSeconds(window.begin);
   segment.end = UnixSeconds(window.end);
-  const double ticks = std::max(1, window.ticks);
-  segment.steal_ratio = window.steal / ticks;
-  segment.other_cores = std::max(0.0, (window.busy_cores - window.member_cores) / ticks);
-  for (const Life* life : members) {
-    const Performance done = life->program->meter().Between(window.begin, window.end);
-    segment.members.push_back(
-        {life->record.id, done.operations, done.busy_seconds, SpreadRatio(life->program->meter(), window)});
+  const std::vector<Window::Second> counting = window.Counting();
+  const auto count = static_cast<double>(std::max<size_t>(1, counting.size()));
+  segment.seconds = static_cast<double>(counting.size());
+  for (const Window::Second& second : counting) {
+    segment.steal_ratio += second.steal / count;
+    segment.other_cores += (second.busy_cores - second.member_cores) / count;
   }
+  segment.other_cores = std::max(0.0, segment.other_cores);
+  for (const Life* life : members) segment.members.push_back(MemberOf(*life, counting));
   return dataset_->Add(segment).status();
 }
 
-absl::StatusOr<Life*> Collector::Meet(Life* current) {
+absl::StatusOr<Life*> Collector::Meet(Life* current, const Meeting& meeting) {
   TRUCE_ASSIGN_OR_RETURN(const Window alone, Measure(options_.alone));
-  const Setting next = chain_->Next(current->setting);
-  TRUCE_ASSIGN_OR_RETURN(Life* const newcomer, Start(next));
+  TRUCE_ASSIGN_OR_RETURN(Life* const newcomer, Start(meeting.newcomer));
   TRUCE_RETURN_IF_ERROR(Keep(alone, {current}));
   TRUCE_ASSIGN_OR_RETURN(const Window together, Measure(options_.together));
   TRUCE_RETURN_IF_ERROR(WaitForLastOperations(together.end));
   TRUCE_RETURN_IF_ERROR(Keep(together, {current, newcomer}));
-  if (chain_->usable() > 2 && chain_->Draw(options_.triple_ratio)) {
-    TRUCE_ASSIGN_OR_RETURN(Life* const guest, Start(chain_->Guest(current->setting, next)));
+  if (meeting.guest) {
+    TRUCE_ASSIGN_OR_RETURN(Life* const guest, Start(*meeting.guest));
     TRUCE_ASSIGN_OR_RETURN(const Window three, Measure(options_.together));
     TRUCE_RETURN_IF_ERROR(WaitForLastOperations(three.end));
     TRUCE_RETURN_IF_ERROR(Keep(three, {current, newcomer, guest}));
@@ -83,23 +92,34 @@ absl::StatusOr<Life*> Collector::Meet(Life* current) {
   return newcomer;
 }
 
-absl::Status Collector::RunChain() {
-  Life* current = nullptr;
+absl::Status Collector::RunChain(const Stretch& stretch) {
+  TRUCE_ASSIGN_OR_RETURN(Life* current, Start(stretch.first));
+  for (const Meeting& meeting : stretch.meetings) {
+    TRUCE_ASSIGN_OR_RETURN(current, Meet(current, meeting));
+  }
+  TRUCE_ASSIGN_OR_RETURN(const Window alone, Measure(options_.alone));
+  TRUCE_RETURN_IF_ERROR(WaitForLastOperations(alone.end));
+  TRUCE_RETURN_IF_ERROR(Keep(alone, {current}));
+  return Finish(current);
+}
+
+absl::Status Collector::RunChains() {
   while (Over().ok()) {
     if (chain_->usable() < 2) {
       return absl::FailedPreconditionError(
           StrCat("fewer than two programs are left: ", absl::StrJoin(result_.left_out, "; ")));
     }
-    const absl::StatusOr<Life*> next = current == nullptr ? Start(chain_->First()) : Meet(current);
-    if (next.ok()) {
-      current = *next;
-      continue;
+    const Stretch stretch = chain_->Draw(kStretch, options_.triple_ratio);
+    // Twice the same, some minutes apart: what differs is noise.
+    const int runs = chain_->Decide(options_.repeat_ratio) ? 2 : 1;
+    for (int run = 0; run < runs; ++run) {
+      const absl::Status status = RunChain(stretch);
+      if (absl::IsCancelled(status)) return absl::OkStatus();
+      if (!status.ok() && !absl::IsAborted(status)) return status;
+      // A program that ended by itself in the middle ends the stretch; everybody starts afresh.
+      TRUCE_RETURN_IF_ERROR(FinishAll());
+      if (!status.ok()) break;
     }
-    if (absl::IsCancelled(next.status())) break;
-    if (!absl::IsAborted(next.status())) return next.status();
-    // A program ended by itself in the middle; everybody starts afresh.
-    TRUCE_RETURN_IF_ERROR(FinishAll());
-    current = nullptr;
   }
   return absl::OkStatus();
 }

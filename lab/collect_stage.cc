@@ -18,8 +18,28 @@ constexpr absl::Duration kPoll = absl::Milliseconds(50);
 constexpr absl::Duration kFirstOperationLimit = absl::Seconds(15);
 // How long to wait for operations that were under way when a window ended; longer ones don't count in it.
 constexpr absl::Duration kLastOperationLimit = absl::Seconds(3);
+// A second is quiet when the hypervisor took less of the CPUs' time.
+constexpr double kQuietSteal = 0.03;
+// A window that was not quiet lasts at most so many times as long.
+constexpr int kLongestStretch = 3;
+// Fewer quiet seconds than this don't tell a speed.
+constexpr int kLeastQuiet = 3;
+
+int QuietSeconds(const Window& window) {
+  return static_cast<int>(std::count_if(window.seconds.begin(), window.seconds.end(),
+                                        [](const Window::Second& second) { return second.steal < kQuietSteal; }));
+}
 
 }  // namespace
+
+std::vector<Window::Second> Window::Counting() const {
+  if (QuietSeconds(*this) < kLeastQuiet) return seconds;
+  std::vector<Second> counting;
+  for (const Second& second : seconds) {
+    if (second.steal < kQuietSteal) counting.push_back(second);
+  }
+  return counting;
+}
 
 absl::StatusOr<Life*> Collector::Start(const Setting& setting) {
   auto starting = std::make_unique<Life>();
@@ -104,10 +124,9 @@ void Collector::Tick(Window* window) {
     life->record.samples.push_back(*std::move(sample));
   }
   if (window == nullptr) return;
-  ++window->ticks;
-  window->steal += observer_->steal_ratio().value_or(0);
-  window->busy_cores += observer_->busy_ratio().value_or(0) * static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
-  window->member_cores += member_cores;
+  const double busy = observer_->busy_ratio().value_or(0) * static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
+  if (now - kTick < window->begin - kTick / 4) return;  // it began before the window
+  window->seconds.push_back({now, observer_->steal_ratio().value_or(0), busy, member_cores});
 }
 
 absl::Status Collector::Wait(absl::Duration duration, Window* window) {
@@ -135,6 +154,11 @@ absl::StatusOr<Window> Collector::Measure(absl::Duration duration) {
   Window window;
   window.begin = absl::Now();
   TRUCE_RETURN_IF_ERROR(Wait(duration, &window));
+  const absl::Time limit = window.begin + kLongestStretch * duration;
+  // One second may be lost at either end.
+  while (QuietSeconds(window) * kTick < duration - 2 * kTick && absl::Now() < limit) {
+    TRUCE_RETURN_IF_ERROR(Wait(kTick, &window));
+  }
   window.end = absl::Now();
   return window;
 }

@@ -35,12 +35,17 @@ struct Life {
 
 // A window that was measured; its members' speeds are known once the operations that were under way have ended.
 struct Window {
+  struct Second {
+    absl::Time end;
+    double steal = 0;
+    double busy_cores = 0;
+    double member_cores = 0;
+  };
   absl::Time begin;
   absl::Time end;
-  double steal = 0;
-  double busy_cores = 0;
-  double member_cores = 0;
-  int ticks = 0;
+  std::vector<Second> seconds;
+  // Those in which the hypervisor left the CPUs alone; all of them when these are too few to tell a speed.
+  std::vector<Second> Counting() const;
 };
 
 class Collector {
@@ -53,10 +58,12 @@ class Collector {
   absl::Status PrepareDirectory();
   absl::Status ChooseCpus();
   absl::Status ChoosePrograms();
-  // Runs the chain until it is over; FailedPrecondition when too few programs are left.
-  absl::Status RunChain();
-  // One link of the chain: `current` runs alone at its begin. Returns who runs alone at the next one's.
-  absl::StatusOr<Life*> Meet(Life* current);
+  // Runs chains until it is over; FailedPrecondition when too few programs are left.
+  absl::Status RunChains();
+  // One chain from the first program to the last, which runs alone at the end too.
+  absl::Status RunChain(const Stretch& stretch);
+  // One link: `current` runs alone at its begin. Returns who runs alone at the next one's.
+  absl::StatusOr<Life*> Meet(Life* current, const Meeting& meeting);
   // Cancelled, Aborted (a program ended by itself, which was told and counted) or DataLoss end a meeting.
   absl::StatusOr<Life*> Start(const Setting& setting);
   absl::Status Finish(Life* life);
@@ -68,6 +75,7 @@ class Collector {
   // Until what was under way at `end` has ended, so that the window's last operations count.
   absl::Status WaitForLastOperations(absl::Time end);
   void Tick(Window* window);
+  // Goes on until so long was quiet, at most three times as long.
   absl::StatusOr<Window> Measure(absl::Duration duration);
   absl::Status Keep(const Window& window, const std::vector<Life*>& members);
   void Fail(size_t program, const absl::Status& why);

@@ -15,7 +15,7 @@
 namespace truce::lab {
 namespace {
 
-constexpr const char* kFormat = "truce-lab 1";
+constexpr const char* kFormat = "truce-lab 2";
 
 std::string ReadingNames() {
   std::string names;
@@ -42,8 +42,8 @@ void Make(soci::session& sql, const std::string& machine, const std::string& top
   for (size_t i = 0; i < kReadingCount; ++i) StrAppend(&columns, ", ", ReadingName(static_cast<Reading>(i)), " REAL");
   sql << StrCat("CREATE TABLE samples (life INTEGER NOT NULL, at REAL NOT NULL, operations REAL NOT NULL, ",
                 "busy_seconds REAL NOT NULL", columns, ")");
-  sql << "CREATE TABLE segments (id INTEGER PRIMARY KEY, begin REAL NOT NULL, end REAL NOT NULL, steal_ratio REAL NOT "
-         "NULL, other_cores REAL NOT NULL)";
+  sql << "CREATE TABLE segments (id INTEGER PRIMARY KEY, begin REAL NOT NULL, end REAL NOT NULL, seconds REAL NOT "
+         "NULL, steal_ratio REAL NOT NULL, other_cores REAL NOT NULL)";
   sql << "CREATE TABLE members (segment INTEGER NOT NULL, life INTEGER NOT NULL, operations REAL NOT NULL, "
          "busy_seconds REAL NOT NULL, spread_ratio REAL NOT NULL)";
   const std::vector<std::pair<std::string, std::string>> meta = {
@@ -101,14 +101,15 @@ void ReadLives(soci::session& sql, DatasetContent* content) {
 void ReadSegments(soci::session& sql, DatasetContent* content) {
   std::map<int, size_t> position;
   soci::rowset<soci::row> segments =
-      (sql.prepare << "SELECT id, begin, end, steal_ratio, other_cores FROM segments ORDER BY begin");
+      (sql.prepare << "SELECT id, begin, end, seconds, steal_ratio, other_cores FROM segments ORDER BY begin");
   for (const auto& row : segments) {
     DatasetSegment& segment = content->segments.emplace_back();
     segment.id = row.get<int>(0);
     segment.begin = row.get<double>(1);
     segment.end = row.get<double>(2);
-    segment.steal_ratio = row.get<double>(3);
-    segment.other_cores = row.get<double>(4);
+    segment.seconds = row.get<double>(3);
+    segment.steal_ratio = row.get<double>(4);
+    segment.other_cores = row.get<double>(5);
     position[row.get<int>(0)] = content->segments.size() - 1;
   }
   soci::rowset<soci::row> members =
@@ -240,8 +241,8 @@ absl::StatusOr<int64_t> Dataset::Add(const DatasetSegment& segment) {
   int id = 0;
   TRUCE_RETURN_IF_ERROR(Guard("adding a segment", [&] {
     soci::transaction transaction(*sql_);
-    *sql_ << StrCat("INSERT INTO segments (begin, end, steal_ratio, other_cores) VALUES (", Time(segment.begin), ", ",
-                    Time(segment.end), ", ", Number(segment.steal_ratio), ", ", Number(segment.other_cores), ")");
+    *sql_ << StrCat("INSERT INTO segments (begin, end, seconds, steal_ratio, other_cores) VALUES (", Time(segment.begin),
+                    ", ", Time(segment.end), ", ", Number(segment.seconds), ", ", Number(segment.steal_ratio), ", ", Number(segment.other_cores), ")");
     *sql_ << "SELECT last_insert_rowid()", soci::into(id);
     for (const DatasetMember& member : segment.members) {
       *sql_ << StrCat("INSERT INTO members VALUES (", id, ", ", member.life, ", ", Number(member.operations), ", ",

@@ -5,8 +5,8 @@
 //   programs  name, kind, about, text    as described when they were measured
 //   lives     one run of one program in a cgroup of its own: program, load, CPUs
 //   samples   life, at, operations, busy_seconds, one column per reading (NULL: missing)
-//   segments  a window in which the same lives ran: begin, end, steal_ratio, other_cores
-//   members   segment, life, operations, busy_seconds, spread_ratio: how fast the life went in it
+//   segments  a window in which the same lives ran: begin, end, seconds of it that count, steal_ratio, other_cores
+//   members   segment, life, operations, busy_seconds, spread_ratio: how fast the life went in the seconds that count
 //
 // Times are seconds since the Unix epoch. Not thread-safe.
 #pragma once
@@ -69,7 +69,9 @@ struct DatasetSegment {
   int64_t id = 0;
   double begin = 0;
   double end = 0;
-  // Mean share of CPU time that the hypervisor took.
+  // Seconds of it that count: those in which the hypervisor left the CPUs alone, or all when there are too few of them.
+  double seconds = 0;
+  // Mean share of CPU time that the hypervisor took in them.
   double steal_ratio = 0;
   // CPU use of everything that is not a member, in cores.
   double other_cores = 0;

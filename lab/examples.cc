@@ -23,6 +23,55 @@ InputSequence SequenceUntil(const DatasetLife& life, double moment, size_t most_
   return sequence;
 }
 
+// What of the victim's time is lost to each resource, per second of progress; as the agent's signals have it.
+struct Losses {
+  double cpu = 0;
+  double memory = 0;
+  double disk = 0;
+  double llc_misses = 0;
+  int count = 0;
+};
+
+double Stretch(const Sample& sample, Reading stalled) {
+  const double ratio = std::clamp(sample.value_or(stalled, 0), 0.0, 0.95);
+  return ratio / (1 - ratio);
+}
+
+// Mean over the samples of a life between two times.
+Losses LossesBetween(const DatasetLife& life, double begin, double end) {
+  Losses mean;
+  for (const DatasetSample& sample : life.samples) {
+    if (sample.at <= begin || sample.at > end) continue;
+    ++mean.count;
+    mean.cpu += Stretch(sample.readings, Reading::kPsiCpuSomeRatio);
+    mean.memory += Stretch(sample.readings, Reading::kPsiMemorySomeRatio);
+    mean.disk += Stretch(sample.readings, Reading::kPsiIoSomeRatio);
+    mean.llc_misses += sample.readings.value_or(Reading::kLlcMissesPerKiloInstruction, 0);
+  }
+  for (double* one : {&mean.cpu, &mean.memory, &mean.disk, &mean.llc_misses}) *one /= std::max(1, mean.count);
+  return mean;
+}
+
+// Splits a slowdown among resources by what the victim lost more of than alone; what none of them explains was lost
+// where nothing is read: to the cache, when misses rose by half, else to memory bandwidth.
+std::array<float, kResourceCount> SharesOf(const Losses& alone, const Losses& together, double slowdown) {
+  std::array<float, kResourceCount> shares{};
+  if (slowdown < kNoticedSlowdown || alone.count == 0 || together.count == 0) return shares;
+  const auto put = [&shares](ModelResource resource, double lost) {
+    shares[static_cast<size_t>(resource)] = static_cast<float>(std::max(0.0, lost));
+  };
+  put(ModelResource::kCpu, together.cpu - alone.cpu);
+  put(ModelResource::kMemory, together.memory - alone.memory);
+  put(ModelResource::kDisk, together.disk - alone.disk);
+  double sum = 0;
+  for (const float share : shares) sum += share;
+  const bool missed = together.llc_misses > 1.5 * alone.llc_misses + 0.1;
+  put(missed ? ModelResource::kLlc : ModelResource::kMemoryBandwidth, slowdown - sum);
+  sum += std::max(0.0, slowdown - sum);
+  for (float& share : shares) share = static_cast<float>(share / sum);
+  return shares;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<InterferenceExample>> MakeExamples(const DatasetContent& content,
@@ -35,11 +84,15 @@ absl::StatusOr<std::vector<InterferenceExample>> MakeExamples(const DatasetConte
     if (label.disturbed) continue;
     const DatasetSegment& segment = content.segments[label.segment];
     const DatasetLife& victim = content.lives.at(label.victim);
+    const auto resources = SharesOf(LossesBetween(victim, label.alone_begin, label.alone_end),
+                                    LossesBetween(victim, segment.begin, segment.end), label.slowdown);
     for (const double after : options.moments) {
       const double moment = segment.begin + after;
       if (moment > segment.end) break;
       InterferenceExample example;
       example.meeting = label.segment;
+      example.moment = after;
+      example.resources = resources;
       example.log_slowdown = std::log(std::max(kLeastRatio, 1 + label.slowdown));
       example.error = label.error / std::max(kLeastRatio, 1 + label.slowdown);
       example.victim = SequenceUntil(victim, moment, options.most_steps);

@@ -11,8 +11,8 @@ namespace truce::lab {
 
 struct ExampleOptions {
   // Moments of each meeting from which its slowdown is to be told, in seconds after the window began (as far as the
-  // window reaches). The first is when the newcomer has hardly been seen.
-  std::vector<double> moments = {0, 3, 6};
+  // window reaches). At the first, the newcomer has hardly been seen.
+  std::vector<double> moments = {0, 1, 2, 3, 4, 5, 6, 7};
   // Samples before the moment.
   size_t most_steps = 24;
 };

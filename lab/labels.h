@@ -19,6 +19,9 @@ struct Label {
   double slowdown = 0;
   // Its standard error, from the spreads of both windows.
   double error = 0;
+  // The solo window of the victim's life that is nearest.
+  double alone_begin = 0;
+  double alone_end = 0;
   // The hypervisor or somebody outside took CPU time meanwhile; not to be learned from.
   bool disturbed = false;
 };
@@ -31,5 +34,9 @@ struct LabelOptions {
 // A label for each member that ran alone, in the same life, next to the meeting. What the member needed alone is taken
 // from the solo windows of that life right before and right after, weighted by nearness in time.
 std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions& options = {});
+
+// Differences between the slowdowns of the same meeting of two (programs, loads and CPUs) at different times: what a
+// perfect prediction would be off by, times the square root of two.
+std::vector<double> RepeatDifferences(const DatasetContent& content, const std::vector<Label>& labels);
 
 }  // namespace truce::lab

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "lab/collect.h"
+#include "lab/learn/commands.h"
 #include "lab/load.h"
 #include "lab/scene.h"
 #include "lab/summary.h"
@@ -96,6 +97,9 @@ void AddCollect(CLI::App& app, truce::lab::CollectOptions& collect, std::string&
   command->add_option("--triples", collect.triple_ratio, "Share of meetings that a third program joins")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  command->add_option("--repeats", collect.repeat_ratio, "Share of chains that are run twice, to know the noise")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
   command->add_option("--seed", collect.seed, "Of the order")->capture_default_str();
   command->callback([&] { chosen = [&] { return RunCollect(collect, budget); }; });
 }
@@ -121,7 +125,8 @@ int main(int argc, char** argv) {
       "minutes\n"
       "  truce-lab scene --keep           the same, then stay up to look around with trucectl\n"
       "  truce-lab collect --budget 30m   measure programs alone and together, into truce-lab.db\n"
-      "  truce-lab summary truce-lab.db   who slowed whom, and how well it repeats\n"};
+      "  truce-lab summary truce-lab.db   who slowed whom, and how well it repeats\n"
+      "  truce-lab evaluate truce-lab.db  how well that is predicted for programs never seen, beside other methods\n"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "truce-lab " TRUCE_VERSION);
   std::function<int()> chosen;
@@ -134,6 +139,7 @@ int main(int argc, char** argv) {
   AddScene(app, scene, chosen);
   AddCollect(app, collect, budget, chosen);
   AddSummary(app, file, json, check, chosen);
+  truce::lab::AddLearningCommands(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

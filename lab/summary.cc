@@ -7,14 +7,12 @@
 #include "absl/strings/str_format.h"
 #include "lab/dataset.h"
 #include "lab/labels.h"
+#include "models/interference/example.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 
 namespace truce::lab {
 namespace {
-
-// A slowdown from here on is one that users notice (design: contention score).
-constexpr double kNoticed = 0.05;
 
 struct ProgramSummary {
   int meetings = 0;
@@ -39,33 +37,13 @@ std::map<std::string, ProgramSummary> ByProgram(const DatasetContent& content, c
   return programs;
 }
 
-// Differences between two labels of the same meeting (programs, loads and CPUs of victim and aggressor) at different
-// times.
-std::vector<double> Repeats(const DatasetContent& content, const std::vector<Label>& labels) {
-  std::map<std::string, std::vector<double>> same;
-  for (const Label& label : labels) {
-    if (label.disturbed || label.aggressors.size() != 1) continue;
-    std::string key;
-    for (const int64_t id : {label.victim, label.aggressors[0]}) {
-      const DatasetLife& life = content.lives.at(id);
-      StrAppend(&key, life.program, " ", life.load, " ", life.cpus.front(), "-", life.cpus.back(), ";");
-    }
-    same[key].push_back(label.slowdown);
-  }
-  std::vector<double> differences;
-  for (const auto& [_, slowdowns] : same) {
-    for (size_t i = 1; i < slowdowns.size(); ++i) differences.push_back(std::abs(slowdowns[i] - slowdowns[i - 1]));
-  }
-  return differences;
-}
-
 void WriteTable(const std::map<std::string, ProgramSummary>& programs, const DatasetContent& content,
                 std::ostream& out) {
   out << content.meta.at("machine") << "\n\n";
   out << absl::StrFormat("%-18s %-15s %8s  %-26s  %-26s\n", "PROGRAM", "KIND", "MEETINGS", "IS SLOWED, MEDIAN, >= 5 %",
                          "SLOWS, MEDIAN, >= 5 %");
   const auto noticed = [](const std::vector<double>& slowdowns) {
-    const auto count = std::count_if(slowdowns.begin(), slowdowns.end(), [](double one) { return one >= kNoticed; });
+    const auto count = std::count_if(slowdowns.begin(), slowdowns.end(), [](double one) { return one >= kNoticedSlowdown; });
     return slowdowns.empty() ? 0.0 : 100.0 * static_cast<double>(count) / static_cast<double>(slowdowns.size());
   };
   for (const auto& [name, program] : programs) {
@@ -96,7 +74,7 @@ absl::StatusOr<FigureTable> Summarise(const std::string& file, std::ostream& out
     }
     slowdowns.push_back(label.slowdown);
     errors.push_back(label.error);
-    noticed += label.slowdown >= kNoticed;
+    noticed += label.slowdown >= kNoticedSlowdown;
   }
   size_t samples = 0;
   for (const auto& [_, life] : content.lives) samples += life.samples.size();
@@ -110,7 +88,7 @@ absl::StatusOr<FigureTable> Summarise(const std::string& file, std::ostream& out
              .unit = "ratio"});
   table.AddSamples("slowdown", slowdowns, "ratio");
   table.AddSamples("standard error of a label", errors, "ratio");
-  table.AddSamples("difference between repeats", Repeats(content, labels), "ratio");
+  table.AddSamples("difference between repeats", RepeatDifferences(content, labels), "ratio");
   return table;
 }
 

@@ -103,8 +103,21 @@ constexpr std::array<Feature, kFeatureCount> kFeatures = {{
 
 }  // namespace
 
+std::string_view FeatureGroupName(FeatureGroup group) {
+  constexpr std::array<std::string_view, kFeatureGroupCount> kNames = {"usage",  "pressure", "run_queue", "counters",
+                                                                       "memory", "disk",     "network",   "host"};
+  return kNames[static_cast<size_t>(group)];
+}
+
 std::string_view FeatureName(size_t feature) {
   return kFeatures[feature].name;
+}
+
+size_t FeatureNamed(std::string_view name) {
+  for (size_t i = 0; i < kFeatureCount; ++i) {
+    if (kFeatures[i].name == name) return i;
+  }
+  return kFeatureCount;
 }
 
 FeatureGroup FeatureGroupOf(size_t feature) {

@@ -20,7 +20,11 @@ using ModelInput = std::array<float, kModelInputs>;
 enum class FeatureGroup : unsigned char { kUsage, kPressure, kRunQueue, kCounters, kMemory, kDisk, kNetwork, kHost };
 inline constexpr size_t kFeatureGroupCount = 8;
 
+// "counters".
+std::string_view FeatureGroupName(FeatureGroup group);
 std::string_view FeatureName(size_t feature);
+// The feature of that name; kFeatureCount when there is none.
+size_t FeatureNamed(std::string_view name);
 FeatureGroup FeatureGroupOf(size_t feature);
 
 // Every value is finite and within -1 and 8 whatever the sample holds; missing readings give 0 and validity 0.

@@ -2,6 +2,8 @@
 // much the victim was slowed by all of them together.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,13 @@
 #include "models/pair_context.h"
 
 namespace truce {
+
+// A slowdown from here on is one that users notice (design: contention score).
+inline constexpr double kNoticedSlowdown = 0.05;
+
+// What a slowdown is split into; in the order of v1::Resource from RESOURCE_CPU on.
+enum class ModelResource : uint8_t { kCpu, kLlc, kMemoryBandwidth, kMemory, kDisk, kNetwork };
+inline constexpr size_t kResourceCount = 6;
 
 // One workload's samples up to the moment, oldest first, one a second; at least one.
 using InputSequence = std::vector<ModelInput>;
@@ -21,11 +30,18 @@ struct InterferenceExample {
   // log(1 + slowdown), and the standard error with which it was measured.
   double log_slowdown = 0;
   double error = 0;
+  // Share of the slowdown that the victim's own readings put down to each resource; all zeros when they don't say.
+  std::array<float, kResourceCount> resources{};
   // Programs, victim first; what is held out is held out by them.
   std::vector<std::string> programs;
   // Examples of the same meeting carry the same number: they must not be split between training and test.
   size_t meeting = 0;
+  // The moment from which the slowdown is to be told, in seconds after the meeting began.
+  double moment = 0;
 };
+
+// Examples that somebody else owns.
+using ExampleList = std::vector<const InterferenceExample*>;
 
 // What a model says of one example.
 struct InterferencePrediction {
@@ -34,6 +50,10 @@ struct InterferencePrediction {
   double deviation = 0;
   // P(slowdown >= 5 %).
   double probability = 0;
+  // How much of it is due to each resource; sums to log_slowdown. Zeros from what does not tell.
+  std::array<double, kResourceCount> by_resource{};
+  // 0-1: how much the least usual of the workloads resembles what the model knows (Familiarity).
+  double familiarity = 1;
 };
 
 }  // namespace truce

@@ -1,0 +1,170 @@
+#include "lab/learn/evaluate.h"
+
+#include <cmath>
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <set>
+
+#include "absl/strings/str_format.h"
+#include "lab/dataset.h"
+#include "lab/examples.h"
+#include "lab/labels.h"
+#include "lab/learn/lstm.h"
+#include "lab/learn/predictor.h"
+#include "src/base/clock.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::lab {
+namespace {
+
+// When the newcomer has hardly been seen, after a few samples, and when it has settled.
+const std::vector<double> kTestMoments = {0, 3, 6};
+
+const std::vector<std::pair<std::string, std::vector<FeatureGroup>>> kMasks = {
+    {"all readings", {}},
+    {"no counters", {FeatureGroup::kCounters}},
+    {"no PSI", {FeatureGroup::kPressure}},
+    {"only CPU usage",
+     {FeatureGroup::kPressure, FeatureGroup::kRunQueue, FeatureGroup::kCounters, FeatureGroup::kMemory,
+      FeatureGroup::kDisk, FeatureGroup::kNetwork, FeatureGroup::kHost}},
+};
+
+std::vector<Judged> Those(const std::vector<Judged>& judged, const std::function<bool(const Judged&)>& which) {
+  std::vector<Judged> those;
+  for (const Judged& one : judged) {
+    if (which(one)) those.push_back(one);
+  }
+  return those;
+}
+
+// Our predictor, cut in several ways.
+void Cut(const EvaluateOptions& options, Evaluation* evaluation) {
+  const std::vector<Judged>& judged = evaluation->judged;
+  const auto add = [&](std::vector<NamedMarks>* rows, std::string name, const auto& which) {
+    const std::vector<Judged> those = Those(judged, which);
+    if (!those.empty()) rows->push_back({std::move(name), MarksOf(those, options.bootstrap_draws, options.seed)});
+  };
+  for (const double moment : kTestMoments) {
+    add(&evaluation->moments, absl::StrFormat("%.0f s after they met", moment),
+        [moment](const Judged& one) { return one.example->moment == moment; });
+  }
+  add(&evaluation->novelty, "new victim", [](const Judged& one) { return one.new_victim && !one.new_aggressors; });
+  add(&evaluation->novelty, "new aggressor", [](const Judged& one) { return !one.new_victim && one.new_aggressors; });
+  add(&evaluation->novelty, "both new", [](const Judged& one) { return one.new_victim && one.new_aggressors; });
+  add(&evaluation->familiar, "familiarity below 0.2",
+      [](const Judged& one) { return one.prediction.familiarity < 0.2; });
+  add(&evaluation->familiar, "0.2 to 0.8", [](const Judged& one) {
+    return one.prediction.familiarity >= 0.2 && one.prediction.familiarity < 0.8;
+  });
+  add(&evaluation->familiar, "0.8 or more", [](const Judged& one) { return one.prediction.familiarity >= 0.8; });
+}
+
+double MeanOf(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return values.empty() ? std::nan("") : sum / static_cast<double>(values.size());
+}
+
+void WriteRows(const std::string& title, const std::vector<NamedMarks>& rows, std::ostream& out) {
+  if (rows.empty()) return;
+  out << absl::StrFormat("\n%-24s %-20s %-20s %-20s %-22s %8s\n", title, "AUC", "ERROR", "BRIER", "RANK", "EXAMPLES");
+  const auto cell = [](const Estimate& estimate) {
+    return absl::StrFormat("%.3f (%.3f-%.3f)", estimate.value, estimate.interval.low, estimate.interval.high);
+  };
+  for (const auto& [name, marks] : rows) {
+    out << absl::StrFormat("%-24s %-20s %-20s %-20s %-22s %8d\n", name, cell(marks.auc), cell(marks.error),
+                           cell(marks.brier), cell(marks.rank), marks.examples);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream& progress) {
+  TRUCE_ASSIGN_OR_RETURN(const DatasetContent content, Dataset::Load(options.file));
+  Evaluation evaluation;
+  evaluation.machine = content.meta.contains("machine") ? content.meta.at("machine") : "";
+  evaluation.noise_floor = MeanOf(RepeatDifferences(content, MakeLabels(content)));
+  TRUCE_ASSIGN_OR_RETURN(evaluation.examples, MakeExamples(content));
+  TRUCE_ASSIGN_OR_RETURN(const std::vector<Fold> folds,
+                         LeaveProgramsOut(evaluation.examples, static_cast<size_t>(options.held_out), kTestMoments,
+                                          options.seed));
+  std::set<size_t> meetings;
+  for (const InterferenceExample& example : evaluation.examples) meetings.insert(example.meeting);
+  evaluation.meetings = meetings.size();
+  for (const Fold& fold : folds) evaluation.programs += fold.held_out.size();
+
+  const std::vector<std::pair<std::string, std::function<std::unique_ptr<Predictor>()>>> predictors = {
+      {"Truce's LSTM",
+       [&options] {
+         TrainingOptions training;
+         training.seed = options.seed;
+         return std::make_unique<LstmPredictor>(training, options.networks);
+       }},
+      {"cpi2 correlation", NewCorrelationPredictor},
+      {"cpu sum", NewCpuSumPredictor},
+      {"linear", NewLinearPredictor},
+      {"boosted trees", [&options] { return NewBoostedTreesPredictor(options.seed); }},
+      {"collaborative filter", [&options] { return NewCollaborativePredictor(2, options.seed); }},
+  };
+  Progress steps(&progress, &SystemClock(), static_cast<int>(predictors.size() * folds.size()));
+  for (const auto& [name, make] : predictors) {
+    const bool ours = &name == &predictors[0].first;
+    std::vector<std::vector<FeatureGroup>> hide;
+    for (const auto& [_, groups] : kMasks) {
+      if (ours || hide.empty()) hide.push_back(groups);
+    }
+    const std::string label = name;
+    TRUCE_ASSIGN_OR_RETURN(auto judged, JudgeFolds(folds, make, hide, options.threads, [&] { steps.Step(label); }));
+    evaluation.predictors.push_back({name, MarksOf(judged[0], options.bootstrap_draws, options.seed)});
+    if (!ours) continue;
+    for (size_t i = 0; i < kMasks.size(); ++i) {
+      evaluation.masked.push_back({kMasks[i].first, MarksOf(judged[i], options.bootstrap_draws, options.seed)});
+    }
+    evaluation.judged = std::move(judged[0]);
+    Cut(options, &evaluation);
+  }
+  return evaluation;
+}
+
+void WriteEvaluation(const Evaluation& evaluation, std::ostream& out) {
+  out << evaluation.machine << "\n"
+      << evaluation.programs << " programs, " << evaluation.meetings
+      << " meetings; every program was predicted by a model that had never seen it\n";
+  WriteRows("PREDICTOR", evaluation.predictors, out);
+  WriteRows("TRUCE'S LSTM", evaluation.moments, out);
+  WriteRows("WHO WAS NEW", evaluation.novelty, out);
+  WriteRows("READINGS", evaluation.masked, out);
+  WriteRows("FAMILIARITY", evaluation.familiar, out);
+  out << "\nAUC and Brier score of \"slowed by 5 % or more\"; error: mean absolute error of the slowdown (1 = twice the "
+         "time); rank: Spearman\nper victim; in brackets 95 % bootstrap intervals over meetings\n\n";
+}
+
+FigureTable EvaluationFigures(const Evaluation& evaluation) {
+  FigureTable table;
+  const Marks& ours = evaluation.predictors[0].marks;
+  table.Add({.name = "AUC", .value = ours.auc.value, .unit = "", .target = AtLeast(0.93)});
+  table.Add({.name = "error of the slowdown", .value = ours.error.value, .unit = "ratio"});
+  table.Add({.name = "noise floor (repeat against repeat)", .value = evaluation.noise_floor, .unit = "ratio"});
+  table.Add({.name = "error against the noise floor",
+             .value = ours.error.value / evaluation.noise_floor,
+             .unit = "x",
+             .target = AtMost(1.5)});
+  double best_auc = 0;
+  double best_error = INFINITY;
+  for (size_t i = 1; i < evaluation.predictors.size(); ++i) {
+    best_auc = std::max(best_auc, evaluation.predictors[i].marks.auc.value);
+    best_error = std::min(best_error, evaluation.predictors[i].marks.error.value);
+  }
+  table.Add({.name = "AUC less the best baseline's", .value = ours.auc.value - best_auc, .unit = "", .target = AtLeast(0)});
+  table.Add({.name = "error against the best baseline's",
+             .value = ours.error.value / best_error,
+             .unit = "x",
+             .target = AtMost(1)});
+  table.Add({.name = "Brier score", .value = ours.brier.value, .unit = ""});
+  table.Add({.name = "rank of neighbours", .value = ours.rank.value, .unit = ""});
+  return table;
+}
+
+}  // namespace truce::lab

@@ -1,0 +1,118 @@
+#include "lab/learn/folds.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::lab {
+namespace {
+
+bool AnyOf(const InterferenceExample& example, const std::set<std::string>& programs) {
+  return std::any_of(example.programs.begin(), example.programs.end(),
+                     [&](const std::string& program) { return programs.contains(program); });
+}
+
+InterferenceExample Without(InterferenceExample example, const std::vector<FeatureGroup>& groups) {
+  const auto hide = [&groups](InputSequence& sequence) {
+    for (ModelInput& input : sequence) {
+      for (const FeatureGroup group : groups) Hide(group, &input);
+    }
+  };
+  hide(example.victim);
+  for (InputSequence& aggressor : example.aggressors) hide(aggressor);
+  return example;
+}
+
+absl::StatusOr<std::vector<Judged>> Judge(const Fold& fold, Predictor& predictor,
+                                          const std::vector<FeatureGroup>& groups) {
+  std::vector<InterferenceExample> copies;
+  ExampleList shown = fold.test;
+  if (!groups.empty()) {
+    copies.reserve(fold.test.size());
+    for (const InterferenceExample* example : fold.test) copies.push_back(Without(*example, groups));
+    for (size_t i = 0; i < copies.size(); ++i) shown[i] = &copies[i];
+  }
+  TRUCE_ASSIGN_OR_RETURN(const std::vector<InterferencePrediction> predictions, predictor.Predict(shown));
+  std::vector<Judged> judged;
+  for (size_t i = 0; i < shown.size(); ++i) {
+    const std::vector<std::string>& programs = fold.test[i]->programs;
+    judged.push_back({fold.test[i], predictions[i], fold.held_out.contains(programs[0]),
+                      std::all_of(programs.begin() + 1, programs.end(),
+                                  [&](const std::string& program) { return fold.held_out.contains(program); })});
+  }
+  return judged;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Fold>> LeaveProgramsOut(const std::vector<InterferenceExample>& examples, size_t size,
+                                                   const std::vector<double>& test_moments, uint64_t seed) {
+  std::set<std::string> names;
+  for (const InterferenceExample& example : examples) names.insert(example.programs.begin(), example.programs.end());
+  std::vector<std::string> programs(names.begin(), names.end());
+  std::shuffle(programs.begin(), programs.end(), std::mt19937_64(seed));
+  const size_t count = (programs.size() + size - 1) / size;
+  if (count < 3) {
+    return absl::InvalidArgumentError(StrCat("leaving out ", size, " of ", programs.size(),
+                                             " programs at a time leaves too few; measure more of them"));
+  }
+  std::vector<std::set<std::string>> groups(count);
+  for (size_t i = 0; i < programs.size(); ++i) groups[i % count].insert(programs[i]);
+  std::vector<Fold> folds(count);
+  for (size_t i = 0; i < count; ++i) {
+    Fold& fold = folds[i];
+    fold.held_out = groups[i];
+    fold.validating = groups[(i + 1) % count];
+    for (const InterferenceExample& example : examples) {
+      if (AnyOf(example, fold.held_out)) {
+        const bool asked = std::find(test_moments.begin(), test_moments.end(), example.moment) != test_moments.end();
+        if (asked) fold.test.push_back(&example);
+      } else if (AnyOf(example, fold.validating)) {
+        fold.validation.push_back(&example);
+      } else {
+        fold.training.push_back(&example);
+      }
+    }
+  }
+  return folds;
+}
+
+absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(
+    const std::vector<Fold>& folds, const std::function<std::unique_ptr<Predictor>()>& make,
+    const std::vector<std::vector<FeatureGroup>>& hide, int threads, const std::function<void()>& done) {
+  // [fold][hide]
+  std::vector<std::vector<std::vector<Judged>>> gathered(folds.size());
+  absl::Status failure;
+  std::mutex mutex;
+  std::atomic<size_t> next = 0;
+  const auto work = [&] {
+    for (size_t i = next++; i < folds.size(); i = next++) {
+      const std::unique_ptr<Predictor> predictor = make();
+      absl::Status status = predictor->Fit(folds[i].training, folds[i].validation);
+      for (size_t h = 0; status.ok() && h < hide.size(); ++h) {
+        auto judged = Judge(folds[i], *predictor, hide[h]);
+        status = judged.status();
+        if (judged.ok()) gathered[i].push_back(*std::move(judged));
+      }
+      const std::lock_guard lock(mutex);
+      failure.Update(status);
+      done();
+    }
+  };
+  std::vector<std::thread> workers;
+  for (int i = 0; i < std::max(1, threads); ++i) workers.emplace_back(work);
+  for (std::thread& worker : workers) worker.join();
+  TRUCE_RETURN_IF_ERROR(failure);
+  std::vector<std::vector<Judged>> all(hide.size());
+  for (const auto& fold : gathered) {
+    for (size_t h = 0; h < hide.size(); ++h) all[h].insert(all[h].end(), fold[h].begin(), fold[h].end());
+  }
+  return all;
+}
+
+}  // namespace truce::lab

@@ -1,0 +1,48 @@
+// Leave-programs-out: every program is held out once, and whoever predicts it has never seen it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lab/learn/predictor.h"
+
+namespace truce::lab {
+
+struct Fold {
+  // Programs that are judged, and programs that training stops and calibrates by. Neither is in `training`.
+  std::set<std::string> held_out;
+  std::set<std::string> validating;
+  ExampleList training;
+  // At least one program of `validating`, none of `held_out`.
+  ExampleList validation;
+  // At least one program of `held_out`; at the moments asked for only.
+  ExampleList test;
+};
+
+// Splits the programs that occur into groups of `size`, shuffled by `seed`; one fold per group, validated by the next one.
+// `test_moments` says which examples are judged. InvalidArgument when there are fewer than three groups.
+absl::StatusOr<std::vector<Fold>> LeaveProgramsOut(const std::vector<InterferenceExample>& examples, size_t size,
+                                                   const std::vector<double>& test_moments, uint64_t seed);
+
+// One prediction of one example by a predictor that had not seen one of its programs.
+struct Judged {
+  const InterferenceExample* example = nullptr;
+  InterferencePrediction prediction;
+  // Whether the victim was among the programs held out, and whether all of the aggressors were.
+  bool new_victim = false;
+  bool new_aggressors = false;
+};
+
+// Fits a new predictor on each fold and gathers what it says of the fold's test examples, several folds at a time.
+// `hide` is applied to test examples: what a host without these groups of features would get. `done` is called after
+// each fold, from one thread at a time.
+absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(
+    const std::vector<Fold>& folds, const std::function<std::unique_ptr<Predictor>()>& make,
+    const std::vector<std::vector<FeatureGroup>>& hide, int threads, const std::function<void()>& done);
+
+}  // namespace truce::lab

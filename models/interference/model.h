@@ -1,0 +1,114 @@
+// The interference LSTM as the agent runs it: weights as plain matrices, no libtorch (which would cost every host 155 MB).
+// Training (models/training) makes it; tests hold the two forward passes together.
+//
+//   inputs ─► linear, tanh ─► LSTM ─► hidden state: one workload's fingerprint
+//   victim's and aggressor's fingerprint + what they share ─► pair head ─► slowdown by resource, uncertainty
+//
+// Aggressors add up before the link: with c(v, a) >= 0 what the head says of a pair,
+//   log(1 + slowdown of v) ~ Normal(sum over a of c(v, a), s0^2 + sum over a of s(v, a)^2)
+// so any set of neighbours can be priced and one aggressor's part is read off. LSTM: Hochreiter and Schmidhuber 1997, with
+// the gates in libtorch's order (input, forget, cell, output). Matrices have one row per workload or pair.
+#pragma once
+
+#include <Eigen/Core>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/features.h"
+#include "models/interference/example.h"
+#include "models/pair_context.h"
+
+namespace truce {
+
+using Rows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Row = Eigen::Matrix<float, 1, Eigen::Dynamic, Eigen::RowMajor>;
+
+struct InterferenceWeights {
+  Rows project;  // [projected, kModelInputs]
+  Row project_bias;
+  Rows input_gates;   // [4 * hidden, projected]
+  Rows hidden_gates;  // [4 * hidden, hidden]
+  Row gate_bias;
+  Rows victim;     // [pair, hidden]
+  Rows aggressor;  // [pair, hidden]
+  Rows context;    // [pair, PairContext::kSize]
+  Row pair_bias;
+  Rows slowdown;  // [kResourceCount, pair]
+  Row slowdown_bias;
+  Rows spread;  // [1, pair]
+  Row spread_bias;
+  Row base_spread;  // [1]
+
+  Eigen::Index projected() const { return project.rows(); }
+  Eigen::Index hidden() const { return hidden_gates.cols(); }
+  Eigen::Index pair() const { return victim.rows(); }
+};
+
+// Calibration of P(slowdown >= 5 %) on programs that training did not see (Platt 1999):
+// logit P' = slope * logit P + intercept.
+struct Calibration {
+  float slope = 1;
+  float intercept = 0;
+  float Apply(float probability) const;
+};
+
+// How usual a fingerprint is: Mahalanobis distance to the training programs' fingerprints, as the share of fingerprints
+// of programs that training did not see which lie at least so far out (a conformal p-value; Vovk et al. 2005).
+struct Familiarity {
+  Row mean;    // [hidden]
+  Rows whiten;  // [hidden, hidden]: distance^2 = |(h - mean) * whiten|^2
+  // Distances of fingerprints of programs that training did not see, ascending.
+  std::vector<float> distances;
+  // 1: as usual as half of those or more; falls to 0 as fewer and fewer lie so far out.
+  float Of(Eigen::Ref<const Row> fingerprint) const;
+};
+
+// How often it is right on a host that lacks some readings, measured on programs that training did not see.
+struct Skill {
+  std::vector<FeatureGroup> missing;
+  double accuracy = 0;
+  double auc = 0;
+};
+
+class InterferenceModel {
+ public:
+  InterferenceModel(InterferenceWeights weights, Calibration calibration, Familiarity familiarity);
+
+  Eigen::Index hidden() const { return weights_.hidden(); }
+  // One second of N workloads: `inputs` is [N, kModelInputs]; `hidden` and `cell`, [N, hidden()], are zeros for a new
+  // workload and are replaced by the next state.
+  void Step(const Rows& inputs, Rows* hidden, Rows* cell);
+  // Each workload's part of the pair head, once for all its pairs: [N, pair].
+  void Project(const Rows& hidden, Rows* as_victims, Rows* as_aggressors) const;
+  // One victim against M aggressors. `as_aggressors` is [M, pair], `contexts` [M, PairContext::kSize]. Gives
+  // `by_resource`, [M, kResourceCount], contributions to log(1 + slowdown), and `variance`, [1, M], of their sums.
+  void Pairs(Eigen::Ref<const Row> as_victim, const Rows& as_aggressors, const Rows& contexts, Rows* by_resource,
+             Row* variance);
+  // Calibrated P(slowdown >= `noticed`) when log(1 + slowdown) has that mean and variance (without the base variance).
+  float Probability(float mean, float variance, double noticed = kNoticedSlowdown) const;
+  float base_variance() const { return base_variance_; }
+
+  // The fingerprint after a whole sequence, [hidden()].
+  Row Fingerprint(const InputSequence& sequence);
+  // A whole example at once, for training and evaluation.
+  InterferencePrediction Predict(const InterferenceExample& example);
+
+  const InterferenceWeights& weights() const { return weights_; }
+  const Calibration& calibration() const { return calibration_; }
+  const Familiarity& familiarity() const { return familiarity_; }
+
+ private:
+  InterferenceWeights weights_;
+  Calibration calibration_;
+  Familiarity familiarity_;
+  float base_variance_ = 0;
+  // Kept between calls, so that a tick allocates nothing.
+  Rows projected_;
+  Rows gates_;
+  Rows pair_;
+};
+
+}  // namespace truce

@@ -1,0 +1,240 @@
+#include "models/interference/model_file.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "truce/v1/model.pb.h"
+
+namespace truce {
+namespace {
+
+constexpr uint32_t kFormat = 1;
+constexpr std::string_view kMagic = "TRUCEIM1";
+constexpr size_t kDigestBytes = 32;
+// No network of ours is larger; a file that says so is not ours.
+constexpr Eigen::Index kLargestSide = 4096;
+// Another CPU's vector units round differently.
+constexpr float kTolerance = 1e-3F;
+
+std::string Digest(std::string_view bytes) {
+  std::string digest(kDigestBytes, '\0');
+  unsigned length = 0;
+  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &length, EVP_sha256(),
+             nullptr);
+  return digest;
+}
+
+// Calls `body(name, matrix)` for each matrix of the weights.
+template <typename Weights, typename Body>
+void ForEach(Weights& weights, Familiarity& familiarity, const Body& body) {
+  body("project", weights.project);
+  body("project_bias", weights.project_bias);
+  body("input_gates", weights.input_gates);
+  body("hidden_gates", weights.hidden_gates);
+  body("gate_bias", weights.gate_bias);
+  body("victim", weights.victim);
+  body("aggressor", weights.aggressor);
+  body("context", weights.context);
+  body("pair_bias", weights.pair_bias);
+  body("slowdown", weights.slowdown);
+  body("slowdown_bias", weights.slowdown_bias);
+  body("spread", weights.spread);
+  body("spread_bias", weights.spread_bias);
+  body("base_spread", weights.base_spread);
+  body("familiarity_mean", familiarity.mean);
+  body("familiarity_whiten", familiarity.whiten);
+}
+
+absl::Status Damaged(std::string_view name, std::string_view what) {
+  return absl::DataLossError(
+      StrCat(name, " is no model that can be used: ", what, "; install it again, or train one with truce-lab train"));
+}
+
+// Whether the matrices fit together.
+bool Consistent(const InterferenceWeights& w, const Familiarity& f) {
+  const auto inputs = static_cast<Eigen::Index>(kModelInputs);
+  const auto resources = static_cast<Eigen::Index>(kResourceCount);
+  const auto shares = static_cast<Eigen::Index>(PairContext::kSize);
+  const Eigen::Index projected = w.projected();
+  const Eigen::Index hidden = w.hidden();
+  const Eigen::Index pair = w.pair();
+  const auto is = [](const auto& matrix, Eigen::Index rows, Eigen::Index columns) {
+    return matrix.rows() == rows && matrix.cols() == columns && matrix.allFinite();
+  };
+  return projected > 0 && hidden > 0 && pair > 0 && is(w.project, projected, inputs) &&
+         is(w.project_bias, 1, projected) && is(w.input_gates, 4 * hidden, projected) &&
+         is(w.hidden_gates, 4 * hidden, hidden) && is(w.gate_bias, 1, 4 * hidden) && is(w.victim, pair, hidden) &&
+         is(w.aggressor, pair, hidden) && is(w.context, pair, shares) && is(w.pair_bias, 1, pair) &&
+         is(w.slowdown, resources, pair) && is(w.slowdown_bias, 1, resources) && is(w.spread, 1, pair) &&
+         is(w.spread_bias, 1, 1) && is(w.base_spread, 1, 1) && is(f.mean, 1, hidden) && is(f.whiten, hidden, hidden);
+}
+
+template <typename Matrix>
+absl::Status Take(const std::map<std::string, const v1::Tensor*>& tensors, const std::string& name, std::string_view file,
+                  Matrix& matrix) {
+  const auto found = tensors.find(name);
+  if (found == tensors.end()) return Damaged(file, StrCat("it has no ", name));
+  const v1::Tensor& tensor = *found->second;
+  const Eigen::Index rows = tensor.row_count();
+  const Eigen::Index columns = tensor.column_count();
+  if (rows < 1 || columns < 1 || rows > kLargestSide || columns > kLargestSide || rows * columns != tensor.values_size()) {
+    return Damaged(file, StrCat(name, " has another size than it says"));
+  }
+  if (Matrix::RowsAtCompileTime == 1 && rows != 1) return Damaged(file, StrCat(name, " should be one row"));
+  matrix = Eigen::Map<const Rows>(tensor.values().data(), rows, columns);
+  return absl::OkStatus();
+}
+
+absl::Status CheckFeatures(const v1::InterferenceModelFile& message, std::string_view name) {
+  bool same = message.features_size() == static_cast<int>(kFeatureCount);
+  for (int i = 0; same && i < message.features_size(); ++i) {
+    same = message.features(i) == FeatureName(static_cast<size_t>(i));
+  }
+  if (same) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      StrCat(name, " was trained on other features than this version of Truce makes; install the model of this version"));
+}
+
+std::optional<FeatureGroup> GroupNamed(std::string_view name) {
+  for (size_t i = 0; i < kFeatureGroupCount; ++i) {
+    if (FeatureGroupName(static_cast<FeatureGroup>(i)) == name) return static_cast<FeatureGroup>(i);
+  }
+  return std::nullopt;
+}
+
+absl::Status RunSelfTest(const v1::ModelSelfTest& test, std::string_view name, InterferenceModel* model) {
+  const size_t values = static_cast<size_t>(test.inputs_size());
+  if (values == 0 || values % (2 * kModelInputs) != 0 || test.context_size() != static_cast<int>(PairContext::kSize) ||
+      test.by_resource_size() != static_cast<int>(kResourceCount)) {
+    return Damaged(name, "its self-test is incomplete");
+  }
+  InterferenceExample example;
+  example.aggressors.resize(1);
+  const size_t steps = values / (2 * kModelInputs);
+  for (size_t i = 0; i < 2 * steps; ++i) {
+    ModelInput input;
+    std::copy_n(test.inputs().data() + i * kModelInputs, kModelInputs, input.begin());
+    (i < steps ? example.victim : example.aggressors[0]).push_back(input);
+  }
+  example.contexts.push_back({test.context(0), test.context(1), test.context(2), test.context(3), test.context(4)});
+  const InterferencePrediction got = model->Predict(example);
+  const auto near = [](double a, double b) { return std::abs(a - b) <= kTolerance * (1 + std::abs(b)); };
+  bool same = near(got.probability, test.probability_ratio()) &&
+              near(got.deviation * got.deviation - model->base_variance(), test.variance());
+  for (size_t r = 0; r < kResourceCount; ++r) {
+    same = same && near(got.by_resource[r], test.by_resource(static_cast<int>(r)));
+  }
+  if (same) return absl::OkStatus();
+  return absl::InternalError(StrCat(name, " fails its self-test on this CPU: it computes another result than where it was ",
+                                    "made; report this with the CPU's model, and go on with another model"));
+}
+
+}  // namespace
+
+std::string SerializeModel(const ModelFile& file, const InterferenceExample& example) {
+  v1::InterferenceModelFile message;
+  message.set_format(kFormat);
+  message.set_version(file.version);
+  message.set_machine(file.machine);
+  for (size_t i = 0; i < kFeatureCount; ++i) message.add_features(std::string(FeatureName(i)));
+  InterferenceWeights weights = file.model.weights();
+  Familiarity familiarity = file.model.familiarity();
+  ForEach(weights, familiarity, [&message](const char* name, const auto& matrix) {
+    v1::Tensor& tensor = *message.add_tensors();
+    tensor.set_name(name);
+    tensor.set_row_count(static_cast<uint32_t>(matrix.rows()));
+    tensor.set_column_count(static_cast<uint32_t>(matrix.cols()));
+    tensor.mutable_values()->Add(matrix.data(), matrix.data() + matrix.size());
+  });
+  message.set_calibration_slope(file.model.calibration().slope);
+  message.set_calibration_intercept(file.model.calibration().intercept);
+  message.mutable_familiarity_distances()->Add(familiarity.distances.begin(), familiarity.distances.end());
+  for (const Skill& skill : file.skills) {
+    v1::ModelSkill& entry = *message.add_skills();
+    for (const FeatureGroup group : skill.missing) entry.add_missing_groups(std::string(FeatureGroupName(group)));
+    entry.set_accuracy_ratio(skill.accuracy);
+    entry.set_auc(skill.auc);
+  }
+  InterferenceExample pair = example;
+  pair.aggressors.resize(1);
+  pair.contexts.resize(1);
+  const size_t steps = std::min(pair.victim.size(), pair.aggressors[0].size());
+  v1::ModelSelfTest& test = *message.mutable_self_test();
+  for (InputSequence* sequence : {&pair.victim, &pair.aggressors[0]}) {
+    sequence->erase(sequence->begin(), sequence->end() - static_cast<std::ptrdiff_t>(steps));
+    for (const ModelInput& input : *sequence) test.mutable_inputs()->Add(input.begin(), input.end());
+  }
+  for (const float share : pair.contexts[0].ToArray()) test.add_context(share);
+  InterferenceModel model = file.model;
+  const InterferencePrediction expected = model.Predict(pair);
+  for (const double one : expected.by_resource) test.add_by_resource(static_cast<float>(one));
+  test.set_variance(static_cast<float>(expected.deviation * expected.deviation) - model.base_variance());
+  test.set_probability_ratio(static_cast<float>(expected.probability));
+  const std::string payload = message.SerializeAsString();
+  return StrCat(kMagic, Digest(payload), payload);
+}
+
+absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view name) {
+  if (bytes.substr(0, kMagic.size()) != kMagic) return Damaged(name, "it does not begin like one");
+  if (bytes.size() < kMagic.size() + kDigestBytes) return Damaged(name, "it was cut off");
+  const std::string_view payload = bytes.substr(kMagic.size() + kDigestBytes);
+  if (bytes.substr(kMagic.size(), kDigestBytes) != Digest(payload)) return Damaged(name, "its checksum does not match");
+  v1::InterferenceModelFile message;
+  if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+    return Damaged(name, "its content is not what its checksum promises");
+  }
+  if (message.format() != kFormat) {
+    return absl::FailedPreconditionError(StrCat(name, " has format ", message.format(), ", and this version of Truce reads ",
+                                                kFormat, "; install the model of this version"));
+  }
+  TRUCE_RETURN_IF_ERROR(CheckFeatures(message, name));
+  std::map<std::string, const v1::Tensor*> tensors;
+  for (const v1::Tensor& tensor : message.tensors()) tensors[tensor.name()] = &tensor;
+  InterferenceWeights weights;
+  Familiarity familiarity;
+  absl::Status status;
+  ForEach(weights, familiarity, [&](const char* tensor, auto& matrix) {
+    if (status.ok()) status = Take(tensors, tensor, name, matrix);
+  });
+  TRUCE_RETURN_IF_ERROR(status);
+  if (!Consistent(weights, familiarity)) return Damaged(name, "its matrices do not fit together");
+  familiarity.distances.assign(message.familiarity_distances().begin(), message.familiarity_distances().end());
+  const Calibration calibration{message.calibration_slope(), message.calibration_intercept()};
+  ModelFile file{message.version(), message.machine(), {},
+                 InterferenceModel(std::move(weights), calibration, std::move(familiarity))};
+  for (const v1::ModelSkill& entry : message.skills()) {
+    Skill& skill = file.skills.emplace_back();
+    skill.accuracy = entry.accuracy_ratio();
+    skill.auc = entry.auc();
+    for (const std::string& group : entry.missing_groups()) {
+      if (const auto known = GroupNamed(group)) skill.missing.push_back(*known);
+    }
+  }
+  TRUCE_RETURN_IF_ERROR(RunSelfTest(message.self_test(), name, &file.model));
+  return file;
+}
+
+double AccuracyWithout(const std::vector<Skill>& skills, const std::vector<FeatureGroup>& missing) {
+  double accuracy = 0;
+  size_t extra = kFeatureGroupCount + 1;
+  for (const Skill& skill : skills) {
+    const bool covers = std::all_of(missing.begin(), missing.end(), [&](FeatureGroup group) {
+      return std::find(skill.missing.begin(), skill.missing.end(), group) != skill.missing.end();
+    });
+    const size_t more = skill.missing.size() - std::min(skill.missing.size(), missing.size());
+    if (!covers || more >= extra) continue;
+    extra = more;
+    accuracy = skill.accuracy;
+  }
+  return accuracy;
+}
+
+}  // namespace truce

@@ -1,0 +1,22 @@
+// What training learns after the weights: how sure the network's probabilities are, and what it is familiar with.
+#pragma once
+
+#include <vector>
+
+#include "models/interference/example.h"
+#include "models/interference/model.h"
+
+namespace truce {
+
+// Platt scaling of `probabilities` to what happened, by Newton's method, pulled towards leaving them as they are (a few
+// imagined examples that agree with them). As they are when there is nothing to learn from.
+Calibration FitCalibration(const std::vector<double>& probabilities, const std::vector<bool>& happened);
+
+// From fingerprints, one a row: those that the model was trained on, and those of programs that it was not. Without any
+// of the latter, the former stand in.
+Familiarity FitFamiliarity(const Rows& known, const Rows& unknown);
+
+// The model with these weights, calibrated on `validation`.
+InterferenceModel Calibrated(InterferenceWeights weights, const ExampleList& training, const ExampleList& validation);
+
+}  // namespace truce

@@ -1,0 +1,55 @@
+// The interference LSTM as libtorch trains it; models/interference/model.h says what it computes and runs the result.
+// Included by few files only: torch's headers cost 20 s each.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "models/features.h"
+#include "models/interference/model.h"
+#include "models/pair_context.h"
+
+namespace truce {
+
+struct NetworkShape {
+  int64_t inputs = static_cast<int64_t>(kModelInputs);
+  int64_t projected = 24;
+  int64_t hidden = 32;
+  int64_t pair = 24;
+};
+
+// What the pair head says of one pair.
+struct PairOutput {
+  // [pairs, kResourceCount], each >= 0: contributions to log(1 + slowdown).
+  torch::Tensor by_resource;
+  // [pairs]: variance of their sum.
+  torch::Tensor variance;
+};
+
+class InterferenceNetImpl : public torch::nn::Module {
+ public:
+  explicit InterferenceNetImpl(NetworkShape shape);
+
+  // A whole sequence, for training: `inputs` is [N, T, inputs], aligned at its end; `lengths` is [N], 1 to T. Returns
+  // the embeddings after the last step, [N, hidden].
+  torch::Tensor Encode(const torch::Tensor& inputs, const torch::Tensor& lengths);
+  // `victims` and `aggressors` are embeddings [P, hidden], `contexts` is [P, PairContext::kSize].
+  PairOutput Pair(const torch::Tensor& victims, const torch::Tensor& aggressors, const torch::Tensor& contexts);
+  // Variance of log(1 + slowdown) that no aggressor explains; a scalar.
+  torch::Tensor BaseVariance() const;
+  // The weights as the agent takes them.
+  InterferenceWeights Export() const;
+
+ private:
+  NetworkShape shape_;
+  torch::nn::Linear project_{nullptr};
+  torch::nn::LSTMCell cell_{nullptr};
+  torch::nn::Linear victim_{nullptr};
+  torch::nn::Linear aggressor_{nullptr};
+  torch::nn::Linear context_{nullptr};
+  torch::nn::Linear slowdown_{nullptr};
+  torch::nn::Linear spread_{nullptr};
+  torch::Tensor base_spread_;
+};
+TORCH_MODULE(InterferenceNet);
+
+}  // namespace truce

@@ -1,0 +1,46 @@
+// Trains the interference LSTM. Deterministic for a seed on one machine. May be called from several threads at once, each
+// with data of its own.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "models/interference/example.h"
+#include "models/interference/model.h"
+
+namespace truce {
+
+struct TrainingOptions {
+  uint64_t seed = 1;
+  int most_epochs = 60;
+  // Training ends when the held-out loss has not fallen for so many epochs; the best weights are kept.
+  int patience = 10;
+  int batch = 64;
+  double learning_rate = 3e-3;
+  double weight_decay = 1e-3;
+  // Sizes of the network (models/interference/model.h).
+  int projected = 24;
+  int hidden = 32;
+  int pair = 24;
+  // How often each group of features is hidden from an example, so that a host without it still gets useful scores.
+  double hide_ratio = 0.1;
+  // How often a workload's history is cut short, so that newcomers get useful scores.
+  double shorten_ratio = 0.2;
+};
+
+struct EpochReport {
+  int epoch = 0;
+  double training_loss = 0;
+  double validation_loss = 0;
+  bool best = false;
+};
+
+// `validation` (programs that are not in `training`) says when to stop, how to calibrate and how far out unknown programs
+// lie. It may be empty: then all epochs are run and nothing is calibrated. `report` is called after each epoch; false ends
+// the training with the best weights so far.
+InterferenceModel TrainInterference(const ExampleList& training, const ExampleList& validation,
+                                    const TrainingOptions& options,
+                                    const std::function<bool(const EpochReport&)>& report);
+
+}  // namespace truce
