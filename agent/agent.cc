@@ -8,8 +8,10 @@
 #include <algorithm>
 
 #include "agent/link/report.h"
+#include "agent/sense/host_topology.h"
 #include "agent/sense/ownership.h"
 #include "src/base/enum_words.h"
+#include "src/base/shipped.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/inventory.h"
@@ -73,6 +75,16 @@ absl::Status Agent::Build() {
   TRUCE_ASSIGN_OR_RETURN(actuator_, OpenActuator(settings_.actuator, *layout_, clock_, *writer_));
   sampler_ = std::make_unique<Sampler>(settings_.sampler, *layout_, clock_, counters_.get());
   profiler_ = std::make_unique<Profiler>(settings_.profiler);
+  if (settings_.fuse.from != ScoreFrom::kEvidence) {
+    const std::string file =
+        settings_.model_file.empty() ? ShippedPath("models/interference.truce") : settings_.model_file;
+    ModelScorerOptions options;
+    options.least_victim_cores = settings_.evidence.least_victim_cores;
+    options.least_samples = static_cast<uint64_t>(settings_.profiler.least_samples);
+    options.report_floor = settings_.evidence.report_floor;
+    model_ = std::make_unique<ModelSlot>(file, TopologyOf(inventory_), options);
+    RefreshModel();
+  }
   if (!settings_.metrics_listen.empty()) {
     const absl::Duration stale = std::max(absl::Seconds(10), 5 * settings_.sample_interval);
     TRUCE_ASSIGN_OR_RETURN(metrics_, StartMetricsServer(settings_.metrics_listen, stale, clock_));
@@ -117,7 +129,8 @@ void Agent::Tick(bool score) {
   }
   profiler_->Tick(*sampler_);
   NoteArrivals();
-  if (score) scores_ = scorer_.Score(*profiler_, clock_.Now());
+  if (model_ != nullptr && model_->scorer() != nullptr) model_->scorer()->Tick(profiler_->profiles());
+  if (score) Score();
   Act();
   if (!score) return;
   MeasureCost();
@@ -126,6 +139,38 @@ void Agent::Tick(bool score) {
     link_->Offer(BuildReport(scores_));
   }
   events_.clear();
+}
+
+void Agent::Score() {
+  if (model_ != nullptr) RefreshModel();
+  Scores evidence = scorer_.Score(*profiler_, clock_.Now());
+  if (model_ == nullptr || model_->scorer() == nullptr) {
+    scores_ = std::move(evidence);
+    return;
+  }
+  std::map<uint64_t, FuseWorkload> workloads;
+  for (const auto& [key, workload] : sampler_->workloads()) {
+    workloads[key] = {workload->identity.name, workload->sample.under_action};
+  }
+  scores_ = Fuse(std::move(evidence), model_->scorer()->Score(profiler_->profiles()), workloads, settings_.fuse, clock_.Now());
+}
+
+void Agent::RefreshModel() {
+  const std::optional<std::string> news = model_->Refresh(profiler_->profiles());
+  if (!news) return;
+  auto& missing = *inventory_.mutable_missing();
+  missing.erase(std::remove_if(missing.begin(), missing.end(), [](const auto& one) { return one.name() == "model"; }),
+                missing.end());
+  if (model_->status().ok()) {
+    spdlog::info("{}", *news);
+  } else {
+    spdlog::warn("{}", *news);
+    v1::MissingCapability& capability = *inventory_.add_missing();
+    capability.set_name("model");
+    capability.set_reason(*news);
+    capability.set_remedy("install a model that fits this version, or set score.from to evidence");
+  }
+  Note("", model_->status().ok() ? "model_taken_up" : "model_refused", *news);
 }
 
 void Agent::Act() {
@@ -175,20 +220,21 @@ std::optional<ActionTarget> Agent::FindTarget(const std::string& name) {
   return target;
 }
 
+void Agent::Note(const std::string& workload, const char* kind, std::string message) {
+  if (events_.size() >= kMostEvents) {
+    ++events_dropped_;
+    return;
+  }
+  v1::Event& event = events_.emplace_back();
+  *event.mutable_occurred_at() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
+  event.set_workload(workload);
+  event.set_kind(kind);
+  event.set_message(std::move(message));
+}
+
 void Agent::NoteArrivals() {
-  auto note = [this](const std::string& workload, const char* kind, const char* message) {
-    if (events_.size() >= kMostEvents) {
-      ++events_dropped_;
-      return;
-    }
-    v1::Event& event = events_.emplace_back();
-    *event.mutable_occurred_at() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
-    event.set_workload(workload);
-    event.set_kind(kind);
-    event.set_message(StrCat(workload, message));
-  };
-  for (const std::string& name : sampler_->departed()) note(name, "workload_departed", " went away");
-  for (const std::string& name : sampler_->arrived()) note(name, "workload_arrived", " appeared");
+  for (const std::string& name : sampler_->departed()) Note(name, "workload_departed", StrCat(name, " went away"));
+  for (const std::string& name : sampler_->arrived()) Note(name, "workload_arrived", StrCat(name, " appeared"));
 }
 
 v1::Hello Agent::BuildHello() const {

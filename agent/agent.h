@@ -18,6 +18,8 @@
 #include "agent/link/controller_link.h"
 #include "agent/metrics.h"
 #include "agent/predict/evidence_scorer.h"
+#include "agent/predict/fuse.h"
+#include "agent/predict/model_slot.h"
 #include "agent/profile/profiler.h"
 #include "agent/sense/sampler.h"
 #include "agent/settings.h"
@@ -47,11 +49,17 @@ class Agent {
   absl::Status Build();
   // One tick, in the order that data flows.
   void Tick(bool score);
+  // Evidence, model, and the two as one.
+  void Score();
+  // Takes up a model that was put in place, and tells what became of it.
+  void RefreshModel();
   void Act();
   v1::Report BuildReport(const Scores& scores);
   v1::Hello BuildHello() const;
   std::optional<ActionTarget> FindTarget(const std::string& name);
   void NoteArrivals();
+  // Keeps an event for the next report; counts it when there are too many.
+  void Note(const std::string& workload, const char* kind, std::string message);
   void MeasureCost();
   void PublishMetrics();
 
@@ -66,6 +74,8 @@ class Agent {
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<Profiler> profiler_;
   EvidenceScorer scorer_;
+  // null when scores come from evidence alone by configuration.
+  std::unique_ptr<ModelSlot> model_;
   std::unique_ptr<ControllerLink> link_;
   std::unique_ptr<MetricsServer> metrics_;
 

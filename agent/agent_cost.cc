@@ -74,6 +74,7 @@ void Agent::PublishMetrics() {
       if (auto score = worst.find(row.name); score != worst.end()) row.worst_score = score->second;
     }
   }
+  if (model_ != nullptr && model_->scorer() != nullptr) snapshot.model_version = model_->scorer()->version();
   const host::CounterStatus pmu = counters_->status();
   snapshot.pmu_level = std::string(host::CounterLevelName(pmu.level));
   snapshot.pmu_available = pmu.pmu_available;

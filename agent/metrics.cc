@@ -64,6 +64,9 @@ void AddSelf(const MetricsSnapshot& snapshot, Page& page) {
              static_cast<double>(snapshot.workloads.size()));
   page.Gauge("truce_agent_workloads_left_out", "Workloads that it does not watch: over the limit, or not readable.",
              snapshot.workloads_left_out);
+  if (!snapshot.model_version.empty()) {
+    page.Gauge("truce_agent_model_info", "The interference model in use.", 1, {{"version", snapshot.model_version}});
+  }
   for (const std::string& missing : snapshot.missing) {
     page.Gauge("truce_agent_missing_capability", "Signals and controls that this host does not have.", 1,
                {{"name", missing}});

@@ -34,6 +34,8 @@ struct MetricsSnapshot {
   int workloads_left_out = 0;
   // Number of scored pairs at or above 1, 20, 40, 60, 80.
   std::map<int, int> pairs_at_least;
+  // Of the interference model in use; empty: none.
+  std::string model_version;
   std::string pmu_level;
   bool pmu_available = false;
   double pmu_duty_ratio = 0;

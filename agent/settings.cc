@@ -51,6 +51,10 @@ void ReadWatching(ConfigReader& reader, AgentSettings* settings) {
   reader.Read("sample.slow_every", &settings->sampler.slow_every, {1, 60});
   // Leases (30 s by default) are renewed in answer to reports, and there is one report per score.
   reader.Read("score.interval", &settings->score_interval, {absl::Milliseconds(500), absl::Seconds(10)});
+  reader.ReadEnum("score.from", &settings->fuse.from,
+                  {{"both", ScoreFrom::kBoth}, {"evidence", ScoreFrom::kEvidence}, {"model", ScoreFrom::kModel}});
+  reader.Read("model.file", &settings->model_file);
+  reader.Read("model.least_confidence", &settings->fuse.least_confidence, {0.0, 1.0});
   reader.Read("discovery.most_workloads", &settings->sampler.most_workloads, {1, 20000});
   reader.ReadList(
       "discovery.rules", [settings] { settings->sampler.rules.clear(); },

@@ -10,6 +10,7 @@
 #include "agent/link/controller_link.h"
 #include "agent/modes.h"
 #include "agent/predict/evidence_scorer.h"
+#include "agent/predict/fuse.h"
 #include "agent/profile/profiler.h"
 #include "agent/sense/sampler.h"
 #include "src/base/config.h"
@@ -31,6 +32,9 @@ struct AgentSettings {
   SamplerOptions sampler;
   ProfilerOptions profiler;
   EvidenceOptions evidence;
+  FuseOptions fuse;
+  // The interference model; empty: the one that comes with Truce.
+  std::string model_file;
   ActuatorOptions actuator;
   host::CounterOptions counters;
   bool controller_enabled = true;

@@ -12,25 +12,13 @@
 #include "absl/time/clock.h"
 #include "lab/collector.h"
 #include "models/topology.h"
+#include "agent/sense/host_topology.h"
 #include "src/base/figures.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/inventory.h"
 
 namespace truce::lab {
-namespace {
-
-Topology TopologyOf(const v1::HostInventory& inventory) {
-  Topology topology;
-  for (const v1::Cpu& cpu : inventory.cpus()) {
-    topology.cpus.push_back({static_cast<int>(cpu.id()), static_cast<int>(cpu.core()), static_cast<int>(cpu.llc()),
-                             static_cast<int>(cpu.numa_node())});
-  }
-  return topology;
-}
-
-}  // namespace
-
 absl::Status Collector::ChooseCpus() {
   TRUCE_ASSIGN_OR_RETURN(const std::vector<int> online, host::OnlineCpus(options_.sysfs));
   cpus_ = online;
@@ -122,7 +110,7 @@ absl::Status Collector::Prepare() {
   const host::CounterStatus pmu = counters_->status();
   TRUCE_ASSIGN_OR_RETURN(const v1::HostInventory inventory,
                          host::TakeInventory({options_.procfs, options_.sysfs, "lab", TRUCE_VERSION}, *layout_, pmu));
-  const Topology topology = TopologyOf(inventory);
+  const Topology topology = agent::TopologyOf(inventory);
   if (!pmu.pmu_available) std::fprintf(stderr, "no hardware counters: %s\n", pmu.missing_reason.c_str());
   TRUCE_ASSIGN_OR_RETURN(dataset_, Dataset::Open(options_.output, DescribeMachine(options_.procfs), topology.Text()));
   TRUCE_ASSIGN_OR_RETURN(auto visits, dataset_->PairVisits());

@@ -3,7 +3,7 @@
 //
 //   A alone | A + B | B alone | B + C | (B + C + D) | C alone | ...
 //
-// Seconds in which the hypervisor took CPU time don't count, and a window lasts until enough of them do. Who meets next is
+// Seconds in which the hypervisor or somebody else took CPU time don't count, and a window lasts until enough of them do. Who meets next is
 // the pair that met least, so a run that is stopped and begun again goes on where it was.
 #pragma once
 

@@ -18,16 +18,20 @@ constexpr absl::Duration kPoll = absl::Milliseconds(50);
 constexpr absl::Duration kFirstOperationLimit = absl::Seconds(15);
 // How long to wait for operations that were under way when a window ended; longer ones don't count in it.
 constexpr absl::Duration kLastOperationLimit = absl::Seconds(3);
-// A second is quiet when the hypervisor took less of the CPUs' time.
+// A second is quiet when the hypervisor took less of the CPUs' time, and others used fewer cores.
 constexpr double kQuietSteal = 0.03;
+constexpr double kQuietOthers = 0.2;
 // A window that was not quiet lasts at most so many times as long.
 constexpr int kLongestStretch = 3;
 // Fewer quiet seconds than this don't tell a speed.
 constexpr int kLeastQuiet = 3;
 
+bool Quiet(const Window::Second& second) {
+  return second.steal < kQuietSteal && second.busy_cores - second.member_cores < kQuietOthers;
+}
+
 int QuietSeconds(const Window& window) {
-  return static_cast<int>(std::count_if(window.seconds.begin(), window.seconds.end(),
-                                        [](const Window::Second& second) { return second.steal < kQuietSteal; }));
+  return static_cast<int>(std::count_if(window.seconds.begin(), window.seconds.end(), Quiet));
 }
 
 }  // namespace
@@ -36,7 +40,7 @@ std::vector<Window::Second> Window::Counting() const {
   if (QuietSeconds(*this) < kLeastQuiet) return seconds;
   std::vector<Second> counting;
   for (const Second& second : seconds) {
-    if (second.steal < kQuietSteal) counting.push_back(second);
+    if (Quiet(second)) counting.push_back(second);
   }
   return counting;
 }

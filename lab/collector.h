@@ -44,7 +44,7 @@ struct Window {
   absl::Time begin;
   absl::Time end;
   std::vector<Second> seconds;
-  // Those in which the hypervisor left the CPUs alone; all of them when these are too few to tell a speed.
+  // Those in which hypervisor and others left the CPUs alone; all of them when these are too few to tell a speed.
   std::vector<Second> Counting() const;
 };
 

@@ -69,7 +69,7 @@ struct DatasetSegment {
   int64_t id = 0;
   double begin = 0;
   double end = 0;
-  // Seconds of it that count: those in which the hypervisor left the CPUs alone, or all when there are too few of them.
+  // Seconds of it that count: those in which hypervisor and others left the CPUs alone, or all when these are too few.
   double seconds = 0;
   // Mean share of CPU time that the hypervisor took in them.
   double steal_ratio = 0;

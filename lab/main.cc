@@ -1,7 +1,6 @@
 // truce-lab: what an operator measures with. Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <string>
@@ -12,23 +11,12 @@
 #include "lab/scene.h"
 #include "lab/summary.h"
 #include "src/base/figures.h"
+#include "src/base/shipped.h"
 #include "src/base/shutdown.h"
 
 namespace {
 
 using truce::ShutdownSignals;
-
-// The daemons live beside this binary, in the build tree and when installed.
-std::string OwnDirectory() {
-  std::error_code error;
-  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
-}
-
-// Beside this binary in the build tree; in share/truce when installed.
-std::string ShippedPrograms() {
-  const std::string beside = OwnDirectory() + "/programs";
-  return std::filesystem::exists(beside) ? beside : OwnDirectory() + "/../share/truce/programs";
-}
 
 int Failed(const absl::Status& status) {
   std::fprintf(stderr, "truce-lab: %s\n", std::string(status.message()).c_str());
@@ -37,7 +25,7 @@ int Failed(const absl::Status& status) {
 
 int RunScene(truce::lab::SceneOptions options) {
   ShutdownSignals signals;
-  if (options.binaries.empty()) options.binaries = OwnDirectory();
+  if (options.binaries.empty()) options.binaries = truce::OwnDirectory();
   const absl::Status status = truce::lab::RunScene(options, signals);
   if (status.ok()) return 0;
   if (signals.signal() != 0) {
@@ -53,8 +41,8 @@ int RunCollect(truce::lab::CollectOptions options, const std::string& budget) {
     std::fprintf(stderr, "truce-lab: --budget %s is no duration such as 30m or 2h\n", budget.c_str());
     return 2;
   }
-  if (options.programs.empty()) options.programs = ShippedPrograms();
-  options.load_tool = OwnDirectory() + "/truce-lab-load";
+  if (options.programs.empty()) options.programs = truce::ShippedPath("programs");
+  options.load_tool = truce::OwnDirectory() + "/truce-lab-load";
   const auto result = truce::lab::Collect(options, signals);
   if (!result.ok()) return absl::IsCancelled(result.status()) ? 130 : Failed(result.status());
   std::fprintf(stderr,
@@ -79,6 +67,9 @@ int RunSummary(const std::string& file, bool json, bool check) {
 void AddScene(CLI::App& app, truce::lab::SceneOptions& scene, std::function<int()>& chosen) {
   CLI::App* command = app.add_subcommand("scene", "Protect a real redis-server from a real stress-ng");
   command->add_flag("--keep", scene.keep, "Stay up after the summary until Ctrl-C");
+  command->add_option("--scores", scene.scores, "What the agent's scores are made from")
+      ->check(CLI::IsMember({"both", "evidence", "model"}))
+      ->capture_default_str();
   command->add_option("--binaries", scene.binaries,
                       "Where truce-agent and truce-controller are (default: beside truce-lab)");
   command->add_option("--path.cgroup", scene.cgroup_root, "Where the cgroup trees are mounted")->capture_default_str();

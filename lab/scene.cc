@@ -165,8 +165,8 @@ absl::Status Scene::SetUp() {
   controls_before_ = Controls();
   Say("Starting redis-server, truce-controller and truce-agent (mutual TLS, ports chosen by the kernel) ...");
   TRUCE_RETURN_IF_ERROR(StartVictim());
-  TRUCE_ASSIGN_OR_RETURN(daemons_,
-                         StartSceneDaemons(directory_, options_.binaries, options_.cgroup_root, victim_, aggressor_));
+  TRUCE_ASSIGN_OR_RETURN(daemons_, StartSceneDaemons({directory_, options_.binaries, options_.cgroup_root, victim_,
+                                                      aggressor_, options_.scores}));
   began_ = absl::Now();
   return absl::OkStatus();
 }

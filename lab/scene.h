@@ -16,6 +16,8 @@ struct SceneOptions {
   // Where truce-agent, truce-controller and trucectl are.
   std::string binaries;
   std::string cgroup_root = "/sys/fs/cgroup";
+  // What the agent's scores are made from: both, evidence or model.
+  std::string scores = "both";
   // Stay up after the summary, with the aggressor coming and going, until a signal.
   bool keep = false;
   absl::Duration alone = absl::Seconds(20);

@@ -38,16 +38,16 @@ std::string HostName() {
 
 class RunningDaemons final : public SceneDaemons {
  public:
-  RunningDaemons(std::string directory, std::string binaries)
-      : directory_(std::move(directory)), binaries_(std::move(binaries)) {}
+  explicit RunningDaemons(const SceneDaemonsOptions& options)
+      : options_(options), directory_(options.directory), binaries_(options.binaries) {}
   ~RunningDaemons() override { Stop(); }
 
-  absl::Status Start(const std::string& cgroup_root, const std::string& victim, const std::string& aggressor) {
+  absl::Status Start() {
     TRUCE_RETURN_IF_ERROR(MakeCertificates());
     TRUCE_RETURN_IF_ERROR(StartController());
     TRUCE_RETURN_IF_ERROR(ConnectOperator());
     TRUCE_RETURN_IF_ERROR(SetMode());
-    TRUCE_RETURN_IF_ERROR(StartAgent(cgroup_root, victim, aggressor));
+    TRUCE_RETURN_IF_ERROR(StartAgent());
     return WaitForAgent();
   }
 
@@ -165,12 +165,12 @@ class RunningDaemons final : public SceneDaemons {
     return WithContext(Call(&v1::OperatorService::Stub::SetMode, request, &response), "setting the mode");
   }
 
-  absl::Status StartAgent(const std::string& cgroup_root, const std::string& victim, const std::string& aggressor) {
+  absl::Status StartAgent() {
     const std::string config = directory_ + "/agent.yaml";
     TRUCE_RETURN_IF_ERROR(
         WriteFile(config, StrCat("paths:\n"
                                  "  cgroup: ",
-                                 cgroup_root,
+                                 options_.cgroup_root,
                                  "\n"
                                  "state_directory: ",
                                  directory_,
@@ -180,14 +180,18 @@ class RunningDaemons final : public SceneDaemons {
                                  "# A scene of two minutes cannot spend one of them on learning what is usual.\n"
                                  "fingerprint:\n"
                                  "  least_samples: 12\n"
+                                 "score:\n"
+                                 "  from: ",
+                                 options_.scores,
+                                 "\n"
                                  "discovery:\n"
                                  "  rules:\n"
                                  "    - match: ",
-                                 victim,
+                                 options_.victim,
                                  "\n"
                                  "      class: critical\n"
                                  "    - match: ",
-                                 aggressor,
+                                 options_.aggressor,
                                  "\n"
                                  "      class: best_effort\n"
                                  "controller:\n"
@@ -231,6 +235,7 @@ class RunningDaemons final : public SceneDaemons {
     return rpc::FromGrpc((stub_.get()->*method)(&context, request, response));
   }
 
+  const SceneDaemonsOptions options_;
   const std::string directory_;
   const std::string binaries_;
   std::string address_;
@@ -241,13 +246,9 @@ class RunningDaemons final : public SceneDaemons {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const std::string& directory,
-                                                                const std::string& binaries,
-                                                                const std::string& cgroup_root,
-                                                                const std::string& victim,
-                                                                const std::string& aggressor) {
-  auto daemons = std::make_unique<RunningDaemons>(directory, binaries);
-  TRUCE_RETURN_IF_ERROR(daemons->Start(cgroup_root, victim, aggressor));
+absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const SceneDaemonsOptions& options) {
+  auto daemons = std::make_unique<RunningDaemons>(options);
+  TRUCE_RETURN_IF_ERROR(daemons->Start());
   return daemons;
 }
 

@@ -35,13 +35,22 @@ class SceneDaemons {
   virtual std::string Environment() const = 0;
 };
 
-// Makes certificates and configuration in `directory`, starts both daemons (ports chosen by the kernel) and waits until
-// the agent is connected. The agent watches the two workloads `victim` (critical) and `aggressor` (best effort,
-// enforced).
-absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const std::string& directory,
-                                                                const std::string& binaries,
-                                                                const std::string& cgroup_root,
-                                                                const std::string& victim,
-                                                                const std::string& aggressor);
+struct SceneDaemonsOptions {
+  // For certificates, configuration, state and logs.
+  std::string directory;
+  // Where truce-agent and truce-controller are.
+  std::string binaries;
+  std::string cgroup_root;
+  // Names of the two workloads that the agent watches: a critical one, and one of best effort, on which actions are
+  // enforced.
+  std::string victim;
+  std::string aggressor;
+  // What scores are made from: a value of the agent's score.from.
+  std::string scores;
+};
+
+// Makes certificates and configuration, starts both daemons (ports chosen by the kernel) and waits until the agent is
+// connected.
+absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const SceneDaemonsOptions& options);
 
 }  // namespace truce::lab

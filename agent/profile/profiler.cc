@@ -18,6 +18,9 @@ void Profiler::Tick(const Sampler& sampler) {
       profile = profiles_.emplace_hint(profile, key, std::make_unique<Profile>(options_));
       profile->second->identity = workload->identity;
     }
+    if (!workload->sample.under_action && profile->second->free_cpus != workload->cpus) {
+      profile->second->free_cpus = workload->cpus;
+    }
     Learn(*profile->second, workload->sample);
     ++profile;
   }

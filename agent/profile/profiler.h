@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "agent/profile/signals.h"
@@ -35,6 +36,9 @@ struct Profile {
 
   WorkloadIdentity identity;
   Window window;
+  // CPUs that it may run on when no action of ours holds it: what it shares with others says what they would do to each
+  // other if it were let go. Empty: all.
+  std::vector<int> free_cpus;
   // Samples that carried a usage reading, over the workload's whole life.
   uint64_t samples_seen = 0;
   std::array<Baseline, kSignalCount> signals;
@@ -46,18 +50,21 @@ struct Profile {
   const Baseline& signal(Signal which) const { return signals[static_cast<size_t>(which)]; }
 };
 
+// By workload key.
+using Profiles = std::map<uint64_t, std::unique_ptr<Profile>>;
+
 class Profiler {
  public:
   explicit Profiler(ProfilerOptions options) : options_(options) {}
   // Takes the sampler's newest samples and forgets workloads that went away.
   void Tick(const Sampler& sampler);
-  const std::map<uint64_t, std::unique_ptr<Profile>>& profiles() const { return profiles_; }
+  const Profiles& profiles() const { return profiles_; }
   const ProfilerOptions& options() const { return options_; }
 
  private:
   void Learn(Profile& profile, const Sample& sample);
   const ProfilerOptions options_;
-  std::map<uint64_t, std::unique_ptr<Profile>> profiles_;
+  Profiles profiles_;
 };
 
 }  // namespace truce::agent

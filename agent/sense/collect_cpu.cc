@@ -75,10 +75,11 @@ void CollectCpuLimits(Workload& workload, const CollectContext& context, Sample&
     }
   }
   const char* effective = cgroup.version(Controller::kCpuset) == 2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus";
-  int allowed = context.online_cpus;
+  workload.cpus.clear();
   if (auto text = cgroup.ReadRarely(Controller::kCpuset, effective, context.buffer); text.ok()) {
-    if (auto cpus = host::ParseCpuList(*text); cpus.ok() && !cpus->empty()) allowed = static_cast<int>(cpus->size());
+    if (auto cpus = host::ParseCpuList(*text); cpus.ok()) workload.cpus = *std::move(cpus);
   }
+  const auto allowed = workload.cpus.empty() ? static_cast<size_t>(context.online_cpus) : workload.cpus.size();
   sample.set(Reading::kCpuAllowedCount, static_cast<double>(allowed));
 }
 

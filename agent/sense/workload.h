@@ -79,6 +79,8 @@ struct Workload {
   Sample sample;
   // Readings that were taken on a slow tick, to carry over.
   Sample slow;
+  // CPUs that it may run on now, ascending, as of the last slow tick; empty when its cgroup does not say: then all.
+  std::vector<int> cpus;
   // Name of a device that it reads or writes most ("8:0"), for its latency.
   std::string busiest_device;
 };

@@ -7,6 +7,9 @@
 #include <string>
 
 #include "lab/learn/evaluate.h"
+#include "lab/learn/page.h"
+#include "lab/learn/train.h"
+#include "src/rpc/atomic_file.h"
 
 namespace truce::lab {
 namespace {
@@ -24,14 +27,44 @@ struct Output {
 int RunEvaluate(const EvaluateOptions& options, const Output& output) {
   const auto evaluation = Evaluate(options, std::cerr);
   if (!evaluation.ok()) return Failed(evaluation.status());
+  if (!options.html.empty()) {
+    const absl::Status written =
+        rpc::WriteFileAtomically(options.html, EvaluationPage(*evaluation), 0644, rpc::IfExists::kReplace);
+    if (!written.ok()) return Failed(written);
+  }
   if (!output.json) WriteEvaluation(*evaluation, std::cout);
   return ShowFigures(EvaluationFigures(*evaluation), output.json ? FigureFormat::kJson : FigureFormat::kTable,
                      output.check, std::cout);
 }
 
+int RunTrain(const TrainOptions& options) {
+  const absl::Status status = Train(options, std::cerr);
+  if (!status.ok()) return Failed(status);
+  std::printf("%s is written; its card beside it says how good it is\n", options.output.c_str());
+  return 0;
+}
+
+void AddTrain(CLI::App& app, std::function<int()>& chosen) {
+  auto options = std::make_shared<TrainOptions>();
+  CLI::App* train = app.add_subcommand("train", "Make a model that agents can use from a data set, and its card");
+  train->add_option("FILE", options->file, "The data set")->required();
+  train->add_option("--output", options->output, "The model")->capture_default_str();
+  train->add_option("--name", options->version, "What to call this version of it (default: today's date)");
+  train->add_option("--held-out", options->held_out, "Programs held out at a time while it is judged")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  train->add_option("--threads", options->threads, "Threads")->check(CLI::Range(1, 256))->capture_default_str();
+  train->add_option("--epochs", options->training.most_epochs, "At most so many")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  train->add_option("--seed", options->training.seed, "Of everything random")->capture_default_str();
+  train->callback([options, &chosen] { chosen = [options] { return RunTrain(*options); }; });
+}
+
 }  // namespace
 
 void AddLearningCommands(CLI::App& app, std::function<int()>& chosen) {
+  AddTrain(app, chosen);
   auto options = std::make_shared<EvaluateOptions>();
   auto output = std::make_shared<Output>();
   CLI::App* evaluate = app.add_subcommand(
@@ -47,6 +80,7 @@ void AddLearningCommands(CLI::App& app, std::function<int()>& chosen) {
   evaluate->add_option("--bootstrap", options->bootstrap_draws, "Draws for the intervals")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
+  evaluate->add_option("--html", options->html, "Also write a page with pictures to this file");
   evaluate->add_option("--seed", options->seed, "Of everything random")->capture_default_str();
   evaluate
       ->add_option_function<std::string>(

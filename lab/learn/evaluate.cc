@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <ostream>
 #include <set>
 
@@ -19,46 +20,12 @@
 namespace truce::lab {
 namespace {
 
-// When the newcomer has hardly been seen, after a few samples, and when it has settled.
-const std::vector<double> kTestMoments = {0, 3, 6};
-
-const std::vector<std::pair<std::string, std::vector<FeatureGroup>>> kMasks = {
-    {"all readings", {}},
-    {"no counters", {FeatureGroup::kCounters}},
-    {"no PSI", {FeatureGroup::kPressure}},
-    {"only CPU usage",
-     {FeatureGroup::kPressure, FeatureGroup::kRunQueue, FeatureGroup::kCounters, FeatureGroup::kMemory,
-      FeatureGroup::kDisk, FeatureGroup::kNetwork, FeatureGroup::kHost}},
-};
-
 std::vector<Judged> Those(const std::vector<Judged>& judged, const std::function<bool(const Judged&)>& which) {
   std::vector<Judged> those;
   for (const Judged& one : judged) {
     if (which(one)) those.push_back(one);
   }
   return those;
-}
-
-// Our predictor, cut in several ways.
-void Cut(const EvaluateOptions& options, Evaluation* evaluation) {
-  const std::vector<Judged>& judged = evaluation->judged;
-  const auto add = [&](std::vector<NamedMarks>* rows, std::string name, const auto& which) {
-    const std::vector<Judged> those = Those(judged, which);
-    if (!those.empty()) rows->push_back({std::move(name), MarksOf(those, options.bootstrap_draws, options.seed)});
-  };
-  for (const double moment : kTestMoments) {
-    add(&evaluation->moments, absl::StrFormat("%.0f s after they met", moment),
-        [moment](const Judged& one) { return one.example->moment == moment; });
-  }
-  add(&evaluation->novelty, "new victim", [](const Judged& one) { return one.new_victim && !one.new_aggressors; });
-  add(&evaluation->novelty, "new aggressor", [](const Judged& one) { return !one.new_victim && one.new_aggressors; });
-  add(&evaluation->novelty, "both new", [](const Judged& one) { return one.new_victim && one.new_aggressors; });
-  add(&evaluation->familiar, "familiarity below 0.2",
-      [](const Judged& one) { return one.prediction.familiarity < 0.2; });
-  add(&evaluation->familiar, "0.2 to 0.8", [](const Judged& one) {
-    return one.prediction.familiarity >= 0.2 && one.prediction.familiarity < 0.8;
-  });
-  add(&evaluation->familiar, "0.8 or more", [](const Judged& one) { return one.prediction.familiarity >= 0.8; });
 }
 
 double MeanOf(const std::vector<double>& values) {
@@ -81,6 +48,62 @@ void WriteRows(const std::string& title, const std::vector<NamedMarks>& rows, st
 
 }  // namespace
 
+const std::vector<Mask>& Masks() {
+  static const std::vector<Mask> kMasks = {
+      {"all readings", {}},
+      {"no counters", {FeatureGroup::kCounters}},
+      {"no PSI", {FeatureGroup::kPressure}},
+      {"only CPU usage",
+       {FeatureGroup::kPressure, FeatureGroup::kRunQueue, FeatureGroup::kCounters, FeatureGroup::kMemory,
+        FeatureGroup::kDisk, FeatureGroup::kNetwork, FeatureGroup::kHost}},
+  };
+  return kMasks;
+}
+
+const std::vector<double>& JudgedMoments() {
+  static const std::vector<double> kMoments = {0, 3, 6};
+  return kMoments;
+}
+
+absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fold>& folds,
+                                                           const TrainingOptions& training, int networks, int threads,
+                                                           std::vector<int>* epochs,
+                                                           const std::function<void()>& done) {
+  std::mutex mutex;
+  const auto trained = [&](int one) {
+    const std::lock_guard lock(mutex);
+    epochs->push_back(one);
+  };
+  std::vector<std::vector<FeatureGroup>> hide;
+  for (const Mask& mask : Masks()) hide.push_back(mask.missing);
+  return JudgeFolds(
+      folds, [&] { return std::make_unique<LstmPredictor>(training, networks, trained); }, hide, threads, done);
+}
+
+void CutJudged(std::vector<std::vector<Judged>> judged, int bootstrap_draws, uint64_t seed, Evaluation* evaluation) {
+  for (size_t i = 0; i < judged.size(); ++i) {
+    evaluation->masked.push_back({Masks()[i].name, MarksOf(judged[i], bootstrap_draws, seed)});
+  }
+  evaluation->judged = std::move(judged[0]);
+  const auto add = [&](std::vector<NamedMarks>* rows, std::string name, const auto& which) {
+    const std::vector<Judged> those = Those(evaluation->judged, which);
+    if (!those.empty()) rows->push_back({std::move(name), MarksOf(those, bootstrap_draws, seed)});
+  };
+  for (const double moment : JudgedMoments()) {
+    add(&evaluation->moments, absl::StrFormat("%.0f s after they met", moment),
+        [moment](const Judged& one) { return one.example->moment == moment; });
+  }
+  add(&evaluation->novelty, "new victim", [](const Judged& one) { return one.new_victim && !one.new_aggressors; });
+  add(&evaluation->novelty, "new aggressor", [](const Judged& one) { return !one.new_victim && one.new_aggressors; });
+  add(&evaluation->novelty, "both new", [](const Judged& one) { return one.new_victim && one.new_aggressors; });
+  add(&evaluation->familiar, "familiarity below 0.2",
+      [](const Judged& one) { return one.prediction.familiarity < 0.2; });
+  add(&evaluation->familiar, "0.2 to 0.8", [](const Judged& one) {
+    return one.prediction.familiarity >= 0.2 && one.prediction.familiarity < 0.8;
+  });
+  add(&evaluation->familiar, "0.8 or more", [](const Judged& one) { return one.prediction.familiarity >= 0.8; });
+}
+
 absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream& progress) {
   TRUCE_ASSIGN_OR_RETURN(const DatasetContent content, Dataset::Load(options.file));
   Evaluation evaluation;
@@ -88,42 +111,33 @@ absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream
   evaluation.noise_floor = MeanOf(RepeatDifferences(content, MakeLabels(content)));
   TRUCE_ASSIGN_OR_RETURN(evaluation.examples, MakeExamples(content));
   TRUCE_ASSIGN_OR_RETURN(const std::vector<Fold> folds,
-                         LeaveProgramsOut(evaluation.examples, static_cast<size_t>(options.held_out), kTestMoments,
+                         LeaveProgramsOut(evaluation.examples, static_cast<size_t>(options.held_out), JudgedMoments(),
                                           options.seed));
   std::set<size_t> meetings;
   for (const InterferenceExample& example : evaluation.examples) meetings.insert(example.meeting);
   evaluation.meetings = meetings.size();
   for (const Fold& fold : folds) evaluation.programs += fold.held_out.size();
 
-  const std::vector<std::pair<std::string, std::function<std::unique_ptr<Predictor>()>>> predictors = {
-      {"Truce's LSTM",
-       [&options] {
-         TrainingOptions training;
-         training.seed = options.seed;
-         return std::make_unique<LstmPredictor>(training, options.networks);
-       }},
+  const std::vector<std::pair<std::string, std::function<std::unique_ptr<Predictor>()>>> baselines = {
       {"cpi2 correlation", NewCorrelationPredictor},
       {"cpu sum", NewCpuSumPredictor},
       {"linear", NewLinearPredictor},
       {"boosted trees", [&options] { return NewBoostedTreesPredictor(options.seed); }},
       {"collaborative filter", [&options] { return NewCollaborativePredictor(2, options.seed); }},
   };
-  Progress steps(&progress, &SystemClock(), static_cast<int>(predictors.size() * folds.size()));
-  for (const auto& [name, make] : predictors) {
-    const bool ours = &name == &predictors[0].first;
-    std::vector<std::vector<FeatureGroup>> hide;
-    for (const auto& [_, groups] : kMasks) {
-      if (ours || hide.empty()) hide.push_back(groups);
-    }
-    const std::string label = name;
-    TRUCE_ASSIGN_OR_RETURN(auto judged, JudgeFolds(folds, make, hide, options.threads, [&] { steps.Step(label); }));
+  Progress steps(&progress, &SystemClock(), static_cast<int>((baselines.size() + 1) * folds.size()));
+  TrainingOptions training;
+  training.seed = options.seed;
+  std::vector<int> epochs;
+  TRUCE_ASSIGN_OR_RETURN(auto ours, JudgeLstm(folds, training, options.networks, options.threads, &epochs,
+                                              [&] { steps.Step("Truce's LSTM"); }));
+  evaluation.predictors.push_back({"Truce's LSTM", MarksOf(ours[0], options.bootstrap_draws, options.seed)});
+  CutJudged(std::move(ours), options.bootstrap_draws, options.seed, &evaluation);
+  for (const auto& baseline : baselines) {
+    const std::string& name = baseline.first;
+    TRUCE_ASSIGN_OR_RETURN(const auto judged, JudgeFolds(folds, baseline.second, {{}}, options.threads,
+                                                         [&] { steps.Step(name); }));
     evaluation.predictors.push_back({name, MarksOf(judged[0], options.bootstrap_draws, options.seed)});
-    if (!ours) continue;
-    for (size_t i = 0; i < kMasks.size(); ++i) {
-      evaluation.masked.push_back({kMasks[i].first, MarksOf(judged[i], options.bootstrap_draws, options.seed)});
-    }
-    evaluation.judged = std::move(judged[0]);
-    Cut(options, &evaluation);
   }
   return evaluation;
 }

@@ -1,6 +1,7 @@
 // truce-lab evaluate: how well slowdowns are told for programs that training never saw, beside what others do.
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <string>
 #include <utility>
@@ -8,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "lab/learn/scoring.h"
+#include "models/training/trainer.h"
 #include "src/base/figures.h"
 
 namespace truce::lab {
@@ -25,6 +27,17 @@ struct EvaluateOptions {
   // A page with pictures is written here; empty: none.
   std::string html;
 };
+
+// Readings that a host may lack, by name; the first lacks none.
+struct Mask {
+  std::string name;
+  std::vector<FeatureGroup> missing;
+};
+const std::vector<Mask>& Masks();
+
+// Moments at which predictions are judged, in seconds after the meeting began: when the newcomer has hardly been seen,
+// after a few samples, and when it has settled.
+const std::vector<double>& JudgedMoments();
 
 struct NamedMarks {
   std::string name;
@@ -50,6 +63,15 @@ struct Evaluation {
 
 // Progress goes to `progress`. NotFound, DataLoss or InvalidArgument when the data set is not there, damaged or too small.
 absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream& progress);
+
+// Ours, judged on `folds` without each of Masks(). `epochs` gets what each training took; `done` as in JudgeFolds.
+absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fold>& folds,
+                                                           const TrainingOptions& training, int networks, int threads,
+                                                           std::vector<int>* epochs,
+                                                           const std::function<void()>& done);
+
+// Fills in what is told of ours: marks by moment, novelty, readings and familiarity. judged[0] is kept.
+void CutJudged(std::vector<std::vector<Judged>> judged, int bootstrap_draws, uint64_t seed, Evaluation* evaluation);
 
 // Tables for a person.
 void WriteEvaluation(const Evaluation& evaluation, std::ostream& out);

@@ -9,7 +9,10 @@ absl::Status LstmPredictor::Fit(const ExampleList& training, const ExampleList& 
   for (int i = 0; i < count_; ++i) {
     TrainingOptions options = options_;
     options.seed += static_cast<uint64_t>(i);
-    members_.push_back(TrainInterference(training, validation, options, [](const EpochReport&) { return true; }));
+    TrainedInterference trained =
+        TrainInterference(training, validation, options, [](const EpochReport&) { return true; });
+    if (trained_) trained_(trained.epochs);
+    members_.push_back(std::move(trained.model));
   }
   return absl::OkStatus();
 }
@@ -26,6 +29,8 @@ absl::StatusOr<std::vector<InterferencePrediction>> LstmPredictor::Predict(const
       sum.log_slowdown += share * one.log_slowdown;
       sum.deviation += share * one.deviation;
       sum.probability += share * one.probability;
+      sum.uncalibrated += share * one.uncalibrated;
+      sum.distance += share * one.distance;
       sum.familiarity += share * one.familiarity;
       for (size_t r = 0; r < kResourceCount; ++r) sum.by_resource[r] += share * one.by_resource[r];
     }

@@ -1,6 +1,8 @@
 // The interference LSTM as a predictor to be compared with others.
 #pragma once
 
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "lab/learn/predictor.h"
@@ -11,14 +13,16 @@ namespace truce::lab {
 
 class LstmPredictor : public Predictor {
  public:
-  // The mean of `count` networks that differ in their seeds.
-  LstmPredictor(TrainingOptions options, int count) : options_(options), count_(count) {}
+  // The mean of `count` networks that differ in their seeds. `trained` gets the epochs of each (may be empty).
+  LstmPredictor(TrainingOptions options, int count, std::function<void(int epochs)> trained)
+      : options_(options), count_(count), trained_(std::move(trained)) {}
   absl::Status Fit(const ExampleList& training, const ExampleList& validation) override;
   absl::StatusOr<std::vector<InterferencePrediction>> Predict(const ExampleList& examples) override;
 
  private:
   const TrainingOptions options_;
   const int count_;
+  const std::function<void(int)> trained_;
   std::vector<InterferenceModel> members_;
 };
 

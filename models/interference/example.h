@@ -50,10 +50,14 @@ struct InterferencePrediction {
   double deviation = 0;
   // P(slowdown >= 5 %).
   double probability = 0;
+  // The same before calibration, where a model is calibrated.
+  double uncalibrated = 0;
   // How much of it is due to each resource; sums to log_slowdown. Zeros from what does not tell.
   std::array<double, kResourceCount> by_resource{};
   // 0-1: how much the least usual of the workloads resembles what the model knows (Familiarity).
   double familiarity = 1;
+  // How far out that one lies, in the model's own measure.
+  double distance = 0;
 };
 
 }  // namespace truce

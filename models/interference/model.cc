@@ -41,9 +41,12 @@ float Calibration::Apply(float probability) const {
   return 1 / (1 + std::exp(-logit));
 }
 
-float Familiarity::Of(Eigen::Ref<const Row> fingerprint) const {
+float Familiarity::Distance(Eigen::Ref<const Row> fingerprint) const {
+  return mean.size() == 0 ? 0 : ((fingerprint - mean) * whiten).norm();
+}
+
+float Familiarity::OfDistance(float distance) const {
   if (distances.empty()) return 0;
-  const float distance = ((fingerprint - mean) * whiten).norm();
   const auto farther = static_cast<float>(distances.end() - std::lower_bound(distances.begin(), distances.end(), distance));
   const float share = (farther + 1) / (static_cast<float>(distances.size()) + 1);
   return std::min(1.0F, 2 * share);
@@ -89,9 +92,9 @@ void InterferenceModel::Pairs(Eigen::Ref<const Row> as_victim, const Rows& as_ag
   *variance = Softplus(variance->array()).square().eval();
 }
 
-float InterferenceModel::Probability(float mean, float variance, double noticed) const {
+float InterferenceModel::Uncalibrated(float mean, float variance) const {
   const double deviation = std::sqrt(2 * (static_cast<double>(variance) + base_variance_));
-  return calibration_.Apply(static_cast<float>(0.5 * std::erfc((std::log1p(noticed) - mean) / deviation)));
+  return static_cast<float>(0.5 * std::erfc((std::log1p(kNoticedSlowdown) - mean) / deviation));
 }
 
 Row InterferenceModel::Fingerprint(const InputSequence& sequence) {
@@ -110,10 +113,10 @@ InterferencePrediction InterferenceModel::Predict(const InterferenceExample& exa
   Rows hidden(count, weights_.hidden());
   for (Eigen::Index i = 0; i < count; ++i) hidden.row(i) = Fingerprint(*sequences[static_cast<size_t>(i)]);
   InterferencePrediction prediction;
-  prediction.familiarity = 1;
   for (Eigen::Index i = 0; i < count; ++i) {
-    prediction.familiarity = std::min(prediction.familiarity, static_cast<double>(familiarity_.Of(hidden.row(i))));
+    prediction.distance = std::max(prediction.distance, static_cast<double>(familiarity_.Distance(hidden.row(i))));
   }
+  prediction.familiarity = familiarity_.OfDistance(static_cast<float>(prediction.distance));
   float mean = 0;
   float variance = 0;
   if (count > 1) {
@@ -135,6 +138,7 @@ InterferencePrediction InterferenceModel::Predict(const InterferenceExample& exa
   prediction.log_slowdown = mean;
   prediction.deviation = std::sqrt(variance + base_variance_);
   prediction.probability = Probability(mean, variance);
+  prediction.uncalibrated = Uncalibrated(mean, variance);
   return prediction;
 }
 

@@ -63,7 +63,9 @@ struct Familiarity {
   // Distances of fingerprints of programs that training did not see, ascending.
   std::vector<float> distances;
   // 1: as usual as half of those or more; falls to 0 as fewer and fewer lie so far out.
-  float Of(Eigen::Ref<const Row> fingerprint) const;
+  float Of(Eigen::Ref<const Row> fingerprint) const { return OfDistance(Distance(fingerprint)); }
+  float Distance(Eigen::Ref<const Row> fingerprint) const;
+  float OfDistance(float distance) const;
 };
 
 // How often it is right on a host that lacks some readings, measured on programs that training did not see.
@@ -87,8 +89,9 @@ class InterferenceModel {
   // `by_resource`, [M, kResourceCount], contributions to log(1 + slowdown), and `variance`, [1, M], of their sums.
   void Pairs(Eigen::Ref<const Row> as_victim, const Rows& as_aggressors, const Rows& contexts, Rows* by_resource,
              Row* variance);
-  // Calibrated P(slowdown >= `noticed`) when log(1 + slowdown) has that mean and variance (without the base variance).
-  float Probability(float mean, float variance, double noticed = kNoticedSlowdown) const;
+  // P(slowdown >= 5 %) when log(1 + slowdown) has that mean and variance (without the base variance), calibrated.
+  float Probability(float mean, float variance) const { return calibration_.Apply(Uncalibrated(mean, variance)); }
+  float Uncalibrated(float mean, float variance) const;
   float base_variance() const { return base_variance_; }
 
   // The fingerprint after a whole sequence, [hidden()].

@@ -64,6 +64,15 @@ Calibration FitCalibration(const std::vector<double>& probabilities, const std::
   return {static_cast<float>(std::max(0.05, slope)), static_cast<float>(intercept)};
 }
 
+std::vector<float> Quantiles(std::vector<float> values) {
+  constexpr size_t kMost = 256;
+  std::sort(values.begin(), values.end());
+  if (values.size() <= kMost) return values;
+  std::vector<float> fewer;
+  for (size_t i = 0; i < kMost; ++i) fewer.push_back(values[i * (values.size() - 1) / (kMost - 1)]);
+  return fewer;
+}
+
 Familiarity FitFamiliarity(const Rows& known, const Rows& unknown) {
   Familiarity familiarity;
   if (known.rows() == 0) return familiarity;
@@ -82,16 +91,7 @@ Familiarity FitFamiliarity(const Rows& known, const Rows& unknown) {
   for (Eigen::Index i = 0; i < judges.rows(); ++i) {
     familiarity.distances.push_back(((judges.row(i) - familiarity.mean) * familiarity.whiten).norm());
   }
-  std::sort(familiarity.distances.begin(), familiarity.distances.end());
-  // A few hundred quantiles say as much.
-  constexpr size_t kMost = 256;
-  if (familiarity.distances.size() > kMost) {
-    std::vector<float> fewer;
-    for (size_t i = 0; i < kMost; ++i) {
-      fewer.push_back(familiarity.distances[i * (familiarity.distances.size() - 1) / (kMost - 1)]);
-    }
-    familiarity.distances = std::move(fewer);
-  }
+  familiarity.distances = Quantiles(std::move(familiarity.distances));
   return familiarity;
 }
 

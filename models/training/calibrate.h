@@ -12,6 +12,9 @@ namespace truce {
 // imagined examples that agree with them). As they are when there is nothing to learn from.
 Calibration FitCalibration(const std::vector<double>& probabilities, const std::vector<bool>& happened);
 
+// At most a few hundred of the values, ascending, which say as much.
+std::vector<float> Quantiles(std::vector<float> values);
+
 // From fingerprints, one a row: those that the model was trained on, and those of programs that it was not. Without any
 // of the latter, the former stand in.
 Familiarity FitFamiliarity(const Rows& known, const Rows& unknown);

@@ -42,12 +42,13 @@ InterferenceNetImpl::InterferenceNetImpl(NetworkShape shape) : shape_(shape) {
   spread_->bias.fill_(-2);
 }
 
-torch::Tensor InterferenceNetImpl::Encode(const torch::Tensor& inputs, const torch::Tensor& lengths) {
-  const int64_t count = inputs.size(0);
+torch::Tensor InterferenceNetImpl::Encode(const torch::Tensor& inputs, const torch::Tensor& lengths,
+                                          const torch::Tensor& state) {
   const int64_t steps = inputs.size(1);
   const torch::Tensor projected = torch::tanh(project_->forward(inputs));
-  torch::Tensor hidden = torch::zeros({count, shape_.hidden});
-  torch::Tensor cell = torch::zeros({count, shape_.hidden});
+  const std::vector<torch::Tensor> halves = state.split(shape_.hidden, 1);
+  torch::Tensor hidden = halves[0];
+  torch::Tensor cell = halves[1];
   for (int64_t step = 0; step < steps; ++step) {
     const auto [next_hidden, next_cell] = cell_->forward(projected.select(1, step), std::make_tuple(hidden, cell));
     // A sequence that is shorter begins later.
@@ -55,7 +56,7 @@ torch::Tensor InterferenceNetImpl::Encode(const torch::Tensor& inputs, const tor
     hidden = begun * next_hidden + (1 - begun) * hidden;
     cell = begun * next_cell + (1 - begun) * cell;
   }
-  return hidden;
+  return torch::cat({hidden, cell}, 1);
 }
 
 PairOutput InterferenceNetImpl::Pair(const torch::Tensor& victims, const torch::Tensor& aggressors,

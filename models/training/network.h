@@ -29,9 +29,10 @@ class InterferenceNetImpl : public torch::nn::Module {
  public:
   explicit InterferenceNetImpl(NetworkShape shape);
 
-  // A whole sequence, for training: `inputs` is [N, T, inputs], aligned at its end; `lengths` is [N], 1 to T. Returns
-  // the embeddings after the last step, [N, hidden].
-  torch::Tensor Encode(const torch::Tensor& inputs, const torch::Tensor& lengths);
+  // Whole sequences: `inputs` is [N, T, inputs], aligned at its end; `lengths` is [N], 1 to T; `state`, [N, 2 * hidden],
+  // is the hidden and cell state before the first step (zeros for a new workload). Returns the state after the last one.
+  torch::Tensor Encode(const torch::Tensor& inputs, const torch::Tensor& lengths, const torch::Tensor& state);
+  int64_t hidden() const { return shape_.hidden; }
   // `victims` and `aggressors` are embeddings [P, hidden], `contexts` is [P, PairContext::kSize].
   PairOutput Pair(const torch::Tensor& victims, const torch::Tensor& aggressors, const torch::Tensor& contexts);
   // Variance of log(1 + slowdown) that no aggressor explains; a scalar.

@@ -23,11 +23,14 @@ constexpr double kNoticedWeight = 0.5;
 constexpr double kResourceWeight = 0.1;
 // A history that is cut short keeps at least so many samples.
 constexpr size_t kLeastSteps = 2;
+// A sequence must be this long to make up for another workload's state.
+constexpr size_t kLeastStaleSteps = 8;
 
 // A batch as tensors: sequences of all workloads in one block, and who belongs to which example.
 struct Batch {
   torch::Tensor inputs;      // [N, T, kModelInputs]
   torch::Tensor lengths;     // [N]
+  torch::Tensor stale;       // [N]: 1 for a sequence that begins with another workload's state
   torch::Tensor victims;     // [P]: row of the pair's victim
   torch::Tensor aggressors;  // [P]
   torch::Tensor contexts;    // [P, PairContext::kSize]
@@ -79,6 +82,7 @@ class BatchMaker {
     const InputSequence* sequence;
     size_t length;
     unsigned hidden;
+    bool stale;
   };
 
   bool Draw(double ratio) {
@@ -100,7 +104,7 @@ class BatchMaker {
     if (length > kLeastSteps && Draw(options_.shorten_ratio)) {
       length = std::uniform_int_distribution<size_t>(kLeastSteps, length)(*random_);
     }
-    lines_.push_back({&sequence, length, hidden});
+    lines_.push_back({&sequence, length, hidden, length >= kLeastStaleSteps && Draw(options_.stale_ratio)});
     return static_cast<int64_t>(lines_.size()) - 1;
   }
 
@@ -112,10 +116,13 @@ class BatchMaker {
     batch->lengths = torch::zeros({count}, torch::kLong);
     float* const inputs = batch->inputs.data_ptr<float>();
     auto* const lengths = batch->lengths.data_ptr<int64_t>();
+    batch->stale = torch::zeros({count});
+    float* const stale = batch->stale.data_ptr<float>();
     for (size_t r = 0; r < lines_.size(); ++r) {
       const InputSequence& sequence = *lines_[r].sequence;
       const size_t length = lines_[r].length;
       lengths[r] = static_cast<int64_t>(length);
+      stale[r] = lines_[r].stale ? 1 : 0;
       for (size_t step = 0; step < length; ++step) {
         ModelInput input = sequence[sequence.size() - length + step];
         for (size_t group = 0; group < kFeatureGroupCount; ++group) {
@@ -137,9 +144,17 @@ struct Totals {
   torch::Tensor variance;     // [B]
 };
 
-Totals Forward(InterferenceNet& net, const Batch& batch) {
+// `stale`, [any, 2 * hidden]: states that other workloads left; in, those to begin with, out, those of this batch.
+Totals Forward(InterferenceNet& net, const Batch& batch, torch::Tensor* stale) {
   const auto count = batch.targets.size(0);
-  const torch::Tensor embeddings = net->Encode(batch.inputs, batch.lengths);
+  const int64_t rows = batch.inputs.size(0);
+  torch::Tensor state = torch::zeros({rows, 2 * net->hidden()});
+  if (stale->defined()) {
+    state = batch.stale.unsqueeze(1) * stale->index_select(0, torch::arange(rows) % stale->size(0));
+  }
+  state = net->Encode(batch.inputs, batch.lengths, state);
+  *stale = state.detach();
+  const torch::Tensor embeddings = state.narrow(1, 0, net->hidden());
   Totals totals{torch::zeros({count, static_cast<int64_t>(kResourceCount)}), net->BaseVariance().expand({count})};
   if (batch.victims.size(0) == 0) return totals;
   const PairOutput pairs = net->Pair(embeddings.index_select(0, batch.victims),
@@ -149,8 +164,8 @@ Totals Forward(InterferenceNet& net, const Batch& batch) {
   return totals;
 }
 
-torch::Tensor Loss(InterferenceNet& net, const Batch& batch) {
-  const Totals totals = Forward(net, batch);
+torch::Tensor Loss(InterferenceNet& net, const Batch& batch, torch::Tensor* stale) {
+  const Totals totals = Forward(net, batch, stale);
   const torch::Tensor mean = totals.by_resource.sum(1);
   // What was measured has an error of its own, which the model need not explain.
   const torch::Tensor variance = totals.variance + batch.errors.square() + 1e-4;
@@ -177,7 +192,8 @@ double MeanLoss(InterferenceNet& net, const ExampleList& examples, const Trainin
   for (size_t begin = 0; begin < examples.size(); begin += kChunk) {
     std::vector<size_t> chosen(std::min(kChunk, examples.size() - begin));
     std::iota(chosen.begin(), chosen.end(), begin);
-    sum += Loss(net, maker.Make(chosen)).item<double>() * static_cast<double>(chosen.size());
+    torch::Tensor stale;
+    sum += Loss(net, maker.Make(chosen), &stale).item<double>() * static_cast<double>(chosen.size());
   }
   return sum / static_cast<double>(examples.size());
 }
@@ -198,12 +214,13 @@ InterferenceNet NewNetwork(const TrainingOptions& options) {
 double TrainEpoch(InterferenceNet& net, torch::optim::Optimizer& optimizer, BatchMaker& maker,
                   const std::vector<size_t>& order, size_t batch) {
   double sum = 0;
+  torch::Tensor stale;
   for (size_t begin = 0; begin < order.size(); begin += batch) {
     const size_t end = std::min(order.size(), begin + batch);
     const std::vector<size_t> chosen(order.begin() + static_cast<std::ptrdiff_t>(begin),
                                      order.begin() + static_cast<std::ptrdiff_t>(end));
     optimizer.zero_grad();
-    const torch::Tensor loss = Loss(net, maker.Make(chosen));
+    const torch::Tensor loss = Loss(net, maker.Make(chosen), &stale);
     loss.backward();
     torch::nn::utils::clip_grad_norm_(net->parameters(), 1.0);
     optimizer.step();
@@ -214,9 +231,9 @@ double TrainEpoch(InterferenceNet& net, torch::optim::Optimizer& optimizer, Batc
 
 }  // namespace
 
-InterferenceModel TrainInterference(const ExampleList& training, const ExampleList& validation,
-                                    const TrainingOptions& options,
-                                    const std::function<bool(const EpochReport&)>& report) {
+TrainedInterference TrainInterference(const ExampleList& training, const ExampleList& validation,
+                                      const TrainingOptions& options,
+                                      const std::function<bool(const EpochReport&)>& report) {
   std::mt19937_64 random(options.seed);
   InterferenceNet net = NewNetwork(options);
   torch::optim::AdamW optimizer(net->parameters(),
@@ -227,6 +244,7 @@ InterferenceModel TrainInterference(const ExampleList& training, const ExampleLi
   InterferenceWeights best = net->Export();
   double least = std::numeric_limits<double>::infinity();
   int waited = 0;
+  int best_epoch = 0;
   for (int epoch = 1; epoch <= options.most_epochs; ++epoch) {
     std::shuffle(order.begin(), order.end(), random);
     // The rate falls along half a cosine (Loshchilov and Hutter 2017), so that the last epochs settle.
@@ -243,10 +261,11 @@ InterferenceModel TrainInterference(const ExampleList& training, const ExampleLi
     if (told.best) {
       least = told.validation_loss;
       best = net->Export();
+      best_epoch = epoch;
     }
-    if (!report(told) || waited > options.patience) break;
+    if (!report(told) || waited > options.patience || epoch == options.stop_after) break;
   }
-  return Calibrated(std::move(best), training, validation);
+  return {Calibrated(std::move(best), training, validation), best_epoch};
 }
 
 }  // namespace truce

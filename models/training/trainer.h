@@ -14,6 +14,8 @@ namespace truce {
 struct TrainingOptions {
   uint64_t seed = 1;
   int most_epochs = 60;
+  // Ends after so many epochs of the schedule for most_epochs; 0: does not.
+  int stop_after = 0;
   // Training ends when the held-out loss has not fallen for so many epochs; the best weights are kept.
   int patience = 10;
   int batch = 64;
@@ -27,6 +29,9 @@ struct TrainingOptions {
   double hide_ratio = 0.1;
   // How often a workload's history is cut short, so that newcomers get useful scores.
   double shorten_ratio = 0.2;
+  // How often a sequence begins with the state that some other workload left, so that the network learns to forget: in the
+  // agent it runs for months, on sequences far longer than those here.
+  double stale_ratio = 0.3;
 };
 
 struct EpochReport {
@@ -36,11 +41,17 @@ struct EpochReport {
   bool best = false;
 };
 
+struct TrainedInterference {
+  InterferenceModel model;
+  // Epochs after which its weights were taken.
+  int epochs = 0;
+};
+
 // `validation` (programs that are not in `training`) says when to stop, how to calibrate and how far out unknown programs
 // lie. It may be empty: then all epochs are run and nothing is calibrated. `report` is called after each epoch; false ends
 // the training with the best weights so far.
-InterferenceModel TrainInterference(const ExampleList& training, const ExampleList& validation,
-                                    const TrainingOptions& options,
-                                    const std::function<bool(const EpochReport&)>& report);
+TrainedInterference TrainInterference(const ExampleList& training, const ExampleList& validation,
+                                      const TrainingOptions& options,
+                                      const std::function<bool(const EpochReport&)>& report);
 
 }  // namespace truce

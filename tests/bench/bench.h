@@ -51,4 +51,12 @@ struct AgentBenchOptions {
 // What an agent costs that watches so many really existing cgroups.
 absl::StatusOr<BenchResult> RunAgentBench(const AgentBenchOptions& options, const Surroundings& surroundings);
 
+struct PredictBenchOptions {
+  std::vector<int> workloads = {10, 100, 1000};
+  int repeats = 30;
+  std::string model;  // path of the interference model
+};
+// Time of one tick of inference with all pairs, and of the same by running the whole network for each pair.
+absl::StatusOr<BenchResult> RunPredictBench(const PredictBenchOptions& options, const Surroundings& surroundings);
+
 }  // namespace truce::bench

@@ -8,6 +8,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/time/clock.h"
+#include "src/base/shipped.h"
 #include "tests/bench/bench.h"
 
 namespace truce::bench {
@@ -94,6 +95,17 @@ int Main(int argc, char** argv) {
     agent_options.window = absl::Seconds(seconds);
     exit_code = Show(RunAgentBench(agent_options, surroundings), output);
   });
+
+  PredictBenchOptions predict_options;
+  predict_options.model = ShippedPath("models/interference.truce");
+  CLI::App* predict = app.add_subcommand("predict", "one tick of inference with all pairs of so many workloads");
+  predict->add_option("--workloads", predict_options.workloads, "numbers of workloads")
+      ->delimiter(',')
+      ->check(CLI::Range(2, 5000));
+  predict->add_option("--repeats", predict_options.repeats, "ticks that are timed")->check(CLI::Range(3, 100000));
+  predict->add_option("--model", predict_options.model, "the interference model")->check(CLI::ExistingFile);
+  AddOutputOptions(predict, &output);
+  predict->callback([&] { exit_code = Show(RunPredictBench(predict_options, surroundings), output); });
 
   try {
     app.parse(argc, argv);

@@ -1,0 +1,109 @@
+#include "agent/predict/fuse.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace truce::agent {
+namespace {
+
+constexpr double kClearedProbability = 0.02;
+constexpr double kClearedConfidence = 0.5;
+constexpr double kWellProbability = 0.05;
+constexpr double kWellConfidence = 0.3;
+
+double Logit(double probability) {
+  const double bounded = std::clamp(probability, 1e-4, 1 - 1e-4);
+  return std::log(bounded / (1 - bounded));
+}
+
+// One side's opinion of a pair.
+struct Opinion {
+  double probability = 0;
+  double severity = 0;
+  double confidence = 0;
+};
+
+// Two opinions as one; a side without confidence has no say. The confidence is the surer side's: that they differ is in
+// the probability.
+Opinion Pool(const Opinion& a, const Opinion& b) {
+  const double sum = a.confidence + b.confidence;
+  if (sum <= 0) return {};
+  const double logit = (a.confidence * Logit(a.probability) + b.confidence * Logit(b.probability)) / sum;
+  return {1 / (1 + std::exp(-logit)), (a.confidence * a.severity + b.confidence * b.severity) / sum,
+          std::max(a.confidence, b.confidence)};
+}
+
+// What evidence says of a pair that it did not score.
+Opinion Unscored(const WorkloadVerdict& victim, const FuseWorkload& aggressor) {
+  if (victim.diagnosis == v1::DIAGNOSIS_NEIGHBOUR || victim.diagnosis == v1::DIAGNOSIS_SELF) {
+    return {kClearedProbability, 0, kClearedConfidence};
+  }
+  if (aggressor.under_action) return {};
+  return {kWellProbability, 0, kWellConfidence};
+}
+
+bool MayBeScored(const WorkloadVerdict& victim) {
+  return victim.diagnosis == v1::DIAGNOSIS_HEALTHY || victim.diagnosis == v1::DIAGNOSIS_NEIGHBOUR ||
+         victim.diagnosis == v1::DIAGNOSIS_SELF;
+}
+
+void Write(const Opinion& opinion, v1::PairScore* pair) {
+  pair->set_score(100 * opinion.probability);
+  pair->set_severity(opinion.severity);
+  pair->set_confidence(std::clamp(opinion.confidence, 0.0, 1.0));
+}
+
+}  // namespace
+
+Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::map<uint64_t, FuseWorkload>& workloads,
+            const FuseOptions& options, absl::Time now) {
+  if (options.from == ScoreFrom::kEvidence) return evidence;
+  std::map<std::pair<std::string_view, std::string_view>, size_t> scored;
+  for (size_t i = 0; i < evidence.pairs.size(); ++i) {
+    scored[{evidence.pairs[i].victim(), evidence.pairs[i].aggressor()}] = i;
+  }
+  std::vector<v1::PairScore> pairs;
+  std::set<size_t> used;
+  const auto stamp = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(now));
+  for (const ModelScore& score : model) {
+    const auto victim = workloads.find(score.victim);
+    const auto aggressor = workloads.find(score.aggressor);
+    const auto verdict = evidence.verdicts.find(score.victim);
+    if (victim == workloads.end() || aggressor == workloads.end() || verdict == evidence.verdicts.end()) continue;
+    if (!MayBeScored(verdict->second) || score.confidence < options.least_confidence) continue;
+    const Opinion learned{score.probability, score.severity, score.confidence};
+    v1::PairScore pair;
+    Opinion opinion = learned;
+    pair.set_source(v1::SCORE_SOURCE_MODEL);
+    pair.set_resource(score.resource);
+    const auto found = scored.find({victim->second.name, aggressor->second.name});
+    if (options.from == ScoreFrom::kBoth && found != scored.end()) {
+      pair = evidence.pairs[found->second];
+      used.insert(found->second);
+      const Opinion seen{pair.score() / 100, pair.severity(), pair.confidence()};
+      opinion = Pool(learned, seen);
+      pair.set_source(v1::SCORE_SOURCE_BOTH);
+      if (learned.confidence > seen.confidence) pair.set_resource(score.resource);
+    } else if (options.from == ScoreFrom::kBoth) {
+      opinion = Pool(learned, Unscored(verdict->second, aggressor->second));
+      opinion.confidence = learned.confidence;
+    }
+    if (100 * opinion.probability < options.report_floor) continue;
+    pair.set_victim(victim->second.name);
+    pair.set_aggressor(aggressor->second.name);
+    *pair.mutable_scored_at() = stamp;
+    Write(opinion, &pair);
+    pairs.push_back(std::move(pair));
+  }
+  // What the model is not sure of, evidence says alone.
+  for (size_t i = 0; i < evidence.pairs.size(); ++i) {
+    if (options.from == ScoreFrom::kBoth && !used.contains(i)) pairs.push_back(std::move(evidence.pairs[i]));
+  }
+  evidence.pairs = std::move(pairs);
+  return evidence;
+}
+
+}  // namespace truce::agent

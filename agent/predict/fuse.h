@@ -1,0 +1,44 @@
+// The one place where evidence and model become one score per pair. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "agent/predict/model_scorer.h"
+#include "agent/predict/scores.h"
+
+namespace truce::agent {
+
+enum class ScoreFrom { kBoth, kEvidence, kModel };
+
+struct FuseOptions {
+  ScoreFrom from = ScoreFrom::kBoth;
+  // A model that is less sure of itself than this is not heard: evidence goes on alone.
+  double least_confidence = 0.4;
+  // Pairs below this score are not reported.
+  double report_floor = 1;
+};
+
+// What the fusion knows of a workload beside its verdict.
+struct FuseWorkload {
+  std::string name;
+  // An action of ours holds it: that its neighbours are well says nothing.
+  bool under_action = false;
+};
+
+// Evidence and model as probabilities, each with a confidence, are pooled as logits weighted by confidence (logarithmic
+// opinion pool; Genest and Zidek 1986). What evidence says of a pair:
+//   it was scored                            that score, its confidence
+//   the victim suffers, not from this one    2 %, confidence 0.5
+//   the victim is well, nobody is held back  5 %, confidence 0.3 (what will come need not show yet)
+//   the victim is well, the aggressor is held back by us    nothing
+// Nothing is said of a victim that is unknown, throttled by its own quota or robbed by the hypervisor. Without a model,
+// or with kEvidence, the scores are the evidence's.
+Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::map<uint64_t, FuseWorkload>& workloads,
+            const FuseOptions& options, absl::Time now);
+
+}  // namespace truce::agent

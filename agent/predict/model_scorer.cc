@@ -1,0 +1,195 @@
+#include "agent/predict/model_scorer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace truce::agent {
+namespace {
+
+// A fingerprint remembers about so many samples.
+constexpr size_t kCatchUpSamples = 24;
+
+// Groups of features that are missing from an input altogether, one bit each.
+unsigned MissingGroups(const Rows& inputs, Eigen::Index row) {
+  unsigned present = 0;
+  for (size_t i = 0; i < kFeatureCount; ++i) {
+    if (inputs(row, static_cast<Eigen::Index>(kFeatureCount + i)) > 0) {
+      present |= 1u << static_cast<unsigned>(FeatureGroupOf(i));
+    }
+  }
+  return ~present & ((1u << kFeatureGroupCount) - 1);
+}
+
+v1::Resource ResourceOf(const Rows& by_resource, Eigen::Index row) {
+  Eigen::Index best = 0;
+  by_resource.row(row).maxCoeff(&best);
+  return static_cast<v1::Resource>(v1::RESOURCE_CPU + static_cast<int>(best));
+}
+
+// Makes room for `rows` rows; those that are there stay, new ones are zero.
+void Resize(Eigen::Index rows, Eigen::Index columns, Rows* matrix) {
+  const Eigen::Index before = matrix->rows();
+  matrix->conservativeResize(rows, columns);
+  if (rows > before) matrix->bottomRows(rows - before).setZero();
+}
+
+}  // namespace
+
+ModelScorer::ModelScorer(ModelFile file, Topology topology, ModelScorerOptions options)
+    : file_(std::move(file)), topology_(std::move(topology)), options_(options) {}
+
+void ModelScorer::Drop(size_t slot) {
+  slot_of_.erase(slots_[slot].key);
+  const size_t last = slots_.size() - 1;
+  if (slot != last) {
+    slots_[slot] = slots_[last];
+    slot_of_[slots_[slot].key] = slot;
+    hidden_.row(static_cast<Eigen::Index>(slot)) = hidden_.row(static_cast<Eigen::Index>(last));
+    cell_.row(static_cast<Eigen::Index>(slot)) = cell_.row(static_cast<Eigen::Index>(last));
+  }
+  slots_.pop_back();
+}
+
+void ModelScorer::AddSlots(const Profiles& profiles) {
+  for (size_t i = slots_.size(); i-- > 0;) {
+    if (!profiles.contains(slots_[i].key)) Drop(i);
+  }
+  for (const auto& [key, profile] : profiles) {
+    if (slot_of_.contains(key)) continue;
+    slot_of_[key] = slots_.size();
+    Slot& slot = slots_.emplace_back();
+    slot.key = key;
+  }
+  const auto rows = static_cast<Eigen::Index>(slots_.size());
+  const Eigen::Index width = file_.model.hidden();
+  if (rows == hidden_.rows()) return;
+  Resize(rows, static_cast<Eigen::Index>(kModelInputs), &inputs_);
+  Resize(rows, width, &hidden_);
+  Resize(rows, width, &cell_);
+}
+
+void ModelScorer::Take(const Profile& profile, size_t age, size_t slot) {
+  const ModelInput input = MakeModelInput(profile.window.back(age));
+  const auto row = static_cast<Eigen::Index>(slot);
+  inputs_.row(row) = Eigen::Map<const Row>(input.data(), static_cast<Eigen::Index>(input.size()));
+  slots_[slot].missing = MissingGroups(inputs_, row);
+  slots_[slot].cpu_set = CpuSet(profile.free_cpus);
+}
+
+void ModelScorer::StepAll(const Profiles& profiles, size_t age) {
+  // A first sample has no rates; a tick that brought nothing must not count twice.
+  const auto is_new = [age](const Profile& profile, const Slot& slot) {
+    if (profile.window.size() <= age) return false;
+    const Sample& sample = profile.window.back(age);
+    return sample.has(Reading::kCpuUsageCores) && sample.taken_at > slot.sampled_at;
+  };
+  for (const auto& [key, profile] : profiles) {
+    const size_t slot = slot_of_[key];
+    if (is_new(*profile, slots_[slot])) Take(*profile, age, slot);
+  }
+  stepped_hidden_ = hidden_;
+  stepped_cell_ = cell_;
+  file_.model.Step(inputs_, &stepped_hidden_, &stepped_cell_);
+  for (const auto& [key, profile] : profiles) {
+    const size_t i = slot_of_[key];
+    if (!is_new(*profile, slots_[i])) continue;
+    slots_[i].sampled_at = profile->window.back(age).taken_at;
+    ++slots_[i].steps;
+    const auto row = static_cast<Eigen::Index>(i);
+    hidden_.row(row) = stepped_hidden_.row(row);
+    cell_.row(row) = stepped_cell_.row(row);
+  }
+}
+
+void ModelScorer::Tick(const Profiles& profiles) {
+  AddSlots(profiles);
+  if (!slots_.empty()) StepAll(profiles, 0);
+}
+
+void ModelScorer::CatchUp(const Profiles& profiles) {
+  AddSlots(profiles);
+  if (slots_.empty()) return;
+  for (size_t age = kCatchUpSamples; age-- > 0;) StepAll(profiles, age);
+}
+
+size_t ModelScorer::CpuSet(const std::vector<int>& cpus) {
+  const auto found = cpu_set_of_.find(cpus);
+  if (found != cpu_set_of_.end()) return found->second;
+  std::vector<int> all = cpus;
+  if (all.empty()) {
+    for (const Topology::Cpu& cpu : topology_.cpus) all.push_back(cpu.id);
+  }
+  cpu_set_of_[cpus] = cpu_sets_.size();
+  cpu_sets_.push_back(std::move(all));
+  return cpu_sets_.size() - 1;
+}
+
+const PairContext& ModelScorer::SharesOf(size_t victim_set, size_t aggressor_set) {
+  const auto [entry, is_new] = shares_.try_emplace({victim_set, aggressor_set});
+  if (is_new) entry->second = ShareOf(topology_, cpu_sets_[victim_set], cpu_sets_[aggressor_set]);
+  return entry->second;
+}
+
+double ModelScorer::Accuracy(unsigned missing) {
+  const auto found = accuracy_.find(missing);
+  if (found != accuracy_.end()) return found->second;
+  std::vector<FeatureGroup> groups;
+  for (size_t i = 0; i < kFeatureGroupCount; ++i) {
+    if ((missing >> i) & 1u) groups.push_back(static_cast<FeatureGroup>(i));
+  }
+  return accuracy_[missing] = AccuracyWithout(file_.skills, groups);
+}
+
+const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles) {
+  scores_.clear();
+  const auto count = static_cast<Eigen::Index>(slots_.size());
+  if (count < 2) return scores_;
+  file_.model.Project(hidden_, &as_victims_, &as_aggressors_);
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = slots_[i];
+    const Profile& profile = *profiles.at(slot.key);
+    slot.familiarity = file_.model.familiarity().Of(hidden_.row(static_cast<Eigen::Index>(i)));
+    const double cores =
+        std::max(profile.usage.mean(), profile.window.size() > 0
+                                           ? profile.window.back(0).value_or(Reading::kCpuUsageCores, 0)
+                                           : 0.0);
+    slot.victim = cores >= options_.least_victim_cores &&
+                  profile.samples_seen >= options_.least_samples;
+  }
+  contexts_.assign(cpu_sets_.size(), Rows());
+  for (Eigen::Index v = 0; v < count; ++v) {
+    const Slot& victim = slots_[static_cast<size_t>(v)];
+    if (!victim.victim || victim.steps < options_.least_steps) continue;
+    Rows& contexts = contexts_[victim.cpu_set];
+    if (contexts.rows() == 0) {
+      contexts.resize(count, static_cast<Eigen::Index>(PairContext::kSize));
+      for (Eigen::Index a = 0; a < count; ++a) {
+        const auto shares = SharesOf(victim.cpu_set, slots_[static_cast<size_t>(a)].cpu_set).ToArray();
+        contexts.row(a) = Eigen::Map<const Row>(shares.data(), static_cast<Eigen::Index>(shares.size()));
+      }
+    }
+    file_.model.Pairs(as_victims_.row(v), as_aggressors_, contexts, &by_resource_, &variance_);
+    for (Eigen::Index a = 0; a < count; ++a) {
+      const Slot& aggressor = slots_[static_cast<size_t>(a)];
+      if (a == v || aggressor.steps < options_.least_steps) continue;
+      const float mean = by_resource_.row(a).sum();
+      const double probability = file_.model.Probability(mean, variance_(a));
+      if (100 * probability < options_.report_floor) continue;
+      scores_.push_back({victim.key, aggressor.key, probability, std::expm1(static_cast<double>(mean)),
+                         std::min(victim.familiarity, aggressor.familiarity) *
+                             Accuracy(victim.missing | aggressor.missing),
+                         ResourceOf(by_resource_, a)});
+    }
+  }
+  return scores_;
+}
+
+std::optional<ModelScorer::View> ModelScorer::Find(uint64_t key) const {
+  const auto found = slot_of_.find(key);
+  if (found == slot_of_.end() || slots_[found->second].steps < options_.least_steps) return std::nullopt;
+  const Row fingerprint = hidden_.row(static_cast<Eigen::Index>(found->second));
+  return View{fingerprint, file_.model.familiarity().Of(fingerprint)};
+}
+
+}  // namespace truce::agent

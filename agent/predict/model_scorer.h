@@ -1,0 +1,119 @@
+// Scores pairs with the interference model (models/interference/model.h).
+//
+//   every tick:       each workload's newest sample ─► one LSTM step ─► its fingerprint
+//   every scoring:    fingerprints x what each pair shares ─► P(slowdown >= 5 %), severity, resource, confidence
+//
+// A tick costs one step per workload, whatever the number of pairs. Memory grows with the number of workloads that live
+// at once, and with the square of the number of distinct CPU sets. Tick thread only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "agent/profile/profiler.h"
+#include "models/interference/model_file.h"
+#include "models/topology.h"
+#include "truce/v1/types.pb.h"
+
+namespace truce::agent {
+
+struct ModelScorerOptions {
+  // A victim below this many cores, now and usually, is unknown.
+  double least_victim_cores = 0.25;
+  // Nor is one known that was seen for fewer samples than this.
+  uint64_t least_samples = 60;
+  // An aggressor with fewer samples than this has no fingerprint yet.
+  uint64_t least_steps = 3;
+  // Pairs below this score are not told.
+  double report_floor = 1;
+};
+
+// What the model says of one ordered pair.
+struct ModelScore {
+  uint64_t victim = 0;
+  uint64_t aggressor = 0;
+  // P(the aggressor alone slows the victim by 5 % or more), calibrated.
+  double probability = 0;
+  // Expected slowdown, as a fraction.
+  double severity = 0;
+  // 0-1: how usual the two are, times how often the model is right with the readings that this host has.
+  double confidence = 0;
+  v1::Resource resource = v1::RESOURCE_UNSPECIFIED;
+};
+
+class ModelScorer {
+ public:
+  ModelScorer(ModelFile file, Topology topology, ModelScorerOptions options);
+
+  // One step for every workload whose profile has a new sample; newcomers start afresh, those that went away are
+  // forgotten.
+  void Tick(const Profiles& profiles);
+  // Steps through what the profiles hold of the last samples, for a model that takes over from another.
+  void CatchUp(const Profiles& profiles);
+  // Every ordered pair that stands out, in no particular order; valid until the next call.
+  const std::vector<ModelScore>& Score(const Profiles& profiles);
+  // The fingerprint of a workload, and how usual it is, 0-1; null when it has none.
+  struct View {
+    Row fingerprint;
+    double familiarity = 0;
+  };
+  std::optional<View> Find(uint64_t key) const;
+
+  const std::string& version() const { return file_.version; }
+  const ModelFile& file() const { return file_; }
+
+ private:
+  struct Slot {
+    uint64_t key = 0;
+    uint64_t steps = 0;
+    // Of the last sample taken.
+    absl::Duration sampled_at = -absl::InfiniteDuration();
+    size_t cpu_set = 0;
+    bool victim = false;
+    unsigned missing = 0;  // bit per FeatureGroup
+    double familiarity = 0;
+  };
+
+  void Drop(size_t slot);
+  void AddSlots(const Profiles& profiles);
+  // The sample of `age` ticks ago of a profile as a row of inputs_.
+  void Take(const Profile& profile, size_t age, size_t slot);
+  // One step for everybody whose sample of `age` ticks ago is newer than the last one taken.
+  void StepAll(const Profiles& profiles, size_t age);
+  size_t CpuSet(const std::vector<int>& cpus);
+  const PairContext& SharesOf(size_t victim_set, size_t aggressor_set);
+  double Accuracy(unsigned missing);
+
+  ModelFile file_;
+  const Topology topology_;
+  const ModelScorerOptions options_;
+  std::vector<Slot> slots_;
+  std::map<uint64_t, size_t> slot_of_;
+  // One row per slot.
+  Rows inputs_;
+  Rows hidden_;
+  Rows cell_;
+  Rows as_victims_;
+  Rows as_aggressors_;
+  // Scratch.
+  Rows stepped_hidden_;
+  Rows stepped_cell_;
+  Rows by_resource_;
+  Row variance_;
+  // Distinct CPU sets, and what a victim on one shares with an aggressor on another.
+  std::vector<std::vector<int>> cpu_sets_;
+  std::map<std::vector<int>, size_t> cpu_set_of_;
+  std::map<std::pair<size_t, size_t>, PairContext> shares_;
+  // contexts_[victim's CPU set]: what each slot shares with it; made anew for each scoring.
+  std::vector<Rows> contexts_;
+  std::map<unsigned, double> accuracy_;
+  std::vector<ModelScore> scores_;
+};
+
+}  // namespace truce::agent

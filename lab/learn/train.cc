@@ -1,0 +1,126 @@
+#include "lab/learn/train.h"
+
+#include <algorithm>
+#include <cmath>
+#include <ostream>
+#include <set>
+#include <sstream>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "lab/dataset.h"
+#include "lab/examples.h"
+#include "lab/learn/evaluate.h"
+#include "lab/learn/folds.h"
+#include "models/interference/model_file.h"
+#include "models/training/calibrate.h"
+#include "src/base/figures.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "src/rpc/atomic_file.h"
+
+namespace truce::lab {
+namespace {
+
+// How often the call "slowed by 5 % or more: yes or no" is right.
+double Accuracy(const std::vector<Judged>& judged) {
+  const auto right = std::count_if(judged.begin(), judged.end(), [](const Judged& one) {
+    return (one.prediction.probability >= 0.5) == (one.example->log_slowdown >= std::log1p(kNoticedSlowdown));
+  });
+  return judged.empty() ? 0 : static_cast<double>(right) / static_cast<double>(judged.size());
+}
+
+// What programs that were held out say of the model that is trained on all.
+InterferenceModel Recalibrated(const InterferenceModel& model, const std::vector<Judged>& judged) {
+  std::vector<double> probabilities;
+  std::vector<bool> happened;
+  std::vector<float> distances;
+  for (const Judged& one : judged) {
+    probabilities.push_back(one.prediction.uncalibrated);
+    happened.push_back(one.example->log_slowdown >= std::log1p(kNoticedSlowdown));
+    distances.push_back(static_cast<float>(one.prediction.distance));
+  }
+  Familiarity familiarity = model.familiarity();
+  familiarity.distances = Quantiles(std::move(distances));
+  return InterferenceModel(model.weights(), FitCalibration(probabilities, happened), std::move(familiarity));
+}
+
+std::string Card(const TrainOptions& options, const ModelFile& file, const Evaluation& evaluation, int epochs) {
+  std::ostringstream tables;
+  WriteEvaluation(evaluation, tables);
+  const InterferenceWeights& weights = file.model.weights();
+  return absl::StrFormat(
+      "# Interference model %s\n\n"
+      "Predicts, for an ordered pair of workloads on a host, by how much the second slows the first: docs/models.md.\n\n"
+      "## Trained on\n\n"
+      "`truce-lab collect` on %s\n\n"
+      "%d programs, %d meetings of two or three, %d examples. Seed %d, %d epochs.\n\n"
+      "## Network\n\n"
+      "%d features with a validity bit each, linear to %d, LSTM with %d cells, pair head of %d.\n\n"
+      "## How good it is\n\n"
+      "The same method on programs that were held out of training in turn:\n\n```\n%s```\n\n"
+      "## Limits\n\n"
+      "- One machine. On another kind, confidence falls with the distance of the fingerprints; train on your own with\n"
+      "  `truce-lab collect` and `truce-lab train`.\n"
+      "- Meetings of at most three programs; what is said of more neighbours adds up their parts.\n"
+      "- Slowdowns are measured over windows of seconds: effects that build up over minutes are not in them.\n",
+      file.version, file.machine, evaluation.programs, evaluation.meetings, evaluation.examples.size(),
+      options.training.seed, epochs, kFeatureCount, weights.projected(), weights.hidden(), weights.pair(),
+      tables.str());
+}
+
+}  // namespace
+
+absl::Status Train(const TrainOptions& options, std::ostream& progress) {
+  TRUCE_ASSIGN_OR_RETURN(const DatasetContent content, Dataset::Load(options.file));
+  Evaluation evaluation;
+  TRUCE_ASSIGN_OR_RETURN(evaluation.examples, MakeExamples(content));
+  TRUCE_ASSIGN_OR_RETURN(const std::vector<Fold> folds,
+                         LeaveProgramsOut(evaluation.examples, static_cast<size_t>(options.held_out), JudgedMoments(),
+                                          options.training.seed));
+  evaluation.machine = content.meta.at("machine");
+  std::set<size_t> meetings;
+  for (const InterferenceExample& example : evaluation.examples) meetings.insert(example.meeting);
+  evaluation.meetings = meetings.size();
+  for (const Fold& fold : folds) evaluation.programs += fold.held_out.size();
+
+  Progress steps(&progress, &SystemClock(), static_cast<int>(folds.size()) + 1);
+  std::vector<int> epochs;
+  TRUCE_ASSIGN_OR_RETURN(auto judged, JudgeLstm(folds, options.training, 1, options.threads, &epochs,
+                                                [&] { steps.Step("programs held out in turn"); }));
+  std::vector<Skill> skills;
+  for (size_t i = 0; i < judged.size(); ++i) {
+    const double auc = MarksOf(judged[i], 1, options.training.seed).auc.value;
+    skills.push_back({Masks()[i].missing, Accuracy(judged[i]), auc});
+  }
+  evaluation.predictors.push_back(
+      {"held out", MarksOf(judged[0], options.bootstrap_draws, options.training.seed)});
+  CutJudged(std::move(judged), options.bootstrap_draws, options.training.seed, &evaluation);
+
+  std::sort(epochs.begin(), epochs.end());
+  TrainingOptions training = options.training;
+  training.stop_after = std::max(1, epochs[epochs.size() / 2]);
+  ExampleList all;
+  for (const InterferenceExample& example : evaluation.examples) all.push_back(&example);
+  steps.Step("all programs");
+  const TrainedInterference trained =
+      TrainInterference(all, {}, training, [&progress, &training](const EpochReport& told) {
+        progress << absl::StrFormat("epoch %d of %d: loss %.4f\n", told.epoch, training.stop_after, told.training_loss);
+        return true;
+      });
+  const std::string today = absl::FormatTime("%Y-%m-%d", absl::Now(), absl::UTCTimeZone());
+  const ModelFile file{options.version.empty() ? today : options.version, evaluation.machine, std::move(skills),
+                       Recalibrated(trained.model, evaluation.judged)};
+  const auto pair = std::find_if(all.begin(), all.end(),
+                                 [](const InterferenceExample* one) { return !one->aggressors.empty(); });
+  const std::string bytes = SerializeModel(file, **pair);
+  TRUCE_RETURN_IF_ERROR(ParseModel(bytes, "the trained model").status());
+  TRUCE_RETURN_IF_ERROR(rpc::WriteFileAtomically(options.output, bytes, 0644, rpc::IfExists::kReplace));
+  std::string card = options.output;
+  if (const size_t dot = card.rfind('.'); dot != std::string::npos && dot > card.rfind('/') + 1) card.erase(dot);
+  return rpc::WriteFileAtomically(card + ".md", Card(options, file, evaluation, trained.epochs), 0644,
+                                  rpc::IfExists::kReplace);
+}
+
+}  // namespace truce::lab

@@ -1,0 +1,114 @@
+#include "agent/predict/fuse.h"
+
+#include <gmock/gmock.h>
+
+namespace truce::agent {
+namespace {
+
+using testing::DoubleNear;
+using testing::SizeIs;
+
+constexpr uint64_t kVictim = 1;
+constexpr uint64_t kHog = 2;
+
+const std::map<uint64_t, FuseWorkload> kWorkloads = {{kVictim, {"web", false}}, {kHog, {"batch", false}}};
+
+Scores Evidence(v1::Diagnosis diagnosis, std::optional<double> score = std::nullopt, double confidence = 0.8) {
+  Scores scores;
+  scores.verdicts[kVictim].diagnosis = diagnosis;
+  scores.verdicts[kHog].diagnosis = v1::DIAGNOSIS_HEALTHY;
+  if (!score) return scores;
+  v1::PairScore& pair = scores.pairs.emplace_back();
+  pair.set_victim("web");
+  pair.set_aggressor("batch");
+  pair.set_score(*score);
+  pair.set_severity(0.5);
+  pair.set_confidence(confidence);
+  pair.set_resource(v1::RESOURCE_CPU);
+  pair.set_source(v1::SCORE_SOURCE_EVIDENCE);
+  pair.mutable_evidence()->set_signal("cpu_wait");
+  return scores;
+}
+
+std::vector<ModelScore> Model(double probability, double confidence = 0.8) {
+  return {{kVictim, kHog, probability, 0.3, confidence, v1::RESOURCE_DISK}};
+}
+
+Scores Fused(Scores evidence, const std::vector<ModelScore>& model, ScoreFrom from = ScoreFrom::kBoth,
+             const std::map<uint64_t, FuseWorkload>& workloads = kWorkloads) {
+  FuseOptions options;
+  options.from = from;
+  return Fuse(std::move(evidence), model, workloads, options, absl::FromUnixSeconds(1000));
+}
+
+TEST(FuseTest, BothAgreeAndAreSurerThanOneThatDoubts) {
+  const Scores scores = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90), Model(0.9));
+  ASSERT_THAT(scores.pairs, SizeIs(1));
+  EXPECT_THAT(scores.pairs[0].score(), DoubleNear(90, 0.1));
+  EXPECT_THAT(scores.pairs[0].severity(), DoubleNear(0.4, 1e-9));
+  EXPECT_EQ(scores.pairs[0].source(), v1::SCORE_SOURCE_BOTH);
+  EXPECT_EQ(scores.pairs[0].evidence().signal(), "cpu_wait") << "what was seen is still told";
+  EXPECT_EQ(scores.pairs[0].scored_at().seconds(), 1000);
+  const Scores doubting = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90), Model(0.2));
+  EXPECT_THAT(doubting.pairs[0].score(), DoubleNear(60, 1));
+}
+
+TEST(FuseTest, TheSurerSideWeighsMore) {
+  const double model_sure = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90, 0.2), Model(0.1, 0.9)).pairs[0].score();
+  const double evidence_sure = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90, 0.9), Model(0.1, 0.5)).pairs[0].score();
+  EXPECT_LT(model_sure, 30);
+  EXPECT_GT(evidence_sure, 55);
+}
+
+TEST(FuseTest, AModelThatIsNotSureIsNotHeard) {
+  const Scores scores = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90), Model(0.01, 0.1));
+  ASSERT_THAT(scores.pairs, SizeIs(1));
+  EXPECT_EQ(scores.pairs[0].score(), 90);
+  EXPECT_EQ(scores.pairs[0].source(), v1::SCORE_SOURCE_EVIDENCE);
+  EXPECT_THAT(Fused(Evidence(v1::DIAGNOSIS_HEALTHY), Model(0.99, 0.1)).pairs, SizeIs(0));
+}
+
+TEST(FuseTest, ForeseesWhatCannotBeSeenYetButSaysItLower) {
+  const Scores scores = Fused(Evidence(v1::DIAGNOSIS_HEALTHY), Model(0.95));
+  ASSERT_THAT(scores.pairs, SizeIs(1));
+  EXPECT_EQ(scores.pairs[0].source(), v1::SCORE_SOURCE_MODEL);
+  EXPECT_EQ(scores.pairs[0].resource(), v1::RESOURCE_DISK);
+  EXPECT_GT(scores.pairs[0].score(), 60);
+  EXPECT_LT(scores.pairs[0].score(), 95);
+  EXPECT_THAT(scores.pairs[0].confidence(), DoubleNear(0.8, 1e-9));
+}
+
+TEST(FuseTest, ANeighbourThatEvidenceClearedScoresLow) {
+  EXPECT_LT(Fused(Evidence(v1::DIAGNOSIS_SELF), Model(0.9)).pairs[0].score(), 50);
+}
+
+TEST(FuseTest, ThatTheVictimIsWellSaysNothingWhileTheAggressorIsHeldBack) {
+  auto held = kWorkloads;
+  held[kHog].under_action = true;
+  const Scores scores = Fused(Evidence(v1::DIAGNOSIS_HEALTHY), Model(0.95), ScoreFrom::kBoth, held);
+  EXPECT_THAT(scores.pairs[0].score(), DoubleNear(95, 0.1)) << "letting it go would bring the contention back";
+}
+
+TEST(FuseTest, SaysNothingOfVictimsThatAreUnknownOrHurtOtherwise) {
+  for (const auto diagnosis : {v1::DIAGNOSIS_UNKNOWN, v1::DIAGNOSIS_OWN_QUOTA, v1::DIAGNOSIS_STEAL}) {
+    EXPECT_THAT(Fused(Evidence(diagnosis), Model(0.99)).pairs, SizeIs(0)) << diagnosis;
+  }
+}
+
+TEST(FuseTest, EvidenceAloneOrModelAloneWhenToldSo) {
+  const Scores evidence = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 70), Model(0.1), ScoreFrom::kEvidence);
+  ASSERT_THAT(evidence.pairs, SizeIs(1));
+  EXPECT_EQ(evidence.pairs[0].score(), 70);
+  const Scores model = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 70), Model(0.1), ScoreFrom::kModel);
+  ASSERT_THAT(model.pairs, SizeIs(1));
+  EXPECT_THAT(model.pairs[0].score(), DoubleNear(10, 1e-6));
+  EXPECT_EQ(model.pairs[0].source(), v1::SCORE_SOURCE_MODEL);
+  EXPECT_THAT(Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 70), {}, ScoreFrom::kModel).pairs, SizeIs(0));
+}
+
+TEST(FuseTest, PairsOfWorkloadsThatAreGoneAreDropped) {
+  EXPECT_THAT(Fused(Evidence(v1::DIAGNOSIS_HEALTHY), {{kVictim, 77, 0.99, 1, 0.9, v1::RESOURCE_CPU}}).pairs, SizeIs(0));
+}
+
+}  // namespace
+}  // namespace truce::agent

@@ -1,0 +1,134 @@
+#include "lab/examples.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "lab/collector.h"
+#include "lab/labels.h"
+
+namespace truce::lab {
+namespace {
+
+using testing::DoubleNear;
+using testing::ElementsAre;
+using testing::SizeIs;
+
+// A program that ran from 0 to 60 s on CPU 0; it waits for the CPU for `together` of the time in the 20s, when it has
+// company, and for nothing else.
+DatasetLife Life(int64_t id, const std::string& program, double together) {
+  DatasetLife life;
+  life.id = id;
+  life.program = program;
+  life.load = "high";
+  life.cpus = {0};
+  for (int second = 1; second <= 60; ++second) {
+    DatasetSample sample;
+    sample.at = second;
+    sample.readings.set(Reading::kCpuUsageCores, 0.9);
+    sample.readings.set(Reading::kPsiCpuSomeRatio, second > 20 && second <= 30 ? together : 0);
+    sample.readings.set(Reading::kPsiIoSomeRatio, 0);
+    life.samples.push_back(sample);
+  }
+  return life;
+}
+
+DatasetSegment Window(double begin, std::vector<DatasetMember> members) {
+  DatasetSegment segment;
+  segment.begin = begin;
+  segment.end = begin + 10;
+  segment.members = std::move(members);
+  return segment;
+}
+
+// One operation takes 100 ms alone and 150 ms in company.
+DatasetContent Meeting() {
+  DatasetContent content;
+  content.meta["topology"] = "0:0:0:0,1:1:0:0";
+  content.lives = {{1, Life(1, "web", 1.0 / 3)}, {2, Life(2, "batch", 0.5)}};
+  content.segments = {Window(5, {{1, 100, 10, 0.01}}), Window(20, {{1, 66, 10, 0.02}, {2, 5, 10, 0.02}}),
+                      Window(40, {{2, 10, 10, 0.01}})};
+  return content;
+}
+
+TEST(MakeExamplesTest, OneForEachVictimAndMoment) {
+  ExampleOptions options;
+  options.moments = {0, 3, 50};
+  const auto examples = MakeExamples(Meeting(), options);
+  ASSERT_TRUE(examples.ok()) << examples.status();
+  ASSERT_THAT(*examples, SizeIs(4)) << "two victims, two moments within the window";
+  const InterferenceExample& first = examples->front();
+  EXPECT_THAT(first.programs, ElementsAre("web", "batch"));
+  EXPECT_THAT(first.log_slowdown, DoubleNear(std::log(100.0 / 66), 1e-9));
+  EXPECT_EQ(first.moment, 0);
+  EXPECT_EQ(first.contexts[0].cpus_of_victim, 1);
+  EXPECT_EQ(first.contexts[0].llc_of_victim, 1);
+  EXPECT_EQ((*examples)[2].log_slowdown, std::log(2.0)) << "the other way round";
+}
+
+TEST(MakeExamplesTest, NothingLaterThanTheMomentIsShown) {
+  ExampleOptions options;
+  options.moments = {3};
+  const auto examples = MakeExamples(Meeting(), options);
+  ASSERT_TRUE(examples.ok());
+  const size_t wait = FeatureNamed("psi_cpu_some");
+  const InputSequence& victim = examples->front().victim;
+  ASSERT_THAT(victim, SizeIs(23)) << "as much as there was";
+  EXPECT_EQ(victim[19][wait], 0) << "second 20, alone";
+  EXPECT_NEAR(victim[20][wait], 1.0 / 3, 1e-6) << "second 21, in company";
+  options.most_steps = 5;
+  EXPECT_THAT(MakeExamples(Meeting(), options)->front().victim, SizeIs(5));
+}
+
+TEST(MakeExamplesTest, SaysWhichResourceTookTheTime) {
+  DatasetContent content = Meeting();
+  const auto of = [&content](ModelResource resource) {
+    return (*MakeExamples(content))[0].resources[static_cast<size_t>(resource)];
+  };
+  EXPECT_NEAR(of(ModelResource::kCpu), 0.97, 0.05) << "a third of the time waiting is half as long again";
+  EXPECT_NEAR(of(ModelResource::kMemoryBandwidth), 0.03, 0.05);
+  for (DatasetSample& sample : content.lives.at(1).samples) {
+    if (sample.at <= 20 || sample.at > 30) continue;
+    sample.readings.set(Reading::kPsiCpuSomeRatio, 0);
+    sample.readings.set(Reading::kPsiIoSomeRatio, 0.2);
+  }
+  EXPECT_NEAR(of(ModelResource::kDisk), 0.5, 0.05);
+  EXPECT_NEAR(of(ModelResource::kMemoryBandwidth), 0.5, 0.05) << "what is lost where nothing is read";
+}
+
+TEST(MakeExamplesTest, DisturbedMeetingsAreLeftOut) {
+  DatasetContent content = Meeting();
+  content.segments[1].steal_ratio = 0.2;
+  EXPECT_THAT(*MakeExamples(content), SizeIs(0));
+}
+
+TEST(MakeExamplesTest, WithoutATopologyNothingIsKnownOfSharing) {
+  DatasetContent content = Meeting();
+  content.meta.clear();
+  EXPECT_TRUE(absl::IsInvalidArgument(MakeExamples(content).status()));
+}
+
+TEST(RepeatDifferencesTest, AreBetweenTheSameMeetings) {
+  DatasetContent content = Meeting();
+  const auto labels = MakeLabels(content);
+  EXPECT_THAT(RepeatDifferences(content, labels), SizeIs(0)) << "nothing was repeated";
+  content.segments.push_back(Window(50, {{1, 50, 10, 0.02}, {2, 5, 10, 0.02}}));
+  const auto differences = RepeatDifferences(content, MakeLabels(content));
+  ASSERT_THAT(differences, SizeIs(2));
+  EXPECT_NEAR(std::max(differences[0], differences[1]), 100.0 / 50 - 100.0 / 66, 1e-9);
+  content.lives.at(2).cpus = {1};
+  EXPECT_THAT(RepeatDifferences(content, MakeLabels(content)), SizeIs(2));
+}
+
+TEST(WindowTest, SecondsInWhichOthersTookTheCpuDoNotCount) {
+  truce::lab::Window window;
+  for (int i = 0; i < 8; ++i) window.seconds.push_back({absl::FromUnixSeconds(i), i < 3 ? 0.1 : 0.0, 1.0, 1.0});
+  EXPECT_THAT(window.Counting(), SizeIs(5));
+  window.seconds[4].busy_cores = 1.5;
+  EXPECT_THAT(window.Counting(), SizeIs(4));
+  for (auto& second : window.seconds) second.steal = 0.1;
+  EXPECT_THAT(window.Counting(), SizeIs(8)) << "too few quiet ones: better all than none";
+}
+
+}  // namespace
+}  // namespace truce::lab

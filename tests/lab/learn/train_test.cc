@@ -1,0 +1,139 @@
+#include "lab/learn/train.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "lab/dataset.h"
+#include "lab/learn/evaluate.h"
+#include "models/interference/model_file.h"
+#include "src/host/file.h"
+#include "tests/fixtures/tree.h"
+
+namespace truce::lab {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// A data set as collect would have made it, of programs that hunger for CPU more or less and share it or not.
+class TrainTest : public testing::Test {
+ protected:
+  TrainTest() {
+    auto dataset = *Dataset::Open(file_, "a machine of its own", "0:0:0:0,1:1:0:0");
+    std::mt19937_64 random(5);
+    for (int meeting = 0; meeting < 60; ++meeting) {
+      const int first = meeting % kPrograms;
+      const int second = (first + 1 + static_cast<int>(random() % (kPrograms - 1))) % kPrograms;
+      const bool shared = random() % 2 == 0;
+      const double begin = 1000.0 * meeting;
+      const double slowdown = shared ? std::max(0.0, Cores(first) + Cores(second) - 1) : 0;
+      DatasetLife a = Live(*dataset, first, {0}, begin, slowdown);
+      DatasetLife b = Live(*dataset, second, {shared ? 0 : 1}, begin, slowdown);
+      Ran(*dataset, begin, {{a.id, 100, 10, 0.01}});
+      Ran(*dataset, begin + 20, {{a.id, 100 / (1 + slowdown), 10, 0.01}, {b.id, 100 / (1 + slowdown), 10, 0.01}});
+      Ran(*dataset, begin + 40, {{b.id, 100, 10, 0.01}});
+    }
+  }
+
+  static constexpr int kPrograms = 10;
+  static double Cores(int program) { return 0.1 + 0.09 * program; }
+
+  static DatasetLife Live(Dataset& dataset, int program, std::vector<int> cpus, double begin, double slowdown) {
+    Program description;
+    description.name = "p" + std::to_string(program);
+    description.kind = "made up";
+    DatasetLife life;
+    life.program = description.name;
+    life.load = "high";
+    life.cpus = std::move(cpus);
+    life.id = *dataset.Add(life, description);
+    for (int second = 1; second <= 50; ++second) {
+      DatasetSample sample;
+      sample.at = begin + second;
+      sample.readings.set(Reading::kCpuUsageCores, Cores(program));
+      sample.readings.set(Reading::kCpuAllowedCount, 1);
+      sample.readings.set(Reading::kPsiCpuSomeRatio, second > 20 && second <= 30 ? slowdown / (1 + slowdown) : 0);
+      life.samples.push_back(sample);
+    }
+    EXPECT_TRUE(dataset.AddSamples(life).ok());
+    return life;
+  }
+  static void Ran(Dataset& dataset, double begin, std::vector<DatasetMember> members) {
+    DatasetSegment segment;
+    segment.begin = begin;
+    segment.end = begin + 10;
+    segment.seconds = 10;
+    segment.members = std::move(members);
+    ASSERT_TRUE(dataset.Add(segment).ok());
+  }
+
+  TrainOptions Quick() const {
+    TrainOptions options;
+    options.file = file_;
+    options.output = tree_.Path("m.truce");
+    options.version = "test";
+    options.held_out = 2;
+    options.bootstrap_draws = 5;
+    options.training.most_epochs = 4;
+    options.training.projected = options.training.hidden = options.training.pair = 8;
+    options.training.learning_rate = 1e-2;
+    return options;
+  }
+
+  test::Tree tree_;
+  const std::string file_ = tree_.Path("lab.db");
+};
+
+TEST_F(TrainTest, MakesAModelThatAgentsTakeAndACardThatSaysHowGoodItIs) {
+  std::ostringstream progress;
+  const TrainOptions options = Quick();
+  const absl::Status status = Train(options, progress);
+  ASSERT_TRUE(status.ok()) << status;
+  auto model = ParseModel(*host::ReadFile(options.output), options.output);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->version, "test");
+  EXPECT_EQ(model->machine, "a machine of its own");
+  ASSERT_EQ(model->skills.size(), Masks().size());
+  EXPECT_GT(model->skills[0].accuracy, 0.6);
+  EXPECT_FALSE(model->model.familiarity().distances.empty());
+  const std::string card = *host::ReadFile(tree_.Path("m.md"));
+  EXPECT_THAT(card, AllOf(HasSubstr("# Interference model test"), HasSubstr("a machine of its own"),
+                          HasSubstr("10 programs, 60 meetings"), HasSubstr("held out")));
+  EXPECT_THAT(progress.str(), HasSubstr("all programs"));
+}
+
+TEST_F(TrainTest, NothingIsWrittenWhenTheDataSetIsNoGood) {
+  TrainOptions options = Quick();
+  std::ostringstream progress;
+  options.file = tree_.Path("missing.db");
+  EXPECT_TRUE(absl::IsNotFound(Train(options, progress)));
+  options.file = file_;
+  options.held_out = 5;
+  const absl::Status few = Train(options, progress);
+  EXPECT_TRUE(absl::IsInvalidArgument(few)) << few;
+  EXPECT_FALSE(host::ReadFile(options.output).ok());
+}
+
+TEST_F(TrainTest, EvaluateSetsEverybodySideBySide) {
+  EvaluateOptions options;
+  options.file = file_;
+  options.held_out = 3;
+  options.bootstrap_draws = 5;
+  std::ostringstream progress;
+  const auto evaluation = Evaluate(options, progress);
+  ASSERT_TRUE(evaluation.ok()) << evaluation.status();
+  EXPECT_EQ(evaluation->predictors.size(), 6u);
+  EXPECT_EQ(evaluation->masked.size(), Masks().size());
+  EXPECT_EQ(evaluation->moments.size(), JudgedMoments().size());
+  EXPECT_EQ(evaluation->programs, 10u);
+  std::ostringstream tables;
+  WriteEvaluation(*evaluation, tables);
+  EXPECT_THAT(tables.str(), AllOf(HasSubstr("Truce's LSTM"), HasSubstr("boosted trees"), HasSubstr("only CPU usage")));
+  EXPECT_FALSE(EvaluationFigures(*evaluation).figures().empty());
+}
+
+}  // namespace
+}  // namespace truce::lab

@@ -1,0 +1,118 @@
+#include "models/interference/model_file.h"
+
+#include <gmock/gmock.h>
+#include <openssl/evp.h>
+
+#include <cmath>
+#include <functional>
+
+#include "tests/models/interference/made_up.h"
+#include "truce/v1/model.pb.h"
+
+namespace truce {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr size_t kHeader = 8 + 32;
+
+ModelFile SomeFile() {
+  Calibration calibration{0.9F, -0.1F};
+  return {"2026-01-02",
+          "a machine",
+          {{{}, 0.9, 0.95}, {{FeatureGroup::kCounters}, 0.8, 0.9}, {{FeatureGroup::kCounters, FeatureGroup::kPressure}, 0.7, 0.8}},
+          InterferenceModel(RandomWeights(11), calibration, AnythingGoes(6))};
+}
+
+std::string SomeBytes() {
+  return SerializeModel(SomeFile(), MadeUpMeetings(6, 1, 2).front());
+}
+
+// The same bytes with another content under a right checksum.
+std::string With(const std::function<void(v1::InterferenceModelFile&)>& change) {
+  const std::string bytes = SomeBytes();
+  v1::InterferenceModelFile message;
+  EXPECT_TRUE(message.ParseFromString(bytes.substr(kHeader)));
+  change(message);
+  const std::string payload = message.SerializeAsString();
+  std::string digest(32, '\0');
+  EVP_Digest(payload.data(), payload.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(), nullptr);
+  return bytes.substr(0, 8) + digest + payload;
+}
+
+std::string Problem(const std::string& bytes) {
+  return std::string(ParseModel(bytes, "x.truce").status().message());
+}
+
+TEST(ModelFileTest, ComesBackAsItWas) {
+  auto read = ParseModel(SomeBytes(), "x.truce");
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->version, "2026-01-02");
+  EXPECT_EQ(read->machine, "a machine");
+  EXPECT_EQ(read->skills.size(), 3u);
+  InterferenceModel before = SomeFile().model;
+  for (const InterferenceExample& example : MadeUpMeetings(6, 10, 4)) {
+    EXPECT_DOUBLE_EQ(read->model.Predict(example).probability, before.Predict(example).probability);
+    EXPECT_DOUBLE_EQ(read->model.Predict(example).familiarity, before.Predict(example).familiarity);
+  }
+}
+
+TEST(ModelFileTest, EveryDamagedByteIsFound) {
+  const std::string good = SomeBytes();
+  for (size_t at = 0; at < good.size(); at += at < 64 ? 1 : 97) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x10);
+    EXPECT_TRUE(absl::IsDataLoss(ParseModel(bad, "x.truce").status())) << "byte " << at;
+  }
+}
+
+TEST(ModelFileTest, EveryTruncationIsFound) {
+  const std::string good = SomeBytes();
+  for (size_t size = 0; size < good.size(); size += size < 64 ? 1 : 101) {
+    EXPECT_TRUE(absl::IsDataLoss(ParseModel(good.substr(0, size), "x.truce").status())) << size;
+  }
+  EXPECT_THAT(Problem(""), AllOf(HasSubstr("x.truce"), HasSubstr("truce-lab train")));
+}
+
+TEST(ModelFileTest, AnotherVersionsModelIsRefused) {
+  EXPECT_THAT(Problem(With([](auto& message) { message.set_format(2); })), HasSubstr("has format 2"));
+  EXPECT_THAT(Problem(With([](auto& message) { message.set_features(3, "something else"); })),
+              HasSubstr("trained on other features"));
+  EXPECT_THAT(Problem(With([](auto& message) { message.mutable_features()->RemoveLast(); })),
+              HasSubstr("trained on other features"));
+}
+
+TEST(ModelFileTest, MatricesThatDoNotFitAreRefused) {
+  EXPECT_THAT(Problem(With([](auto& message) { message.mutable_tensors()->RemoveLast(); })), HasSubstr("it has no "));
+  EXPECT_THAT(Problem(With([](auto& message) { message.mutable_tensors(0)->set_row_count(4000000000u); })),
+              HasSubstr("another size than it says"));
+  EXPECT_THAT(Problem(With([](auto& message) {
+                v1::Tensor& tensor = *message.mutable_tensors(0);
+                const uint32_t rows = tensor.row_count();
+                tensor.set_row_count(tensor.column_count());
+                tensor.set_column_count(rows);
+              })),
+              HasSubstr("do not fit together"));
+  EXPECT_THAT(Problem(With([](auto& message) { message.mutable_tensors(0)->set_values(0, NAN); })),
+              HasSubstr("do not fit together"));
+}
+
+TEST(ModelFileTest, AModelThatComputesSomethingElseFailsItsSelfTest) {
+  const auto status =
+      ParseModel(With([](auto& message) { message.mutable_tensors(0)->set_values(0, 9); }), "x.truce").status();
+  EXPECT_TRUE(absl::IsInternal(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("fails its self-test"));
+  EXPECT_THAT(Problem(With([](auto& message) { message.clear_self_test(); })), HasSubstr("self-test is incomplete"));
+}
+
+TEST(AccuracyWithoutTest, TakesTheNearestCaseThatLacksAsMuch) {
+  const std::vector<Skill> skills = SomeFile().skills;
+  EXPECT_EQ(AccuracyWithout(skills, {}), 0.9);
+  EXPECT_EQ(AccuracyWithout(skills, {FeatureGroup::kCounters}), 0.8);
+  EXPECT_EQ(AccuracyWithout(skills, {FeatureGroup::kPressure}), 0.7);
+  EXPECT_EQ(AccuracyWithout(skills, {FeatureGroup::kDisk}), 0) << "never measured";
+}
+
+}  // namespace
+}  // namespace truce

@@ -1,0 +1,119 @@
+#include "models/interference/model.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/models/interference/made_up.h"
+
+namespace truce {
+namespace {
+
+using testing::DoubleNear;
+using testing::FloatNear;
+
+InterferenceModel SomeModel(uint64_t seed = 3) {
+  return InterferenceModel(RandomWeights(seed), Calibration(), AnythingGoes(6));
+}
+
+InterferenceExample SomeExample() {
+  return MadeUpMeetings(8, 1, 5).front();
+}
+
+TEST(InterferenceModelTest, ManyWorkloadsAtOnceGetWhatEachWouldAlone) {
+  InterferenceModel model = SomeModel();
+  Rows inputs(2, static_cast<Eigen::Index>(kModelInputs));
+  const InputSequence first = MadeUpSequence(1.5, 0.2);
+  const InputSequence second = MadeUpSequence(0.2, 0);
+  Rows hidden = Rows::Zero(2, model.hidden());
+  Rows cell = hidden;
+  for (size_t i = 0; i < first.size(); ++i) {
+    inputs.row(0) = Eigen::Map<const Row>(first[i].data(), inputs.cols());
+    inputs.row(1) = Eigen::Map<const Row>(second[i].data(), inputs.cols());
+    model.Step(inputs, &hidden, &cell);
+  }
+  EXPECT_TRUE(hidden.row(0).isApprox(model.Fingerprint(first), 1e-5F));
+  EXPECT_TRUE(hidden.row(1).isApprox(model.Fingerprint(second), 1e-5F));
+  EXPECT_FALSE(hidden.row(0).isApprox(hidden.row(1), 0.1F));
+}
+
+TEST(InterferenceModelTest, AggressorsAddUpBeforeTheLink) {
+  InterferenceModel model = SomeModel();
+  InterferenceExample one = SomeExample();
+  InterferenceExample other = one;
+  other.aggressors = {MadeUpSequence(0.4, 0.3)};
+  other.contexts = {{0.5F, 1, 0, 1, 1}};
+  InterferenceExample both = one;
+  both.aggressors.push_back(other.aggressors[0]);
+  both.contexts.push_back(other.contexts[0]);
+  const auto a = model.Predict(one);
+  const auto b = model.Predict(other);
+  const auto ab = model.Predict(both);
+  EXPECT_THAT(ab.log_slowdown, DoubleNear(a.log_slowdown + b.log_slowdown, 1e-5));
+  for (size_t r = 0; r < kResourceCount; ++r) {
+    EXPECT_THAT(ab.by_resource[r], DoubleNear(a.by_resource[r] + b.by_resource[r], 1e-5));
+  }
+  const double base = model.base_variance();
+  EXPECT_THAT(ab.deviation * ab.deviation - base,
+              DoubleNear(a.deviation * a.deviation + b.deviation * b.deviation - 2 * base, 1e-5));
+}
+
+TEST(InterferenceModelTest, NobodyIsSlowedByNobody) {
+  InterferenceModel model = SomeModel();
+  InterferenceExample alone = SomeExample();
+  alone.aggressors.clear();
+  alone.contexts.clear();
+  EXPECT_EQ(model.Predict(alone).log_slowdown, 0);
+}
+
+TEST(InterferenceModelTest, WhatIsNotSharedIsNotContendedFor) {
+  InterferenceModel model = SomeModel();
+  InterferenceExample example = SomeExample();
+  const auto of = [&](ModelResource resource) { return model.Predict(example).by_resource[static_cast<size_t>(resource)]; };
+  example.contexts[0] = {0, 0, 0, 0, 0};
+  EXPECT_EQ(of(ModelResource::kCpu), 0);
+  EXPECT_EQ(of(ModelResource::kLlc), 0);
+  EXPECT_EQ(of(ModelResource::kMemoryBandwidth), 0);
+  EXPECT_GT(of(ModelResource::kDisk), 0) << "disks are shared by all";
+  example.contexts[0].siblings_of_victim = 1;
+  EXPECT_GT(of(ModelResource::kCpu), 0);
+  EXPECT_EQ(of(ModelResource::kLlc), 0);
+  example.contexts[0].llc_of_victim = 0.5F;
+  EXPECT_GT(of(ModelResource::kLlc), 0);
+}
+
+TEST(InterferenceModelTest, ProbabilityGrowsWithTheSlowdownAndIsHalfAtTheBound) {
+  const InterferenceModel model = SomeModel();
+  EXPECT_THAT(model.Probability(std::log1p(0.05F), 0.01F), FloatNear(0.5F, 1e-3F));
+  EXPECT_LT(model.Probability(0, 0.0001F), model.Probability(0.3F, 0.0001F));
+  // The unsurer, the nearer to a half.
+  EXPECT_GT(model.Probability(0.5F, 0.01F), model.Probability(0.5F, 1));
+}
+
+TEST(CalibrationTest, MovesProbabilitiesAndNeverLeavesTheirRange) {
+  const Calibration shy{0.5F, 0};
+  EXPECT_THAT(shy.Apply(0.5F), FloatNear(0.5F, 1e-6F));
+  EXPECT_LT(shy.Apply(0.99F), 0.95F);
+  EXPECT_GT(shy.Apply(0.01F), 0.05F);
+  const Calibration bold{50, 10};
+  for (const float p : {0.0F, 1e-9F, 0.3F, 1.0F}) {
+    EXPECT_GE(bold.Apply(p), 0);
+    EXPECT_LE(bold.Apply(p), 1);
+  }
+}
+
+TEST(FamiliarityTest, FallsTheFartherOutAFingerprintLies) {
+  Familiarity familiarity{Row::Zero(2), Rows::Identity(2, 2), {}};
+  for (int i = 1; i <= 99; ++i) familiarity.distances.push_back(static_cast<float>(i) / 10);
+  const auto of = [&](float x) {
+    Row fingerprint(2);
+    fingerprint << x, 0;
+    return familiarity.Of(fingerprint);
+  };
+  EXPECT_EQ(of(1), 1) << "as usual as most";
+  EXPECT_THAT(of(7.5F), FloatNear(0.5F, 0.02F));
+  EXPECT_LT(of(9.85F), 0.05F);
+  EXPECT_LT(of(1000), 0.05F);
+  EXPECT_EQ((Familiarity{Row::Zero(2), Rows::Identity(2, 2), {}}).OfDistance(0), 0) << "knows nothing";
+}
+
+}  // namespace
+}  // namespace truce
