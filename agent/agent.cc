@@ -152,7 +152,8 @@ void Agent::Score() {
   for (const auto& [key, workload] : sampler_->workloads()) {
     workloads[key] = {workload->identity.name, workload->sample.under_action};
   }
-  scores_ = Fuse(std::move(evidence), model_->scorer()->Score(profiler_->profiles()), workloads, settings_.fuse, clock_.Now());
+  scores_ = Fuse(std::move(evidence), model_->scorer()->Score(profiler_->profiles()), workloads, settings_.fuse,
+                 clock_.Now());
 }
 
 void Agent::RefreshModel() {
@@ -170,7 +171,8 @@ void Agent::RefreshModel() {
     capability.set_reason(*news);
     capability.set_remedy("install a model that fits this version, or set score.from to evidence");
   }
-  Note("", model_->status().ok() ? "model_taken_up" : "model_refused", *news);
+  // That there is one from the start is no news.
+  if (ticks_ > 0 || !model_->status().ok()) Note("", model_->status().ok() ? "model_taken_up" : "model_refused", *news);
 }
 
 void Agent::Act() {

@@ -10,9 +10,9 @@
 
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "agent/sense/host_topology.h"
 #include "lab/collector.h"
 #include "models/topology.h"
-#include "agent/sense/host_topology.h"
 #include "src/base/figures.h"
 #include "src/base/status.h"
 #include "src/base/text.h"

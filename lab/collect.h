@@ -1,10 +1,11 @@
-// truce-lab collect: measures what programs do to each other on this host. A chain: each program runs alone between two
-// meetings, so that every meeting has a solo run of each of its members right before or after it, and drift cancels.
+// truce-lab collect: measures what programs do to each other on this host. Programs meet in a chain, A with B, B with
+// C, now and then with a guest. In a meeting everybody runs alone in turn while the others are stopped in their tracks,
+// and all run together after each, over and over, so that what changes by itself cancels:
 //
-//   A alone | A + B | B alone | B + C | (B + C + D) | C alone | ...
+//   A | A + B | B | A + B | A | A + B | B | A + B | ...        a second each; two when operations take longer
 //
-// Seconds in which the hypervisor or somebody else took CPU time don't count, and a window lasts until enough of them do. Who meets next is
-// the pair that met least, so a run that is stopped and begun again goes on where it was.
+// Seconds in which the hypervisor or somebody else took CPU time don't count, and a meeting goes on until enough do.
+// Who meets next is the pair that met least, so a run that is stopped and begun again goes on where it was.
 #pragma once
 
 #include <cstdint>
@@ -31,10 +32,10 @@ struct CollectOptions {
   // CPUs that the programs run on; empty: all.
   std::string cpus;
   absl::Duration budget = absl::Minutes(30);
-  absl::Duration alone = absl::Seconds(5);
-  absl::Duration together = absl::Seconds(8);
+  // Seconds that each of two runs alone in a meeting, and half of those that both run together.
+  int seconds = 6;
   // How long a newcomer runs before it is measured.
-  absl::Duration settle = absl::Seconds(2);
+  absl::Duration settle = absl::Seconds(1);
   // Share of programs that run under high load.
   double high_load_ratio = 0.7;
   // Share of meetings that a third program joins.
@@ -42,6 +43,11 @@ struct CollectOptions {
   // Share of chains that are run a second time, to know the noise.
   double repeat_ratio = 0.25;
   uint64_t seed = 1;
+  // A second is quiet when the hypervisor took less of the CPUs' time, and others used fewer cores.
+  double quiet_steal = 0.03;
+  double quiet_others = 0.2;
+  // Ends after so many meetings; 0: when the budget is used up.
+  int most_meetings = 0;
   // truce-lab itself, for programs that need its client.
   std::string load_tool;
 };

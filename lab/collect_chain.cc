@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -13,6 +14,10 @@ namespace truce::lab {
 namespace {
 
 constexpr absl::Duration kSecond = absl::Seconds(1);
+// Seconds that an operation takes, from which on windows are longer.
+constexpr double kSlowOperation = 0.25;
+// A meeting that is not quiet lasts at most so many times as long.
+constexpr int kLongestMeeting = 3;
 // Meetings in a row before everybody starts afresh.
 constexpr size_t kStretch = 12;
 // A program that failed so often is left out.
@@ -20,11 +25,11 @@ constexpr int kMostFailures = 2;
 
 // What a program did in the seconds that count, and the standard error of its mean time per operation over them, as a
 // share of it (0 when there are too few).
-DatasetMember MemberOf(const Life& life, const std::vector<Window::Second>& counting) {
+DatasetMember MemberOf(const Life& life, const std::vector<Window::Second>& quiet) {
   DatasetMember member;
   member.life = life.record.id;
   std::vector<double> seconds;
-  for (const Window::Second& second : counting) {
+  for (const Window::Second& second : quiet) {
     const Performance done = life.program->meter().Between(second.end - kSecond, second.end);
     member.operations += done.operations;
     member.busy_seconds += done.busy_seconds;
@@ -39,10 +44,19 @@ DatasetMember MemberOf(const Life& life, const std::vector<Window::Second>& coun
   return member;
 }
 
+// Whether windows of a second would cut its operations to pieces.
+bool IsSlow(const Life* life) {
+  const absl::Time now = absl::Now();
+  const auto seconds = life->program->meter().Between(now - absl::Seconds(5), now).SecondsPerOperation();
+  return seconds && *seconds > kSlowOperation;
+}
+
 }  // namespace
 
 absl::Status Collector::Over() {
   if (signals_.WaitFor(absl::ZeroDuration())) return absl::CancelledError("interrupted");
+  const bool enough = options_.most_meetings > 0 && result_.meetings >= options_.most_meetings;
+  if (enough) return absl::CancelledError("enough meetings");
   if (absl::Now() >= end_) return absl::CancelledError("the budget is used up");
   return absl::OkStatus();
 }
@@ -54,34 +68,62 @@ void Collector::Fail(size_t program, const absl::Status& why) {
   result_.left_out.push_back(StrCat(programs_[program].name, ": ", reason));
   chain_->Exclude(program);
 }
-absl::Status Collector::Keep(const Window& window, const std::vector<Life*>& members) {
+absl::Status Collector::Keep(const Window& window, int64_t meeting) {
+  const std::vector<Window::Second> quiet = window.Quiet(options_);
+  if (quiet.empty()) return absl::OkStatus();
   DatasetSegment segment;
+  segment.meeting = meeting;
   segment.begin = UnixSeconds(window.begin);
   segment.end = UnixSeconds(window.end);
-  const std::vector<Window::Second> counting = window.Counting();
-  const auto count = static_cast<double>(std::max<size_t>(1, counting.size()));
-  segment.seconds = static_cast<double>(counting.size());
-  for (const Window::Second& second : counting) {
+  const auto count = static_cast<double>(quiet.size());
+  segment.seconds = count;
+  for (const Window::Second& second : quiet) {
     segment.steal_ratio += second.steal / count;
-    segment.other_cores += (second.busy_cores - second.member_cores) / count;
+    segment.other_cores += std::max(0.0, second.busy_cores - second.member_cores) / count;
   }
-  segment.other_cores = std::max(0.0, segment.other_cores);
-  for (const Life* life : members) segment.members.push_back(MemberOf(*life, counting));
+  for (const Life* life : window.members) segment.members.push_back(MemberOf(*life, quiet));
   return dataset_->Add(segment).status();
 }
 
+absl::Status Collector::RunRounds(const std::vector<Life*>& members) {
+  std::vector<Window> windows;
+  // The least that anybody was alone.
+  const auto alone_seconds = [&] {
+    size_t least = std::numeric_limits<size_t>::max();
+    for (const Life* life : members) {
+      size_t seconds = 0;
+      for (const Window& window : windows) {
+        if (window.members.size() == 1 && window.members[0] == life) seconds += window.Quiet(options_).size();
+      }
+      least = std::min(least, seconds);
+    }
+    return least;
+  };
+  const int length = std::any_of(members.begin(), members.end(), IsSlow) ? 2 : 1;
+  const int rounds = std::max(1, options_.seconds / length);
+  const auto wanted = static_cast<size_t>(options_.seconds);
+  TRUCE_RETURN_IF_ERROR(WaitForTick(nullptr));
+  for (int round = 0; round < rounds * kLongestMeeting; ++round) {
+    if (round >= rounds && 4 * alone_seconds() >= 3 * wanted) break;
+    for (Life* life : members) {
+      TRUCE_ASSIGN_OR_RETURN(Window alone, Measure({life}, length));
+      windows.push_back(std::move(alone));
+      TRUCE_ASSIGN_OR_RETURN(Window together, Measure(members, length));
+      windows.push_back(std::move(together));
+    }
+  }
+  TRUCE_RETURN_IF_ERROR(WaitForLastOperations(windows.back().end));
+  TRUCE_ASSIGN_OR_RETURN(const int64_t meeting, dataset_->NewMeeting());
+  for (const Window& window : windows) TRUCE_RETURN_IF_ERROR(Keep(window, meeting));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Life*> Collector::Meet(Life* current, const Meeting& meeting) {
-  TRUCE_ASSIGN_OR_RETURN(const Window alone, Measure(options_.alone));
   TRUCE_ASSIGN_OR_RETURN(Life* const newcomer, Start(meeting.newcomer));
-  TRUCE_RETURN_IF_ERROR(Keep(alone, {current}));
-  TRUCE_ASSIGN_OR_RETURN(const Window together, Measure(options_.together));
-  TRUCE_RETURN_IF_ERROR(WaitForLastOperations(together.end));
-  TRUCE_RETURN_IF_ERROR(Keep(together, {current, newcomer}));
+  TRUCE_RETURN_IF_ERROR(RunRounds({current, newcomer}));
   if (meeting.guest) {
     TRUCE_ASSIGN_OR_RETURN(Life* const guest, Start(*meeting.guest));
-    TRUCE_ASSIGN_OR_RETURN(const Window three, Measure(options_.together));
-    TRUCE_RETURN_IF_ERROR(WaitForLastOperations(three.end));
-    TRUCE_RETURN_IF_ERROR(Keep(three, {current, newcomer, guest}));
+    TRUCE_RETURN_IF_ERROR(RunRounds({current, newcomer, guest}));
     TRUCE_RETURN_IF_ERROR(Finish(guest));
     ++result_.triples;
   }
@@ -93,13 +135,10 @@ absl::StatusOr<Life*> Collector::Meet(Life* current, const Meeting& meeting) {
 }
 
 absl::Status Collector::RunChain(const Stretch& stretch) {
-  TRUCE_ASSIGN_OR_RETURN(Life* current, Start(stretch.first));
+  TRUCE_ASSIGN_OR_RETURN(Life * current, Start(stretch.first));
   for (const Meeting& meeting : stretch.meetings) {
     TRUCE_ASSIGN_OR_RETURN(current, Meet(current, meeting));
   }
-  TRUCE_ASSIGN_OR_RETURN(const Window alone, Measure(options_.alone));
-  TRUCE_RETURN_IF_ERROR(WaitForLastOperations(alone.end));
-  TRUCE_RETURN_IF_ERROR(Keep(alone, {current}));
   return Finish(current);
 }
 

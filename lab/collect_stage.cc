@@ -18,31 +18,15 @@ constexpr absl::Duration kPoll = absl::Milliseconds(50);
 constexpr absl::Duration kFirstOperationLimit = absl::Seconds(15);
 // How long to wait for operations that were under way when a window ended; longer ones don't count in it.
 constexpr absl::Duration kLastOperationLimit = absl::Seconds(3);
-// A second is quiet when the hypervisor took less of the CPUs' time, and others used fewer cores.
-constexpr double kQuietSteal = 0.03;
-constexpr double kQuietOthers = 0.2;
-// A window that was not quiet lasts at most so many times as long.
-constexpr int kLongestStretch = 3;
-// Fewer quiet seconds than this don't tell a speed.
-constexpr int kLeastQuiet = 3;
-
-bool Quiet(const Window::Second& second) {
-  return second.steal < kQuietSteal && second.busy_cores - second.member_cores < kQuietOthers;
-}
-
-int QuietSeconds(const Window& window) {
-  return static_cast<int>(std::count_if(window.seconds.begin(), window.seconds.end(), Quiet));
-}
-
 }  // namespace
 
-std::vector<Window::Second> Window::Counting() const {
-  if (QuietSeconds(*this) < kLeastQuiet) return seconds;
-  std::vector<Second> counting;
+std::vector<Window::Second> Window::Quiet(const CollectOptions& options) const {
+  std::vector<Second> quiet;
   for (const Second& second : seconds) {
-    if (Quiet(second)) counting.push_back(second);
+    const bool others = second.busy_cores - second.member_cores >= options.quiet_others;
+    if (second.steal < options.quiet_steal && !others) quiet.push_back(second);
   }
-  return counting;
+  return quiet;
 }
 
 absl::StatusOr<Life*> Collector::Start(const Setting& setting) {
@@ -118,6 +102,7 @@ void Collector::Tick(Window* window) {
   const absl::Time now = absl::Now();
   double member_cores = 0;
   for (const auto& life : lives_) {
+    if (life->program->paused()) continue;
     auto sample = observer_->Observe(*life->program);
     if (!sample) continue;
     sample->at = UnixSeconds(now);
@@ -154,17 +139,21 @@ absl::Status Collector::Wait(absl::Duration duration, Window* window) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Window> Collector::Measure(absl::Duration duration) {
+absl::StatusOr<Window> Collector::Measure(const std::vector<Life*>& members, int seconds) {
   Window window;
-  window.begin = absl::Now();
-  TRUCE_RETURN_IF_ERROR(Wait(duration, &window));
-  const absl::Time limit = window.begin + kLongestStretch * duration;
-  // One second may be lost at either end.
-  while (QuietSeconds(window) * kTick < duration - 2 * kTick && absl::Now() < limit) {
-    TRUCE_RETURN_IF_ERROR(Wait(kTick, &window));
+  window.members = members;
+  for (const auto& life : lives_) {
+    const bool runs = std::find(members.begin(), members.end(), life.get()) != members.end();
+    TRUCE_RETURN_IF_ERROR(life->program->SetPaused(!runs));
   }
+  window.begin = absl::Now();
+  while (window.seconds.size() < static_cast<size_t>(seconds)) TRUCE_RETURN_IF_ERROR(WaitForTick(&window));
   window.end = absl::Now();
   return window;
+}
+
+absl::Status Collector::WaitForTick(Window* window) {
+  return Wait(std::max(absl::ZeroDuration(), next_tick_ - absl::Now()), window);
 }
 
 }  // namespace truce::lab

@@ -33,7 +33,7 @@ struct Life {
   DatasetLife record;
 };
 
-// A window that was measured; its members' speeds are known once the operations that were under way have ended.
+// Part of a meeting; its members' speeds are known once the operations that were under way have ended.
 struct Window {
   struct Second {
     absl::Time end;
@@ -41,11 +41,13 @@ struct Window {
     double busy_cores = 0;
     double member_cores = 0;
   };
+  // Who runs; everybody else stands still.
+  std::vector<Life*> members;
   absl::Time begin;
   absl::Time end;
   std::vector<Second> seconds;
-  // Those in which hypervisor and others left the CPUs alone; all of them when these are too few to tell a speed.
-  std::vector<Second> Counting() const;
+  // Those in which hypervisor and others left the CPUs alone.
+  std::vector<Second> Quiet(const CollectOptions& options) const;
 };
 
 class Collector {
@@ -60,10 +62,12 @@ class Collector {
   absl::Status ChoosePrograms();
   // Runs chains until it is over; FailedPrecondition when too few programs are left.
   absl::Status RunChains();
-  // One chain from the first program to the last, which runs alone at the end too.
+  // One chain from the first program to the last.
   absl::Status RunChain(const Stretch& stretch);
-  // One link: `current` runs alone at its begin. Returns who runs alone at the next one's.
+  // One link: `current` meets the newcomer, which is returned, and perhaps a guest.
   absl::StatusOr<Life*> Meet(Life* current, const Meeting& meeting);
+  // Rounds of everybody alone in turn, and all together after each, until enough of it was quiet.
+  absl::Status RunRounds(const std::vector<Life*>& members);
   // Cancelled, Aborted (a program ended by itself, which was told and counted) or DataLoss end a meeting.
   absl::StatusOr<Life*> Start(const Setting& setting);
   absl::Status Finish(Life* life);
@@ -71,13 +75,15 @@ class Collector {
   absl::Status FinishAll();
   // Waits and samples; Cancelled on a signal or when the budget is used up.
   absl::Status Wait(absl::Duration duration, Window* window);
+  // Until the next sample was taken.
+  absl::Status WaitForTick(Window* window);
   absl::Status WaitForFirstOperation(const Life& life);
   // Until what was under way at `end` has ended, so that the window's last operations count.
   absl::Status WaitForLastOperations(absl::Time end);
   void Tick(Window* window);
-  // Goes on until so long was quiet, at most three times as long.
-  absl::StatusOr<Window> Measure(absl::Duration duration);
-  absl::Status Keep(const Window& window, const std::vector<Life*>& members);
+  // Lets only `members` run, for so many seconds.
+  absl::StatusOr<Window> Measure(const std::vector<Life*>& members, int seconds);
+  absl::Status Keep(const Window& window, int64_t meeting);
   void Fail(size_t program, const absl::Status& why);
   void ShowProgress(bool last);
   absl::Status Over();

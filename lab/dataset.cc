@@ -15,7 +15,7 @@
 namespace truce::lab {
 namespace {
 
-constexpr const char* kFormat = "truce-lab 2";
+constexpr const char* kFormat = "truce-lab 3";
 
 std::string ReadingNames() {
   std::string names;
@@ -42,7 +42,8 @@ void Make(soci::session& sql, const std::string& machine, const std::string& top
   for (size_t i = 0; i < kReadingCount; ++i) StrAppend(&columns, ", ", ReadingName(static_cast<Reading>(i)), " REAL");
   sql << StrCat("CREATE TABLE samples (life INTEGER NOT NULL, at REAL NOT NULL, operations REAL NOT NULL, ",
                 "busy_seconds REAL NOT NULL", columns, ")");
-  sql << "CREATE TABLE segments (id INTEGER PRIMARY KEY, begin REAL NOT NULL, end REAL NOT NULL, seconds REAL NOT "
+  sql << "CREATE TABLE segments (id INTEGER PRIMARY KEY, meeting INTEGER NOT NULL, begin REAL NOT NULL, end REAL NOT "
+         "NULL, seconds REAL NOT "
          "NULL, steal_ratio REAL NOT NULL, other_cores REAL NOT NULL)";
   sql << "CREATE TABLE members (segment INTEGER NOT NULL, life INTEGER NOT NULL, operations REAL NOT NULL, "
          "busy_seconds REAL NOT NULL, spread_ratio REAL NOT NULL)";
@@ -101,7 +102,7 @@ void ReadLives(soci::session& sql, DatasetContent* content) {
 void ReadSegments(soci::session& sql, DatasetContent* content) {
   std::map<int, size_t> position;
   soci::rowset<soci::row> segments =
-      (sql.prepare << "SELECT id, begin, end, seconds, steal_ratio, other_cores FROM segments ORDER BY begin");
+      (sql.prepare << "SELECT id, begin, end, seconds, steal_ratio, other_cores, meeting FROM segments ORDER BY begin");
   for (const auto& row : segments) {
     DatasetSegment& segment = content->segments.emplace_back();
     segment.id = row.get<int>(0);
@@ -110,6 +111,7 @@ void ReadSegments(soci::session& sql, DatasetContent* content) {
     segment.seconds = row.get<double>(3);
     segment.steal_ratio = row.get<double>(4);
     segment.other_cores = row.get<double>(5);
+    segment.meeting = row.get<int>(6);
     position[row.get<int>(0)] = content->segments.size() - 1;
   }
   soci::rowset<soci::row> members =
@@ -241,8 +243,9 @@ absl::StatusOr<int64_t> Dataset::Add(const DatasetSegment& segment) {
   int id = 0;
   TRUCE_RETURN_IF_ERROR(Guard("adding a segment", [&] {
     soci::transaction transaction(*sql_);
-    *sql_ << StrCat("INSERT INTO segments (begin, end, seconds, steal_ratio, other_cores) VALUES (", Time(segment.begin),
-                    ", ", Time(segment.end), ", ", Number(segment.seconds), ", ", Number(segment.steal_ratio), ", ", Number(segment.other_cores), ")");
+    *sql_ << StrCat("INSERT INTO segments (meeting, begin, end, seconds, steal_ratio, other_cores) VALUES (",
+                    segment.meeting, ", ", Time(segment.begin), ", ", Time(segment.end), ", ", Number(segment.seconds),
+                    ", ", Number(segment.steal_ratio), ", ", Number(segment.other_cores), ")");
     *sql_ << "SELECT last_insert_rowid()", soci::into(id);
     for (const DatasetMember& member : segment.members) {
       *sql_ << StrCat("INSERT INTO members VALUES (", id, ", ", member.life, ", ", Number(member.operations), ", ",
@@ -253,13 +256,25 @@ absl::StatusOr<int64_t> Dataset::Add(const DatasetSegment& segment) {
   return id;
 }
 
+absl::StatusOr<int64_t> Dataset::NewMeeting() {
+  int newest = 0;
+  TRUCE_RETURN_IF_ERROR(Guard("reading what was measured", [&] {
+    soci::indicator indicator = soci::i_null;
+    *sql_ << "SELECT meeting FROM segments ORDER BY meeting DESC LIMIT 1", soci::into(newest, indicator);
+    if (!sql_->got_data() || indicator == soci::i_null) newest = 0;
+  }));
+  return newest + 1;
+}
+
 absl::StatusOr<std::map<std::string, int>> Dataset::PairVisits() {
   std::map<std::string, int> visits;
   TRUCE_RETURN_IF_ERROR(Guard("reading what was measured", [&] {
     soci::rowset<soci::row> rows =
         (sql_->prepare
-         << "SELECT a.program, b.program, COUNT(*) FROM members m JOIN members n ON m.segment = n.segment "
-            "AND m.life < n.life JOIN lives a ON a.id = m.life JOIN lives b ON b.id = n.life GROUP BY 1, 2");
+         << "SELECT a.program, b.program, COUNT(DISTINCT s.meeting) FROM members m JOIN members n ON m.segment = "
+            "n.segment AND m.life < n.life JOIN segments s ON s.id = m.segment JOIN lives a ON a.id = m.life JOIN "
+            "lives b "
+            "ON b.id = n.life GROUP BY 1, 2");
     for (const auto& row : rows) {
       // An expression has no declared type, so SOCI hands it out as text.
       int count = 0;

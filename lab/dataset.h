@@ -5,7 +5,9 @@
 //   programs  name, kind, about, text    as described when they were measured
 //   lives     one run of one program in a cgroup of its own: program, load, CPUs
 //   samples   life, at, operations, busy_seconds, one column per reading (NULL: missing)
-//   segments  a window in which the same lives ran: begin, end, seconds of it that count, steal_ratio, other_cores
+//   segments  a window of a meeting, in which the same lives ran and the others stood still: meeting, begin, end,
+//   seconds
+//             of it that count, steal_ratio, other_cores
 //   members   segment, life, operations, busy_seconds, spread_ratio: how fast the life went in the seconds that count
 //
 // Times are seconds since the Unix epoch. Not thread-safe.
@@ -67,9 +69,11 @@ struct DatasetMember {
 
 struct DatasetSegment {
   int64_t id = 0;
+  // Windows of one meeting carry the same number: everybody alone in turn, and all together, over and over.
+  int64_t meeting = 0;
   double begin = 0;
   double end = 0;
-  // Seconds of it that count: those in which hypervisor and others left the CPUs alone, or all when these are too few.
+  // Seconds of it that count: those in which hypervisor and others left the CPUs alone.
   double seconds = 0;
   // Mean share of CPU time that the hypervisor took in them.
   double steal_ratio = 0;
@@ -99,7 +103,9 @@ class Dataset {
   absl::StatusOr<int64_t> Add(const DatasetLife& life, const Program& program);
   absl::Status AddSamples(const DatasetLife& life);
   absl::StatusOr<int64_t> Add(const DatasetSegment& segment);
-  // How often each pair of programs ran together already, by PairKey.
+  // A number that no meeting has yet.
+  absl::StatusOr<int64_t> NewMeeting();
+  // How often each pair of programs met already, by PairKey.
   absl::StatusOr<std::map<std::string, int>> PairVisits();
 
  private:

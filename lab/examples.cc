@@ -13,13 +13,33 @@ namespace {
 
 // A program that got so much faster in company did so by noise.
 constexpr double kLeastRatio = 0.7;
+// A sample is of the second before it, and taken a moment after that.
+constexpr double kSampleSlack = 0.7;
+constexpr double kTimeSlack = 0.1;
 
-InputSequence SequenceUntil(const DatasetLife& life, double moment, size_t most_steps) {
+// A life's samples within the windows, oldest first. The first second of a window that is not whole is no sample of it.
+std::vector<const Sample*> SamplesIn(const DatasetContent& content, int64_t life, const std::vector<size_t>& windows) {
+  std::vector<const Sample*> samples;
+  for (const DatasetSample& sample : content.lives.at(life).samples) {
+    const bool inside = std::any_of(windows.begin(), windows.end(), [&](size_t i) {
+      const DatasetSegment& window = content.segments[i];
+      return sample.at - kSampleSlack > window.begin && sample.at <= window.end + kTimeSlack;
+    });
+    if (inside) samples.push_back(&sample.readings);
+  }
+  return samples;
+}
+
+// What was seen of a life after `seconds` of company; empty when it was never seen alone, or not so long in company.
+InputSequence SeenOf(const std::vector<const Sample*>& alone, const std::vector<const Sample*>& together,
+                     double seconds, size_t alone_steps) {
+  const auto company = static_cast<size_t>(seconds);
   InputSequence sequence;
-  const auto end = std::find_if(life.samples.begin(), life.samples.end(),
-                                [&](const DatasetSample& sample) { return sample.at > moment; });
-  const auto count = std::min<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(most_steps), end - life.samples.begin());
-  for (auto sample = end - count; sample != end; ++sample) sequence.push_back(MakeModelInput(sample->readings));
+  if (alone.empty() || company > together.size()) return sequence;
+  for (size_t i = alone.size() - std::min(alone.size(), alone_steps); i < alone.size(); ++i) {
+    sequence.push_back(MakeModelInput(*alone[i]));
+  }
+  for (size_t i = 0; i < company; ++i) sequence.push_back(MakeModelInput(*together[i]));
   return sequence;
 }
 
@@ -37,16 +57,14 @@ double Stretch(const Sample& sample, Reading stalled) {
   return ratio / (1 - ratio);
 }
 
-// Mean over the samples of a life between two times.
-Losses LossesBetween(const DatasetLife& life, double begin, double end) {
+Losses MeanLosses(const std::vector<const Sample*>& samples) {
   Losses mean;
-  for (const DatasetSample& sample : life.samples) {
-    if (sample.at <= begin || sample.at > end) continue;
+  for (const Sample* sample : samples) {
     ++mean.count;
-    mean.cpu += Stretch(sample.readings, Reading::kPsiCpuSomeRatio);
-    mean.memory += Stretch(sample.readings, Reading::kPsiMemorySomeRatio);
-    mean.disk += Stretch(sample.readings, Reading::kPsiIoSomeRatio);
-    mean.llc_misses += sample.readings.value_or(Reading::kLlcMissesPerKiloInstruction, 0);
+    mean.cpu += Stretch(*sample, Reading::kPsiCpuSomeRatio);
+    mean.memory += Stretch(*sample, Reading::kPsiMemorySomeRatio);
+    mean.disk += Stretch(*sample, Reading::kPsiIoSomeRatio);
+    mean.llc_misses += sample->value_or(Reading::kLlcMissesPerKiloInstruction, 0);
   }
   for (double* one : {&mean.cpu, &mean.memory, &mean.disk, &mean.llc_misses}) *one /= std::max(1, mean.count);
   return mean;
@@ -82,27 +100,36 @@ absl::StatusOr<std::vector<InterferenceExample>> MakeExamples(const DatasetConte
   std::vector<InterferenceExample> examples;
   for (const Label& label : MakeLabels(content)) {
     if (label.disturbed) continue;
-    const DatasetSegment& segment = content.segments[label.segment];
-    const DatasetLife& victim = content.lives.at(label.victim);
-    const auto resources = SharesOf(LossesBetween(victim, label.alone_begin, label.alone_end),
-                                    LossesBetween(victim, segment.begin, segment.end), label.slowdown);
-    for (const double after : options.moments) {
-      const double moment = segment.begin + after;
-      if (moment > segment.end) break;
-      InterferenceExample example;
-      example.meeting = label.segment;
-      example.moment = after;
-      example.resources = resources;
-      example.log_slowdown = std::log(std::max(kLeastRatio, 1 + label.slowdown));
-      example.error = label.error / std::max(kLeastRatio, 1 + label.slowdown);
-      example.victim = SequenceUntil(victim, moment, options.most_steps);
-      example.programs.push_back(victim.program);
+    std::vector<int64_t> members = {label.victim};
+    members.insert(members.end(), label.aggressors.begin(), label.aggressors.end());
+    std::vector<std::vector<const Sample*>> alone, together;
+    for (const int64_t life : members) {
+      std::vector<size_t> solo;
+      for (size_t i = 0; i < content.segments.size(); ++i) {
+        const DatasetSegment& segment = content.segments[i];
+        const bool is_solo = segment.meeting == label.meeting && segment.members.size() == 1;
+        if (is_solo && segment.members[0].life == life) solo.push_back(i);
+      }
+      alone.push_back(SamplesIn(content, life, solo));
+      together.push_back(SamplesIn(content, life, label.together));
+    }
+    InterferenceExample shared;
+    shared.meeting = static_cast<size_t>(label.meeting);
+    shared.log_slowdown = std::log(std::max(kLeastRatio, 1 + label.slowdown));
+    shared.error = label.error / std::max(kLeastRatio, 1 + label.slowdown);
+    shared.resources = SharesOf(MeanLosses(alone[0]), MeanLosses(together[0]), label.slowdown);
+    for (const int64_t life : members) shared.programs.push_back(content.lives.at(life).program);
+    for (const int64_t aggressor : label.aggressors) {
+      shared.contexts.push_back(
+          ShareOf(topology, content.lives.at(label.victim).cpus, content.lives.at(aggressor).cpus));
+    }
+    for (const double moment : options.moments) {
+      InterferenceExample example = shared;
+      example.moment = moment;
+      example.victim = SeenOf(alone[0], together[0], moment, options.alone_steps);
       bool complete = !example.victim.empty();
-      for (const int64_t id : label.aggressors) {
-        const DatasetLife& aggressor = content.lives.at(id);
-        example.aggressors.push_back(SequenceUntil(aggressor, moment, options.most_steps));
-        example.contexts.push_back(ShareOf(topology, victim.cpus, aggressor.cpus));
-        example.programs.push_back(aggressor.program);
+      for (size_t i = 1; i < members.size(); ++i) {
+        example.aggressors.push_back(SeenOf(alone[i], together[i], moment, options.alone_steps));
         complete = complete && !example.aggressors.back().empty();
       }
       if (complete) examples.push_back(std::move(example));

@@ -10,15 +10,15 @@
 namespace truce::lab {
 
 struct ExampleOptions {
-  // Moments of each meeting from which its slowdown is to be told, in seconds after the window began (as far as the
-  // window reaches). At the first, the newcomer has hardly been seen.
-  std::vector<double> moments = {0, 1, 2, 3, 4, 5, 6, 7};
-  // Samples before the moment.
-  size_t most_steps = 24;
+  // Moments from which a meeting's slowdown is to be told, in seconds of company that were seen: at 0 everybody was
+  // only seen alone, so it is told before it happens.
+  std::vector<double> moments = {0, 1, 2, 4, 6, 8};
+  // Samples of the time alone.
+  size_t alone_steps = 12;
 };
 
-// One example per label that was not disturbed and moment at which everybody has a sample. InvalidArgument when the
-// data set says no topology.
+// One example per label that was not disturbed and moment: the samples of everybody's time alone in the meeting, then
+// those of the first seconds together. InvalidArgument when the data set says no topology.
 absl::StatusOr<std::vector<InterferenceExample>> MakeExamples(const DatasetContent& content,
                                                               const ExampleOptions& options = {});
 

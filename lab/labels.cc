@@ -1,6 +1,8 @@
 #include "lab/labels.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 
 #include "src/base/text.h"
@@ -8,67 +10,86 @@
 namespace truce::lab {
 namespace {
 
-struct Solo {
-  double begin = 0;
-  double end = 0;
-  double seconds_per_operation = 0;
-  double spread_ratio = 0;
-  bool disturbed = false;
+// Of a single window's pace: no clock is better.
+constexpr double kLeastVariance = 1e-4;
+
+// How fast one life went in one window.
+struct Pace {
+  double middle = 0;
+  double log_seconds = 0;  // logarithm of the seconds per operation
+  double weight = 0;       // quiet seconds
 };
 
-bool Disturbed(const DatasetSegment& segment, const LabelOptions& options) {
-  return segment.steal_ratio > options.most_steal_ratio || segment.other_cores > options.most_other_cores;
+std::vector<Pace> PacesOf(const DatasetContent& content, const std::vector<size_t>& segments, int64_t life) {
+  std::vector<Pace> paces;
+  for (const size_t i : segments) {
+    const DatasetSegment& segment = content.segments[i];
+    for (const DatasetMember& member : segment.members) {
+      if (member.life != life || member.operations <= 0 || member.busy_seconds <= 0) continue;
+      paces.push_back({(segment.begin + segment.end) / 2, std::log(member.seconds_per_operation()), segment.seconds});
+    }
+  }
+  return paces;
 }
 
-std::map<int64_t, std::vector<Solo>> SolosByLife(const DatasetContent& content, const LabelOptions& options) {
-  std::map<int64_t, std::vector<Solo>> solos;
-  for (const DatasetSegment& segment : content.segments) {
-    if (segment.members.size() != 1 || segment.members[0].operations <= 0) continue;
-    const DatasetMember& member = segment.members[0];
-    solos[member.life].push_back({segment.begin, segment.end, member.seconds_per_operation(), member.spread_ratio,
-                                  Disturbed(segment, options)});
-  }
-  return solos;
+double Weight(const std::vector<Pace>& paces) {
+  double sum = 0;
+  for (const Pace& pace : paces) sum += pace.weight;
+  return sum;
+}
+
+// Its pace alone at a moment: between those before and after it, so that what changes slowly by itself cancels. `alone`
+// is in order of time and not empty.
+double AloneAt(const std::vector<Pace>& alone, double moment) {
+  const auto after = std::find_if(alone.begin(), alone.end(), [&](const Pace& pace) { return pace.middle > moment; });
+  if (after == alone.begin()) return after->log_seconds;
+  const auto before = std::prev(after);
+  if (after == alone.end()) return before->log_seconds;
+  const double share = (moment - before->middle) / (after->middle - before->middle);
+  return before->log_seconds + share * (after->log_seconds - before->log_seconds);
 }
 
 }  // namespace
 
 std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions& options) {
-  const std::map<int64_t, std::vector<Solo>> solos = SolosByLife(content, options);
+  std::map<int64_t, std::vector<size_t>> meetings;
+  for (size_t i = 0; i < content.segments.size(); ++i) meetings[content.segments[i].meeting].push_back(i);
   std::vector<Label> labels;
-  for (size_t i = 0; i < content.segments.size(); ++i) {
-    const DatasetSegment& segment = content.segments[i];
-    if (segment.members.size() < 2) continue;
-    for (const DatasetMember& member : segment.members) {
-      const auto alone = solos.find(member.life);
-      if (alone == solos.end() || member.operations <= 0) continue;
-      const double middle = (segment.begin + segment.end) / 2;
-      double weights = 0;
-      double seconds = 0;
-      double spread = 0;
-      bool disturbed = Disturbed(segment, options);
-      const Solo* nearest = nullptr;
-      const auto distance = [middle](const Solo& solo) { return std::abs((solo.begin + solo.end) / 2 - middle); };
-      for (const Solo& solo : alone->second) {
-        if (nearest == nullptr || distance(solo) < distance(*nearest)) nearest = &solo;
-        const double weight = 1 / std::max(1.0, distance(solo));
-        weights += weight;
-        seconds += weight * solo.seconds_per_operation;
-        spread += weight * solo.spread_ratio;
-        disturbed = disturbed || solo.disturbed;
-      }
+  for (const auto& [meeting, segments] : meetings) {
+    size_t everybody = 0;
+    for (const size_t i : segments) everybody = std::max(everybody, content.segments[i].members.size());
+    if (everybody < 2) continue;
+    std::vector<size_t> together;
+    std::map<int64_t, std::vector<size_t>> alone;
+    for (const size_t i : segments) {
+      const std::vector<DatasetMember>& members = content.segments[i].members;
+      if (members.size() == everybody) together.push_back(i);
+      if (members.size() == 1) alone[members[0].life].push_back(i);
+    }
+    for (const DatasetMember& member : content.segments[together.front()].members) {
       Label label;
-      label.segment = i;
+      label.meeting = meeting;
       label.victim = member.life;
-      for (const DatasetMember& other : segment.members) {
+      label.alone = alone[member.life];
+      label.together = together;
+      for (const DatasetMember& other : content.segments[together.front()].members) {
         if (other.life != member.life) label.aggressors.push_back(other.life);
       }
-      const double ratio = member.seconds_per_operation() / (seconds / weights);
-      label.slowdown = ratio - 1;
-      label.error = ratio * std::hypot(member.spread_ratio, spread / weights);
-      label.disturbed = disturbed;
-      label.alone_begin = nearest->begin;
-      label.alone_end = nearest->end;
+      const std::vector<Pace> before = PacesOf(content, label.alone, member.life);
+      const std::vector<Pace> after = PacesOf(content, label.together, member.life);
+      if (before.empty() || after.empty()) continue;
+      double mean = 0;
+      double square = 0;
+      for (const Pace& pace : after) {
+        const double grew = pace.log_seconds - AloneAt(before, pace.middle);
+        mean += grew * pace.weight / Weight(after);
+        square += grew * grew * pace.weight / Weight(after);
+      }
+      label.slowdown = std::expm1(mean);
+      // Windows alone are shared by several windows together, so these are not all independent.
+      const auto independent = static_cast<double>(std::max<size_t>(2, std::min(before.size(), after.size())));
+      label.error = std::exp(mean) * std::sqrt(std::max(kLeastVariance, square - mean * mean) / (independent - 1));
+      label.disturbed = std::min(Weight(before), Weight(after)) < options.least_seconds;
       labels.push_back(std::move(label));
     }
   }

@@ -1,4 +1,5 @@
-// Ground truth from a data set: how much each program was slowed by the others, against its own solo runs around it.
+// Ground truth from a data set: how much each program was slowed by the others, against its own time alone in the same
+// meeting.
 #pragma once
 
 #include <cstdint>
@@ -11,28 +12,26 @@ namespace truce::lab {
 
 // One member of one meeting.
 struct Label {
-  // Position in DatasetContent::segments.
-  size_t segment = 0;
+  int64_t meeting = 0;
   int64_t victim = 0;
   std::vector<int64_t> aggressors;
+  // Positions in DatasetContent::segments: where the victim ran alone, and where all ran together.
+  std::vector<size_t> alone;
+  std::vector<size_t> together;
   // seconds per operation together / alone - 1. Around zero, and a little below it by noise, when nobody is hurt.
   double slowdown = 0;
-  // Its standard error, from the spreads of both windows.
+  // Its standard error, from what differs between the windows of each kind.
   double error = 0;
-  // The solo window of the victim's life that is nearest.
-  double alone_begin = 0;
-  double alone_end = 0;
-  // The hypervisor or somebody outside took CPU time meanwhile; not to be learned from.
+  // Too little of the meeting was quiet; not to be learned from.
   bool disturbed = false;
 };
 
 struct LabelOptions {
-  double most_steal_ratio = 0.03;
-  double most_other_cores = 0.3;
+  // Quiet seconds that it takes, alone and together.
+  double least_seconds = 3;
 };
 
-// A label for each member that ran alone, in the same life, next to the meeting. What the member needed alone is taken
-// from the solo windows of that life right before and right after, weighted by nearness in time.
+// A label for each member of each meeting that did something both alone and together.
 std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions& options = {});
 
 // Differences between the slowdowns of the same meeting of two (programs, loads and CPUs) at different times: what a

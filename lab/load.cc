@@ -59,6 +59,7 @@ struct Connection {
   host::UniqueFd fd;
   std::string answer;
   absl::Time sent_at;
+  absl::Duration last_took = absl::InfiniteDuration();
   // InfinitePast: an answer is awaited; else when the next request is due.
   absl::Time due = absl::InfinitePast();
 };
@@ -150,7 +151,9 @@ absl::Status RunLoad(const LoadOptions& options, std::ostream& out) {
       ++count;
       busy_seconds += absl::ToDoubleSeconds(took);
       if (options.rest > 0) {
-        connection.due = absl::Now() + options.rest * took;
+        // An answer during which the program was stopped took no longer than the one before.
+        connection.due = absl::Now() + options.rest * std::min(took, connection.last_took);
+        connection.last_took = took;
       } else {
         TRUCE_RETURN_IF_ERROR(Request(connection, options.send));
       }

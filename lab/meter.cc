@@ -37,7 +37,7 @@ void Meter::TakeLine(std::string_view line, absl::Time now) {
     double rate = 0;
     if (!re2::RE2::PartialMatch(re2::StringPiece(line.data(), line.size()), progress_, &rate)) return;
     if (!std::isfinite(rate) || rate < 0) return;
-    Add({now - absl::Seconds(1), now, rate, rate > 0 ? 1.0 : 0.0});
+    Add({now - absl::Seconds(1), now, rate, rate > 0 ? 1.0 : 0.0, true});
     return;
   }
   std::vector<double> numbers;
@@ -48,6 +48,7 @@ void Meter::TakeLine(std::string_view line, absl::Time now) {
   }
   if (numbers.size() < 2 || numbers[1] < numbers[0]) return;
   Operation operation{FromSeconds(numbers[0]), FromSeconds(numbers[1]), 1, numbers[1] - numbers[0]};
+  operation.report = numbers.size() > 2;
   if (numbers.size() > 2) operation.count = numbers[2];
   if (numbers.size() > 3) operation.busy_seconds = numbers[3];
   if (operation.count < 0 || operation.busy_seconds < 0) return;
@@ -59,15 +60,26 @@ void Meter::Add(const Operation& operation) {
   operations_.push_back(operation);
 }
 
+absl::Duration Meter::Running(absl::Time begin, absl::Time end) const {
+  absl::Duration running = std::max(absl::ZeroDuration(), end - begin);
+  for (const Pause& pause : pauses_) {
+    running -= std::max(absl::ZeroDuration(), std::min(end, pause.end) - std::max(begin, pause.begin));
+  }
+  return running;
+}
+
 Performance Meter::Between(absl::Time begin, absl::Time end) const {
   Performance performance;
   for (const Operation& operation : operations_) {
+    if (operation.end <= begin || operation.begin >= end) continue;
     const absl::Duration whole = operation.end - operation.begin;
-    const absl::Duration inside = std::min(operation.end, end) - std::max(operation.begin, begin);
-    if (whole <= absl::ZeroDuration() || inside <= absl::ZeroDuration()) continue;
-    const double share = absl::FDivDuration(inside, whole);
+    const absl::Duration running = Running(operation.begin, operation.end);
+    if (running <= absl::ZeroDuration() || (operation.report && running < whole)) continue;
+    const absl::Duration inside = Running(std::max(operation.begin, begin), std::min(operation.end, end));
+    const double share = absl::FDivDuration(inside, running);
+    const double busy = operation.report ? operation.busy_seconds : absl::ToDoubleSeconds(running);
     performance.operations += share * operation.count;
-    performance.busy_seconds += share * operation.busy_seconds;
+    performance.busy_seconds += share * busy;
   }
   return performance;
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "re2/re2.h"
@@ -31,6 +32,9 @@ class Meter {
   // Takes what was read; lines may come in pieces. A line that says nothing is skipped: programs print other things
   // too.
   void Take(std::string_view text, absl::Time now);
+  // The program was stopped in that time: it does not count for operations that were under way. Reports of several
+  // operations that reach into it (lines with COUNT or BUSY, rates) say nothing sure and are left out.
+  void AddPause(absl::Time begin, absl::Time end) { pauses_.push_back({begin, end}); }
   // Of operations that ended; ask a little after `end`.
   Performance Between(absl::Time begin, absl::Time end) const;
   // When the first operation ended; nullopt before.
@@ -44,7 +48,15 @@ class Meter {
     absl::Time end;
     double count = 0;
     double busy_seconds = 0;
+    // Of several operations.
+    bool report = false;
   };
+  struct Pause {
+    absl::Time begin;
+    absl::Time end;
+  };
+  // How much of the time between was no pause.
+  absl::Duration Running(absl::Time begin, absl::Time end) const;
   void TakeLine(std::string_view line, absl::Time now);
   void Add(const Operation& operation);
 
@@ -52,6 +64,7 @@ class Meter {
   const re2::RE2 progress_;
   std::string rest_;
   std::deque<Operation> operations_;
+  std::vector<Pause> pauses_;
   std::optional<absl::Time> first_end_;
 };
 

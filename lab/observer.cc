@@ -8,6 +8,8 @@ namespace {
 agent::SamplerOptions Watching(const std::string& procfs, const std::string& parent) {
   agent::SamplerOptions options;
   options.procfs = procfs;
+  // Windows are short: what is read now and then would be smeared over several of them.
+  options.slow_every = 1;
   agent::DiscoveryRule rule;
   rule.match = StrCat(parent, "/*");
   options.rules = {rule};

@@ -27,14 +27,17 @@ constexpr int kConnectionsPerThread = 4;
 constexpr std::string_view kLoop = R"(
 exec {never}<> <(:)
 work() {
-  local begin end pause
+  local begin end took last=0 pause
   while :; do
     begin=$EPOCHREALTIME
     operation >/dev/null || exit 1
     end=$EPOCHREALTIME
     echo "$begin $end"
     [ "$REST_PERCENT" = 0 ] && continue
-    pause=$(( (${end/./} - ${begin/./}) * REST_PERCENT / 100 ))
+    # An operation during which the program was stopped took no longer than the one before.
+    took=$(( ${end/./} - ${begin/./} ))
+    pause=$(( (last > 0 && last < took ? last : took) * REST_PERCENT / 100 ))
+    last=$took
     printf -v pause '%d.%06d' $(( pause / 1000000 )) $(( pause % 1000000 ))
     read -rt "$pause" -u "$never"
   done
@@ -153,6 +156,19 @@ absl::Status RunningProgram::Poll() {
   if (process_->Running()) return absl::OkStatus();
   return absl::FailedPreconditionError(
       StrCat(program_.name, " ended by itself; its last words: ", LastLine(log_file_), " (", log_file_, ")"));
+}
+
+absl::Status RunningProgram::SetPaused(bool paused) {
+  if (paused == paused_since_.has_value()) return absl::OkStatus();
+  const absl::Time before = absl::Now();
+  TRUCE_RETURN_IF_ERROR(cgroups_.SetFrozen(child_, paused));
+  if (paused) {
+    paused_since_ = before;
+  } else {
+    meter_.AddPause(*paused_since_, absl::Now());
+    paused_since_.reset();
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RunningProgram::Stop() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,9 @@ class RunningProgram {
   // Reads what it printed. Call it several times a second. FailedPrecondition, with what it last said on stderr, when
   // it has ended: programs go on for ever.
   absl::Status Poll();
+  // Stops it in its tracks, or lets it go on. Time in which it was stopped does not count for its operations.
+  absl::Status SetPaused(bool paused);
+  bool paused() const { return paused_since_.has_value(); }
   // Ends every process in its cgroup and removes it.
   absl::Status Stop();
 
@@ -61,6 +65,7 @@ class RunningProgram {
   Meter meter_;
   host::UniqueFd output_;
   std::unique_ptr<ChildProcess> process_;
+  std::optional<absl::Time> paused_since_;
   bool stopped_ = false;
 };
 

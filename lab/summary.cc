@@ -43,7 +43,8 @@ void WriteTable(const std::map<std::string, ProgramSummary>& programs, const Dat
   out << absl::StrFormat("%-18s %-15s %8s  %-26s  %-26s\n", "PROGRAM", "KIND", "MEETINGS", "IS SLOWED, MEDIAN, >= 5 %",
                          "SLOWS, MEDIAN, >= 5 %");
   const auto noticed = [](const std::vector<double>& slowdowns) {
-    const auto count = std::count_if(slowdowns.begin(), slowdowns.end(), [](double one) { return one >= kNoticedSlowdown; });
+    const auto count =
+        std::count_if(slowdowns.begin(), slowdowns.end(), [](double one) { return one >= kNoticedSlowdown; });
     return slowdowns.empty() ? 0.0 : 100.0 * static_cast<double>(count) / static_cast<double>(slowdowns.size());
   };
   for (const auto& [name, program] : programs) {

@@ -151,11 +151,9 @@ const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles) {
     const Profile& profile = *profiles.at(slot.key);
     slot.familiarity = file_.model.familiarity().Of(hidden_.row(static_cast<Eigen::Index>(i)));
     const double cores =
-        std::max(profile.usage.mean(), profile.window.size() > 0
-                                           ? profile.window.back(0).value_or(Reading::kCpuUsageCores, 0)
-                                           : 0.0);
-    slot.victim = cores >= options_.least_victim_cores &&
-                  profile.samples_seen >= options_.least_samples;
+        std::max(profile.usage.mean(),
+                 profile.window.size() > 0 ? profile.window.back(0).value_or(Reading::kCpuUsageCores, 0) : 0.0);
+    slot.victim = cores >= options_.least_victim_cores && profile.samples_seen >= options_.least_samples;
   }
   contexts_.assign(cpu_sets_.size(), Rows());
   for (Eigen::Index v = 0; v < count; ++v) {
@@ -176,10 +174,10 @@ const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles) {
       const float mean = by_resource_.row(a).sum();
       const double probability = file_.model.Probability(mean, variance_(a));
       if (100 * probability < options_.report_floor) continue;
-      scores_.push_back({victim.key, aggressor.key, probability, std::expm1(static_cast<double>(mean)),
-                         std::min(victim.familiarity, aggressor.familiarity) *
-                             Accuracy(victim.missing | aggressor.missing),
-                         ResourceOf(by_resource_, a)});
+      scores_.push_back(
+          {victim.key, aggressor.key, probability, std::expm1(static_cast<double>(mean)),
+           std::min(victim.familiarity, aggressor.familiarity) * Accuracy(victim.missing | aggressor.missing),
+           ResourceOf(by_resource_, a)});
     }
   }
   return scores_;

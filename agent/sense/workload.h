@@ -10,8 +10,8 @@
 
 #include "absl/time/time.h"
 #include "agent/sense/discovery.h"
-#include "src/host/cgroup.h"
 #include "src/base/reading.h"
+#include "src/host/cgroup.h"
 
 namespace truce::agent {
 

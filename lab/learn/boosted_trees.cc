@@ -30,8 +30,8 @@ class Matrix {
       labels.push_back(hurt ? (noticed ? 1.0F : 0.0F) : static_cast<float>(example->log_slowdown));
     }
     Matrix matrix;
-    TRUCE_RETURN_IF_ERROR(Check(XGDMatrixCreateFromMat(values.data(), examples.size(), values.size() / examples.size(),
-                                                       NAN, &matrix.handle_)));
+    TRUCE_RETURN_IF_ERROR(Check(
+        XGDMatrixCreateFromMat(values.data(), examples.size(), values.size() / examples.size(), NAN, &matrix.handle_)));
     TRUCE_RETURN_IF_ERROR(Check(XGDMatrixSetFloatInfo(matrix.handle_, "label", labels.data(), labels.size())));
     return matrix;
   }
@@ -63,17 +63,10 @@ class Booster {
     TRUCE_ASSIGN_OR_RETURN(const Matrix held_out, Matrix::Make(validation, hurt));
     const DMatrixHandle both[] = {known.get(), held_out.get()};
     TRUCE_RETURN_IF_ERROR(Check(XGBoosterCreate(both, 2, &handle_)));
-    const std::pair<const char*, std::string> settings[] = {{"objective", objective_},
-                                                            {"eval_metric", metric_},
-                                                            {"eta", "0.05"},
-                                                            {"max_depth", "4"},
-                                                            {"subsample", "0.8"},
-                                                            {"colsample_bytree", "0.5"},
-                                                            {"min_child_weight", "4"},
-                                                            {"lambda", "2"},
-                                                            {"nthread", "1"},
-                                                            {"verbosity", "0"},
-                                                            {"seed", StrCat(seed_)}};
+    const std::pair<const char*, std::string> settings[] = {
+        {"objective", objective_}, {"eval_metric", metric_},    {"eta", "0.05"},           {"max_depth", "4"},
+        {"subsample", "0.8"},      {"colsample_bytree", "0.5"}, {"min_child_weight", "4"}, {"lambda", "2"},
+        {"nthread", "1"},          {"verbosity", "0"},          {"seed", StrCat(seed_)}};
     for (const auto& [name, value] : settings) {
       TRUCE_RETURN_IF_ERROR(Check(XGBoosterSetParam(handle_, name, value.c_str())));
     }
@@ -82,7 +75,8 @@ class Booster {
       TRUCE_RETURN_IF_ERROR(Check(XGBoosterUpdateOneIter(handle_, round, known.get())));
       const char* names[] = {"training", "validation"};
       const char* said = nullptr;
-      TRUCE_RETURN_IF_ERROR(Check(XGBoosterEvalOneIter(handle_, round, const_cast<DMatrixHandle*>(both), names, 2, &said)));
+      TRUCE_RETURN_IF_ERROR(
+          Check(XGBoosterEvalOneIter(handle_, round, const_cast<DMatrixHandle*>(both), names, 2, &said)));
       // "[3]\ttraining-rmse:0.5\tvalidation-rmse:0.6"
       const std::string line = said;
       const double loss = std::stod(line.substr(line.rfind(':') + 1));

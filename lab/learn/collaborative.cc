@@ -134,7 +134,8 @@ class CollaborativePredictor : public Predictor {
 
   static void Move(Factors& one, const Factors& other, double step) {
     one.bias -= kRate * (step + kPenalty * one.bias);
-    for (size_t k = 0; k < kFactors; ++k) one.factors[k] -= kRate * (step * other.factors[k] + kPenalty * one.factors[k]);
+    for (size_t k = 0; k < kFactors; ++k)
+      one.factors[k] -= kRate * (step * other.factors[k] + kPenalty * one.factors[k]);
   }
 
   const int profiled_;

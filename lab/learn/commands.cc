@@ -87,7 +87,8 @@ void AddLearningCommands(CLI::App& app, std::function<int()>& chosen) {
           "-o,--output", [output](const std::string& format) { output->json = format == "json"; }, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
   evaluate->add_flag("--check", output->check, "Exit with 1 when a target is missed");
-  evaluate->callback([options, output, &chosen] { chosen = [options, output] { return RunEvaluate(*options, *output); }; });
+  evaluate->callback(
+      [options, output, &chosen] { chosen = [options, output] { return RunEvaluate(*options, *output); }; });
 }
 
 }  // namespace truce::lab

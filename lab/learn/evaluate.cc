@@ -61,7 +61,7 @@ const std::vector<Mask>& Masks() {
 }
 
 const std::vector<double>& JudgedMoments() {
-  static const std::vector<double> kMoments = {0, 3, 6};
+  static const std::vector<double> kMoments = {0, 2, 6};
   return kMoments;
 }
 
@@ -90,7 +90,7 @@ void CutJudged(std::vector<std::vector<Judged>> judged, int bootstrap_draws, uin
     if (!those.empty()) rows->push_back({std::move(name), MarksOf(those, bootstrap_draws, seed)});
   };
   for (const double moment : JudgedMoments()) {
-    add(&evaluation->moments, absl::StrFormat("%.0f s after they met", moment),
+    add(&evaluation->moments, moment == 0 ? "before they met" : absl::StrFormat("%.0f s after they met", moment),
         [moment](const Judged& one) { return one.example->moment == moment; });
   }
   add(&evaluation->novelty, "new victim", [](const Judged& one) { return one.new_victim && !one.new_aggressors; });
@@ -98,9 +98,8 @@ void CutJudged(std::vector<std::vector<Judged>> judged, int bootstrap_draws, uin
   add(&evaluation->novelty, "both new", [](const Judged& one) { return one.new_victim && one.new_aggressors; });
   add(&evaluation->familiar, "familiarity below 0.2",
       [](const Judged& one) { return one.prediction.familiarity < 0.2; });
-  add(&evaluation->familiar, "0.2 to 0.8", [](const Judged& one) {
-    return one.prediction.familiarity >= 0.2 && one.prediction.familiarity < 0.8;
-  });
+  add(&evaluation->familiar, "0.2 to 0.8",
+      [](const Judged& one) { return one.prediction.familiarity >= 0.2 && one.prediction.familiarity < 0.8; });
   add(&evaluation->familiar, "0.8 or more", [](const Judged& one) { return one.prediction.familiarity >= 0.8; });
 }
 
@@ -110,9 +109,9 @@ absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream
   evaluation.machine = content.meta.contains("machine") ? content.meta.at("machine") : "";
   evaluation.noise_floor = MeanOf(RepeatDifferences(content, MakeLabels(content)));
   TRUCE_ASSIGN_OR_RETURN(evaluation.examples, MakeExamples(content));
-  TRUCE_ASSIGN_OR_RETURN(const std::vector<Fold> folds,
-                         LeaveProgramsOut(evaluation.examples, static_cast<size_t>(options.held_out), JudgedMoments(),
-                                          options.seed));
+  TRUCE_ASSIGN_OR_RETURN(
+      const std::vector<Fold> folds,
+      LeaveProgramsOut(evaluation.examples, static_cast<size_t>(options.held_out), JudgedMoments(), options.seed));
   std::set<size_t> meetings;
   for (const InterferenceExample& example : evaluation.examples) meetings.insert(example.meeting);
   evaluation.meetings = meetings.size();
@@ -135,8 +134,8 @@ absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream
   CutJudged(std::move(ours), options.bootstrap_draws, options.seed, &evaluation);
   for (const auto& baseline : baselines) {
     const std::string& name = baseline.first;
-    TRUCE_ASSIGN_OR_RETURN(const auto judged, JudgeFolds(folds, baseline.second, {{}}, options.threads,
-                                                         [&] { steps.Step(name); }));
+    TRUCE_ASSIGN_OR_RETURN(const auto judged,
+                           JudgeFolds(folds, baseline.second, {{}}, options.threads, [&] { steps.Step(name); }));
     evaluation.predictors.push_back({name, MarksOf(judged[0], options.bootstrap_draws, options.seed)});
   }
   return evaluation;
@@ -151,7 +150,8 @@ void WriteEvaluation(const Evaluation& evaluation, std::ostream& out) {
   WriteRows("WHO WAS NEW", evaluation.novelty, out);
   WriteRows("READINGS", evaluation.masked, out);
   WriteRows("FAMILIARITY", evaluation.familiar, out);
-  out << "\nAUC and Brier score of \"slowed by 5 % or more\"; error: mean absolute error of the slowdown (1 = twice the "
+  out << "\nAUC and Brier score of \"slowed by 5 % or more\"; error: mean absolute error of the slowdown (1 = twice "
+         "the "
          "time); rank: Spearman\nper victim; in brackets 95 % bootstrap intervals over meetings\n\n";
 }
 
@@ -171,7 +171,8 @@ FigureTable EvaluationFigures(const Evaluation& evaluation) {
     best_auc = std::max(best_auc, evaluation.predictors[i].marks.auc.value);
     best_error = std::min(best_error, evaluation.predictors[i].marks.error.value);
   }
-  table.Add({.name = "AUC less the best baseline's", .value = ours.auc.value - best_auc, .unit = "", .target = AtLeast(0)});
+  table.Add(
+      {.name = "AUC less the best baseline's", .value = ours.auc.value - best_auc, .unit = "", .target = AtLeast(0)});
   table.Add({.name = "error against the best baseline's",
              .value = ours.error.value / best_error,
              .unit = "x",

@@ -35,8 +35,8 @@ struct Mask {
 };
 const std::vector<Mask>& Masks();
 
-// Moments at which predictions are judged, in seconds after the meeting began: when the newcomer has hardly been seen,
-// after a few samples, and when it has settled.
+// Moments at which predictions are judged, in seconds of company that were seen: before it, at once, and when all have
+// settled.
 const std::vector<double>& JudgedMoments();
 
 struct NamedMarks {
@@ -61,14 +61,14 @@ struct Evaluation {
   std::vector<InterferenceExample> examples;
 };
 
-// Progress goes to `progress`. NotFound, DataLoss or InvalidArgument when the data set is not there, damaged or too small.
+// Progress goes to `progress`. NotFound, DataLoss or InvalidArgument when the data set is not there, damaged or too
+// small.
 absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream& progress);
 
 // Ours, judged on `folds` without each of Masks(). `epochs` gets what each training took; `done` as in JudgeFolds.
 absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fold>& folds,
                                                            const TrainingOptions& training, int networks, int threads,
-                                                           std::vector<int>* epochs,
-                                                           const std::function<void()>& done);
+                                                           std::vector<int>* epochs, const std::function<void()>& done);
 
 // Fills in what is told of ours: marks by moment, novelty, readings and familiarity. judged[0] is kept.
 void CutJudged(std::vector<std::vector<Judged>> judged, int bootstrap_draws, uint64_t seed, Evaluation* evaluation);

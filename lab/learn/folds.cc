@@ -82,9 +82,10 @@ absl::StatusOr<std::vector<Fold>> LeaveProgramsOut(const std::vector<Interferenc
   return folds;
 }
 
-absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(
-    const std::vector<Fold>& folds, const std::function<std::unique_ptr<Predictor>()>& make,
-    const std::vector<std::vector<FeatureGroup>>& hide, int threads, const std::function<void()>& done) {
+absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(const std::vector<Fold>& folds,
+                                                            const std::function<std::unique_ptr<Predictor>()>& make,
+                                                            const std::vector<std::vector<FeatureGroup>>& hide,
+                                                            int threads, const std::function<void()>& done) {
   // [fold][hide]
   std::vector<std::vector<std::vector<Judged>>> gathered(folds.size());
   absl::Status failure;

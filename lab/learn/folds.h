@@ -24,8 +24,8 @@ struct Fold {
   ExampleList test;
 };
 
-// Splits the programs that occur into groups of `size`, shuffled by `seed`; one fold per group, validated by the next one.
-// `test_moments` says which examples are judged. InvalidArgument when there are fewer than three groups.
+// Splits the programs that occur into groups of `size`, shuffled by `seed`; one fold per group, validated by the next
+// one. `test_moments` says which examples are judged. InvalidArgument when there are fewer than three groups.
 absl::StatusOr<std::vector<Fold>> LeaveProgramsOut(const std::vector<InterferenceExample>& examples, size_t size,
                                                    const std::vector<double>& test_moments, uint64_t seed);
 
@@ -41,8 +41,9 @@ struct Judged {
 // Fits a new predictor on each fold and gathers what it says of the fold's test examples, several folds at a time.
 // `hide` is applied to test examples: what a host without these groups of features would get. `done` is called after
 // each fold, from one thread at a time.
-absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(
-    const std::vector<Fold>& folds, const std::function<std::unique_ptr<Predictor>()>& make,
-    const std::vector<std::vector<FeatureGroup>>& hide, int threads, const std::function<void()>& done);
+absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(const std::vector<Fold>& folds,
+                                                            const std::function<std::unique_ptr<Predictor>()>& make,
+                                                            const std::vector<std::vector<FeatureGroup>>& hide,
+                                                            int threads, const std::function<void()>& done);
 
 }  // namespace truce::lab

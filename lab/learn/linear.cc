@@ -16,7 +16,8 @@ constexpr double kRidge = 0.02;
 // Standardised values beyond this are outliers of a program that training did not know.
 constexpr double kFarthest = 4;
 
-Eigen::MatrixXd Table(const ExampleList& examples, const std::function<std::vector<float>(const InterferenceExample&)>& row) {
+Eigen::MatrixXd Table(const ExampleList& examples,
+                      const std::function<std::vector<float>(const InterferenceExample&)>& row) {
   Eigen::MatrixXd table;
   for (size_t i = 0; i < examples.size(); ++i) {
     const std::vector<float> values = row(*examples[i]);
@@ -118,8 +119,8 @@ void LinearModel::Fit(const Eigen::MatrixXd& features, const ExampleList& exampl
     const Eigen::VectorXd p = (1 + (-(x * probability_)).array().exp()).inverse().matrix();
     const Eigen::VectorXd weight = (p.array() * (1 - p.array())).max(1e-6).matrix();
     const Eigen::VectorXd gradient = x.transpose() * (p - happened) + penalised * probability_;
-    const Eigen::MatrixXd hessian = x.transpose() * weight.asDiagonal() * x + penalised +
-                                    1e-9 * Eigen::MatrixXd::Identity(x.cols(), x.cols());
+    const Eigen::MatrixXd hessian =
+        x.transpose() * weight.asDiagonal() * x + penalised + 1e-9 * Eigen::MatrixXd::Identity(x.cols(), x.cols());
     probability_ -= (round < 5 ? 0.5 : 1.0) * hessian.ldlt().solve(gradient);
   }
 }

@@ -11,14 +11,15 @@
 namespace truce::lab {
 namespace {
 
-constexpr double kSide = 360;    // of a square picture, in pixels
-constexpr double kMargin = 48;   // for its axes
-constexpr double kLargest = 4;   // slowdown at the end of the axes
-constexpr double kCell = 18;     // of the matrix
+constexpr double kSide = 360;   // of a square picture, in pixels
+constexpr double kMargin = 48;  // for its axes
+constexpr double kLargest = 4;  // slowdown at the end of the axes
+constexpr double kCell = 18;    // of the matrix
 
 constexpr char kStyle[] =
     "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#1a1a1a;"
-    "background:#fff}h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}table{border-collapse:collapse;margin:.5em 0}"
+    "background:#fff}h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}table{border-collapse:collapse;margin:.5em "
+    "0}"
     "td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:right;font-variant-numeric:tabular-nums}"
     "td:first-child,th:first-child{text-align:left}tr.ours{font-weight:600}small{color:#666}"
     "svg{max-width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:#444}";
@@ -55,8 +56,8 @@ std::string Table(const std::vector<NamedMarks>& rows, std::string_view title, b
 }
 
 // A square picture with labelled axes; `content` is drawn in its coordinates.
-std::string Square(std::string_view x_label, std::string_view y_label, const std::vector<std::pair<double, std::string>>& ticks,
-                   const std::string& content) {
+std::string Square(std::string_view x_label, std::string_view y_label,
+                   const std::vector<std::pair<double, std::string>>& ticks, const std::string& content) {
   const double whole = kSide + 2 * kMargin;
   std::string svg = absl::StrFormat(
       "<svg width=%.0f height=%.0f viewBox='0 0 %.0f %.0f' role=img><rect x=%.0f y=%.0f width=%.0f height=%.0f "
@@ -64,9 +65,9 @@ std::string Square(std::string_view x_label, std::string_view y_label, const std
       whole, whole, whole, whole, kMargin, kMargin, kSide, kSide, kMargin, kMargin + kSide, kMargin + kSide, kMargin);
   for (const auto& [at, text] : ticks) {
     StrAppend(&svg,
-              absl::StrFormat("<text x=%.1f y=%.1f text-anchor=middle>%s</text><text x=%.1f y=%.1f text-anchor=end>%s</text>",
-                              kMargin + at * kSide, kMargin + kSide + 16, text, kMargin - 6,
-                              kMargin + (1 - at) * kSide + 4, text));
+              absl::StrFormat(
+                  "<text x=%.1f y=%.1f text-anchor=middle>%s</text><text x=%.1f y=%.1f text-anchor=end>%s</text>",
+                  kMargin + at * kSide, kMargin + kSide + 16, text, kMargin - 6, kMargin + (1 - at) * kSide + 4, text));
   }
   return StrCat(svg,
                 absl::StrFormat("<text x=%.1f y=%.1f text-anchor=middle>%s</text><text x=14 y=%.1f text-anchor=middle "
@@ -100,12 +101,14 @@ std::string ScatterPicture(const std::vector<Judged>& judged) {
     const double x = OnAxis(one.example->log_slowdown);
     const double y = OnAxis(one.prediction.log_slowdown);
     std::string others;
-    for (size_t i = 1; i < one.example->programs.size(); ++i) StrAppend(&others, i > 1 ? ", " : "", one.example->programs[i]);
-    StrAppend(&dots, absl::StrFormat("<circle cx=%.1f cy=%.1f r=2.5 fill='#1f6feb' fill-opacity=.35><title>%s beside %s: "
-                                     "measured %.0f %%, predicted %.0f %%</title></circle>",
-                                     kMargin + x * kSide, kMargin + (1 - y) * kSide, Escape(one.example->programs[0]),
-                                     Escape(others), 100 * std::expm1(one.example->log_slowdown),
-                                     100 * std::expm1(one.prediction.log_slowdown)));
+    for (size_t i = 1; i < one.example->programs.size(); ++i)
+      StrAppend(&others, i > 1 ? ", " : "", one.example->programs[i]);
+    StrAppend(&dots,
+              absl::StrFormat("<circle cx=%.1f cy=%.1f r=2.5 fill='#1f6feb' fill-opacity=.35><title>%s beside %s: "
+                              "measured %.0f %%, predicted %.0f %%</title></circle>",
+                              kMargin + x * kSide, kMargin + (1 - y) * kSide, Escape(one.example->programs[0]),
+                              Escape(others), 100 * std::expm1(one.example->log_slowdown),
+                              100 * std::expm1(one.prediction.log_slowdown)));
   }
   std::vector<std::pair<double, std::string>> ticks;
   for (const double slowdown : {0.0, 0.1, 0.5, 1.0, 2.0, 4.0}) {
@@ -139,7 +142,8 @@ std::string MatrixPicture(const std::vector<Judged>& judged) {
   }
   constexpr double kNames = 120;
   const double side = kNames + kCell * static_cast<double>(names.size());
-  std::string svg = absl::StrFormat("<svg width=%.0f height=%.0f viewBox='0 0 %.0f %.0f' role=img>", side, side, side, side);
+  std::string svg =
+      absl::StrFormat("<svg width=%.0f height=%.0f viewBox='0 0 %.0f %.0f' role=img>", side, side, side, side);
   double at = kNames;
   std::map<std::string, double> place;
   for (const std::string& name : names) {
@@ -181,10 +185,12 @@ std::string EvaluationPage(const Evaluation& evaluation) {
       "<title>Truce: interference predicted for programs never seen</title><style>",
       kStyle, "</style><h1>Interference predicted for programs never seen</h1><p>", Escape(evaluation.machine), ". ",
       evaluation.programs, " programs, ", evaluation.meetings,
-      " meetings; every program was predicted by a model that had never seen it. Small print: 95 % bootstrap intervals over "
+      " meetings; every program was predicted by a model that had never seen it. Small print: 95 % bootstrap intervals "
+      "over "
       "meetings.",
       figures, "</table><h2>Beside other methods</h2>", Table(evaluation.predictors, "predictor", true),
-      "<p>AUC and Brier score of “slowed by 5 % or more”; error: mean absolute error of the slowdown (1 = twice the time); "
+      "<p>AUC and Brier score of “slowed by 5 % or more”; error: mean absolute error of the slowdown (1 = twice the "
+      "time); "
       "rank: Spearman's, over the neighbours of a victim.<h2>Calibration</h2>",
       CalibrationPicture(evaluation.judged), "<h2>Predicted against measured</h2>", ScatterPicture(evaluation.judged),
       "<h2>Who slows whom</h2><p>Rows are victims. In each cell: measured (upper left) and predicted (lower right), "

@@ -24,16 +24,16 @@ class Predictor {
 
 // "cpu sum": how much the victim's CPUs are asked for in all, by everybody who may run there; a threshold on it.
 std::unique_ptr<Predictor> NewCpuSumPredictor();
-// "cpi2 correlation": of the victim's suffering (CPI where there are counters, else wait for a CPU) with the neighbour's
-// use of CPUs over the samples so far (models/interference_correlation.h); a threshold on it.
+// "cpi2 correlation": of the victim's suffering (CPI where there are counters, else wait for a CPU) with the
+// neighbour's use of CPUs over the samples so far (models/interference_correlation.h); a threshold on it.
 std::unique_ptr<Predictor> NewCorrelationPredictor();
 // "linear": ridge and logistic regression on FlatFeatures.
 std::unique_ptr<Predictor> NewLinearPredictor();
 // "boosted trees": XGBoost on FlatFeatures (Chen and Guestrin 2016).
 std::unique_ptr<Predictor> NewBoostedTreesPredictor(uint64_t seed);
-// "collaborative filter": latent factors of victims and aggressors (Delimitrou and Kozyrakis, "Paragon", ASPLOS 2013). It
-// knows programs by name only, so it is given what Paragon's profiling gives: the first `profiled` meetings of each program
-// that training did not see, out of those that it is asked about.
+// "collaborative filter": latent factors of victims and aggressors (Delimitrou and Kozyrakis, "Paragon", ASPLOS 2013).
+// It knows programs by name only, so it is given what Paragon's profiling gives: the first `profiled` meetings of each
+// program that training did not see, out of those that it is asked about.
 std::unique_ptr<Predictor> NewCollaborativePredictor(int profiled, uint64_t seed);
 
 // Moments' worth of the same features that the LSTM sees, as one row of fixed length: the victim's last seconds and its

@@ -52,7 +52,8 @@ std::string Card(const TrainOptions& options, const ModelFile& file, const Evalu
   const InterferenceWeights& weights = file.model.weights();
   return absl::StrFormat(
       "# Interference model %s\n\n"
-      "Predicts, for an ordered pair of workloads on a host, by how much the second slows the first: docs/models.md.\n\n"
+      "Predicts, for an ordered pair of workloads on a host, by how much the second slows the first: "
+      "docs/models.md.\n\n"
       "## Trained on\n\n"
       "`truce-lab collect` on %s\n\n"
       "%d programs, %d meetings of two or three, %d examples. Seed %d, %d epochs.\n\n"
@@ -94,8 +95,7 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
     const double auc = MarksOf(judged[i], 1, options.training.seed).auc.value;
     skills.push_back({Masks()[i].missing, Accuracy(judged[i]), auc});
   }
-  evaluation.predictors.push_back(
-      {"held out", MarksOf(judged[0], options.bootstrap_draws, options.training.seed)});
+  evaluation.predictors.push_back({"held out", MarksOf(judged[0], options.bootstrap_draws, options.training.seed)});
   CutJudged(std::move(judged), options.bootstrap_draws, options.training.seed, &evaluation);
 
   std::sort(epochs.begin(), epochs.end());
@@ -112,8 +112,8 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   const std::string today = absl::FormatTime("%Y-%m-%d", absl::Now(), absl::UTCTimeZone());
   const ModelFile file{options.version.empty() ? today : options.version, evaluation.machine, std::move(skills),
                        Recalibrated(trained.model, evaluation.judged)};
-  const auto pair = std::find_if(all.begin(), all.end(),
-                                 [](const InterferenceExample* one) { return !one->aggressors.empty(); });
+  const auto pair =
+      std::find_if(all.begin(), all.end(), [](const InterferenceExample* one) { return !one->aggressors.empty(); });
   const std::string bytes = SerializeModel(file, **pair);
   TRUCE_RETURN_IF_ERROR(ParseModel(bytes, "the trained model").status());
   TRUCE_RETURN_IF_ERROR(rpc::WriteFileAtomically(options.output, bytes, 0644, rpc::IfExists::kReplace));

@@ -12,8 +12,8 @@ namespace truce::lab {
 struct TrainOptions {
   // The data set.
   std::string file;
-  // The model is written here, and its card (what it was trained on, how good it is, where it fails) beside it, with .md
-  // for its ending.
+  // The model is written here, and its card (what it was trained on, how good it is, where it fails) beside it, with
+  // .md for its ending.
   std::string output = "interference.truce";
   // Names the model; empty: today's date.
   std::string version;

@@ -36,7 +36,7 @@ struct InterferenceExample {
   std::vector<std::string> programs;
   // Examples of the same meeting carry the same number: they must not be split between training and test.
   size_t meeting = 0;
-  // The moment from which the slowdown is to be told, in seconds after the meeting began.
+  // The moment from which the slowdown is to be told, in seconds of company that were seen.
   double moment = 0;
 };
 

@@ -47,7 +47,8 @@ float Familiarity::Distance(Eigen::Ref<const Row> fingerprint) const {
 
 float Familiarity::OfDistance(float distance) const {
   if (distances.empty()) return 0;
-  const auto farther = static_cast<float>(distances.end() - std::lower_bound(distances.begin(), distances.end(), distance));
+  const auto farther =
+      static_cast<float>(distances.end() - std::lower_bound(distances.begin(), distances.end(), distance));
   const float share = (farther + 1) / (static_cast<float>(distances.size()) + 1);
   return std::min(1.0F, 2 * share);
 }

@@ -1,13 +1,13 @@
-// The interference LSTM as the agent runs it: weights as plain matrices, no libtorch (which would cost every host 155 MB).
-// Training (models/training) makes it; tests hold the two forward passes together.
+// The interference LSTM as the agent runs it: weights as plain matrices, no libtorch (which would cost every host 155
+// MB). Training (models/training) makes it; tests hold the two forward passes together.
 //
 //   inputs ─► linear, tanh ─► LSTM ─► hidden state: one workload's fingerprint
 //   victim's and aggressor's fingerprint + what they share ─► pair head ─► slowdown by resource, uncertainty
 //
 // Aggressors add up before the link: with c(v, a) >= 0 what the head says of a pair,
 //   log(1 + slowdown of v) ~ Normal(sum over a of c(v, a), s0^2 + sum over a of s(v, a)^2)
-// so any set of neighbours can be priced and one aggressor's part is read off. LSTM: Hochreiter and Schmidhuber 1997, with
-// the gates in libtorch's order (input, forget, cell, output). Matrices have one row per workload or pair.
+// so any set of neighbours can be priced and one aggressor's part is read off. LSTM: Hochreiter and Schmidhuber 1997,
+// with the gates in libtorch's order (input, forget, cell, output). Matrices have one row per workload or pair.
 #pragma once
 
 #include <Eigen/Core>
@@ -58,7 +58,7 @@ struct Calibration {
 // How usual a fingerprint is: Mahalanobis distance to the training programs' fingerprints, as the share of fingerprints
 // of programs that training did not see which lie at least so far out (a conformal p-value; Vovk et al. 2005).
 struct Familiarity {
-  Row mean;    // [hidden]
+  Row mean;     // [hidden]
   Rows whiten;  // [hidden, hidden]: distance^2 = |(h - mean) * whiten|^2
   // Distances of fingerprints of programs that training did not see, ascending.
   std::vector<float> distances;

@@ -78,14 +78,15 @@ bool Consistent(const InterferenceWeights& w, const Familiarity& f) {
 }
 
 template <typename Matrix>
-absl::Status Take(const std::map<std::string, const v1::Tensor*>& tensors, const std::string& name, std::string_view file,
-                  Matrix& matrix) {
+absl::Status Take(const std::map<std::string, const v1::Tensor*>& tensors, const std::string& name,
+                  std::string_view file, Matrix& matrix) {
   const auto found = tensors.find(name);
   if (found == tensors.end()) return Damaged(file, StrCat("it has no ", name));
   const v1::Tensor& tensor = *found->second;
   const Eigen::Index rows = tensor.row_count();
   const Eigen::Index columns = tensor.column_count();
-  if (rows < 1 || columns < 1 || rows > kLargestSide || columns > kLargestSide || rows * columns != tensor.values_size()) {
+  if (rows < 1 || columns < 1 || rows > kLargestSide || columns > kLargestSide ||
+      rows * columns != tensor.values_size()) {
     return Damaged(file, StrCat(name, " has another size than it says"));
   }
   if (Matrix::RowsAtCompileTime == 1 && rows != 1) return Damaged(file, StrCat(name, " should be one row"));
@@ -99,8 +100,8 @@ absl::Status CheckFeatures(const v1::InterferenceModelFile& message, std::string
     same = message.features(i) == FeatureName(static_cast<size_t>(i));
   }
   if (same) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      StrCat(name, " was trained on other features than this version of Truce makes; install the model of this version"));
+  return absl::FailedPreconditionError(StrCat(
+      name, " was trained on other features than this version of Truce makes; install the model of this version"));
 }
 
 std::optional<FeatureGroup> GroupNamed(std::string_view name) {
@@ -133,7 +134,8 @@ absl::Status RunSelfTest(const v1::ModelSelfTest& test, std::string_view name, I
     same = same && near(got.by_resource[r], test.by_resource(static_cast<int>(r)));
   }
   if (same) return absl::OkStatus();
-  return absl::InternalError(StrCat(name, " fails its self-test on this CPU: it computes another result than where it was ",
+  return absl::InternalError(StrCat(name,
+                                    " fails its self-test on this CPU: it computes another result than where it was ",
                                     "made; report this with the CPU's model, and go on with another model"));
 }
 
@@ -192,8 +194,9 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
     return Damaged(name, "its content is not what its checksum promises");
   }
   if (message.format() != kFormat) {
-    return absl::FailedPreconditionError(StrCat(name, " has format ", message.format(), ", and this version of Truce reads ",
-                                                kFormat, "; install the model of this version"));
+    return absl::FailedPreconditionError(StrCat(name, " has format ", message.format(),
+                                                ", and this version of Truce reads ", kFormat,
+                                                "; install the model of this version"));
   }
   TRUCE_RETURN_IF_ERROR(CheckFeatures(message, name));
   std::map<std::string, const v1::Tensor*> tensors;
@@ -208,7 +211,9 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
   if (!Consistent(weights, familiarity)) return Damaged(name, "its matrices do not fit together");
   familiarity.distances.assign(message.familiarity_distances().begin(), message.familiarity_distances().end());
   const Calibration calibration{message.calibration_slope(), message.calibration_intercept()};
-  ModelFile file{message.version(), message.machine(), {},
+  ModelFile file{message.version(),
+                 message.machine(),
+                 {},
                  InterferenceModel(std::move(weights), calibration, std::move(familiarity))};
   for (const v1::ModelSkill& entry : message.skills()) {
     Skill& skill = file.skills.emplace_back();

@@ -1,5 +1,5 @@
-// The interference model as bytes: "TRUCEIM1", the SHA-256 of the rest, and a v1.InterferenceModelFile. Pure: reading and
-// writing files is the caller's.
+// The interference model as bytes: "TRUCEIM1", the SHA-256 of the rest, and a v1.InterferenceModelFile. Pure: reading
+// and writing files is the caller's.
 #pragma once
 
 #include <string>
@@ -25,9 +25,9 @@ struct ModelFile {
 // The file's bytes, with a self-test made from `example` (which has at least one aggressor).
 std::string SerializeModel(const ModelFile& file, const InterferenceExample& example);
 
-// A model that passed its self-test. DataLoss when the bytes are damaged or no model; FailedPrecondition when this build
-// does not understand it (another format, other features); Internal when the self-test gives another result. Every
-// message names `name` and the remedy.
+// A model that passed its self-test. DataLoss when the bytes are damaged or no model; FailedPrecondition when this
+// build does not understand it (another format, other features); Internal when the self-test gives another result.
+// Every message names `name` and the remedy.
 absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view name);
 
 // How often the model is right on a host where exactly the `missing` groups are missing from all samples: that of the

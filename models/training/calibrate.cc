@@ -81,12 +81,11 @@ Familiarity FitFamiliarity(const Rows& known, const Rows& unknown) {
   Eigen::MatrixXd covariance =
       (centred.transpose() * centred).cast<double>() / static_cast<double>(std::max<Eigen::Index>(1, known.rows() - 1));
   const auto size = covariance.rows();
-  covariance += (kShrinkage * covariance.trace() / static_cast<double>(size) + 1e-9) *
-                Eigen::MatrixXd::Identity(size, size);
+  covariance +=
+      (kShrinkage * covariance.trace() / static_cast<double>(size) + 1e-9) * Eigen::MatrixXd::Identity(size, size);
   // covariance = L L', so distance^2 = |L^-1 d|^2 = |d' L^-T|^2.
   const Eigen::LLT<Eigen::MatrixXd> factor(covariance);
-  familiarity.whiten =
-      factor.matrixL().solve(Eigen::MatrixXd::Identity(size, size)).transpose().cast<float>();
+  familiarity.whiten = factor.matrixL().solve(Eigen::MatrixXd::Identity(size, size)).transpose().cast<float>();
   const Rows& judges = unknown.rows() > 0 ? unknown : known;
   for (Eigen::Index i = 0; i < judges.rows(); ++i) {
     familiarity.distances.push_back(((judges.row(i) - familiarity.mean) * familiarity.whiten).norm());

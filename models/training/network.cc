@@ -27,12 +27,11 @@ InterferenceNetImpl::InterferenceNetImpl(NetworkShape shape) : shape_(shape) {
   project_ = register_module("project", torch::nn::Linear(shape.inputs, shape.projected));
   cell_ = register_module("cell", torch::nn::LSTMCell(shape.projected, shape.hidden));
   victim_ = register_module("victim", torch::nn::Linear(shape.hidden, shape.pair));
-  aggressor_ = register_module(
-      "aggressor", torch::nn::Linear(torch::nn::LinearOptions(shape.hidden, shape.pair).bias(false)));
+  aggressor_ =
+      register_module("aggressor", torch::nn::Linear(torch::nn::LinearOptions(shape.hidden, shape.pair).bias(false)));
   context_ = register_module(
       "context",
-      torch::nn::Linear(
-          torch::nn::LinearOptions(static_cast<int64_t>(PairContext::kSize), shape.pair).bias(false)));
+      torch::nn::Linear(torch::nn::LinearOptions(static_cast<int64_t>(PairContext::kSize), shape.pair).bias(false)));
   slowdown_ = register_module("slowdown", torch::nn::Linear(shape.pair, static_cast<int64_t>(kResourceCount)));
   spread_ = register_module("spread", torch::nn::Linear(shape.pair, 1));
   base_spread_ = register_parameter("base_spread", torch::full({1}, -3.0));

@@ -29,8 +29,9 @@ class InterferenceNetImpl : public torch::nn::Module {
  public:
   explicit InterferenceNetImpl(NetworkShape shape);
 
-  // Whole sequences: `inputs` is [N, T, inputs], aligned at its end; `lengths` is [N], 1 to T; `state`, [N, 2 * hidden],
-  // is the hidden and cell state before the first step (zeros for a new workload). Returns the state after the last one.
+  // Whole sequences: `inputs` is [N, T, inputs], aligned at its end; `lengths` is [N], 1 to T; `state`, [N, 2 *
+  // hidden], is the hidden and cell state before the first step (zeros for a new workload). Returns the state after the
+  // last one.
   torch::Tensor Encode(const torch::Tensor& inputs, const torch::Tensor& lengths, const torch::Tensor& state);
   int64_t hidden() const { return shape_.hidden; }
   // `victims` and `aggressors` are embeddings [P, hidden], `contexts` is [P, PairContext::kSize].

@@ -1,5 +1,5 @@
-// Trains the interference LSTM. Deterministic for a seed on one machine. May be called from several threads at once, each
-// with data of its own.
+// Trains the interference LSTM. Deterministic for a seed on one machine. May be called from several threads at once,
+// each with data of its own.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ struct TrainingOptions {
   double hide_ratio = 0.1;
   // How often a workload's history is cut short, so that newcomers get useful scores.
   double shorten_ratio = 0.2;
-  // How often a sequence begins with the state that some other workload left, so that the network learns to forget: in the
-  // agent it runs for months, on sequences far longer than those here.
+  // How often a sequence begins with the state that some other workload left, so that the network learns to forget: in
+  // the agent it runs for months, on sequences far longer than those here.
   double stale_ratio = 0.3;
 };
 
@@ -47,9 +47,9 @@ struct TrainedInterference {
   int epochs = 0;
 };
 
-// `validation` (programs that are not in `training`) says when to stop, how to calibrate and how far out unknown programs
-// lie. It may be empty: then all epochs are run and nothing is calibrated. `report` is called after each epoch; false ends
-// the training with the best weights so far.
+// `validation` (programs that are not in `training`) says when to stop, how to calibrate and how far out unknown
+// programs lie. It may be empty: then all epochs are run and nothing is calibrated. `report` is called after each
+// epoch; false ends the training with the best weights so far.
 TrainedInterference TrainInterference(const ExampleList& training, const ExampleList& validation,
                                       const TrainingOptions& options,
                                       const std::function<bool(const EpochReport&)>& report);

@@ -36,15 +36,15 @@ absl::Status RemoveCgroup(const std::string& path) {
   return ErrnoStatus(errno, StrCat("removing the cgroup ", path));
 }
 
-// Sends SIGKILL to everybody in the cgroup; returns whether anybody was there.
-bool KillAllIn(const std::string& directory) {
+// Sends a signal to everybody in the cgroup; returns whether anybody was there.
+bool SignalAllIn(const std::string& directory, int signal) {
   const auto processes = ReadFile(directory + "/cgroup.procs");
   if (!processes.ok()) return false;
   bool any = false;
-  ForEachLine(*processes, [&any](std::string_view line) {
+  ForEachLine(*processes, [&any, signal](std::string_view line) {
     if (const auto pid = FirstNumber(line); pid && *pid > 0) {
       any = true;
-      kill(static_cast<pid_t>(*pid), SIGKILL);
+      kill(static_cast<pid_t>(*pid), signal);
     }
   });
   return any;
@@ -165,13 +165,25 @@ absl::Status ScratchCgroups::SetCpus(const std::string& child, const std::vector
                    FormatCpuList(cpus));
 }
 
+absl::Status ScratchCgroups::SetFrozen(const std::string& child, bool frozen) const {
+  const std::string path = StrCat(name_, "/", child);
+  for (const Hierarchy& hierarchy : layout_->hierarchies()) {
+    const std::string file = Full(hierarchy, path) + "/cgroup.freeze";
+    if (hierarchy.version == 2 && access(file.c_str(), W_OK) == 0) return WriteText(file, frozen ? "1" : "0");
+  }
+  for (const Hierarchy& hierarchy : layout_->hierarchies()) {
+    if (SignalAllIn(Full(hierarchy, path), frozen ? SIGSTOP : SIGCONT)) break;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ScratchCgroups::EndAndDrop(const std::string& child) {
   const std::string path = StrCat(name_, "/", child);
   constexpr int kAttempts = 250;
   bool any = true;
   for (int attempt = 0; attempt < kAttempts && any; ++attempt) {
     any = false;
-    for (const Hierarchy& hierarchy : layout_->hierarchies()) any = KillAllIn(Full(hierarchy, path)) || any;
+    for (const Hierarchy& hierarchy : layout_->hierarchies()) any = SignalAllIn(Full(hierarchy, path), SIGKILL) || any;
     if (any) usleep(20'000);
   }
   if (any) return absl::DeadlineExceededError(StrCat("processes in the cgroup ", path, " can't be ended"));

@@ -32,6 +32,9 @@ class ScratchCgroups {
   absl::Status SetCpuWeight(const std::string& child, int cpus) const;
   // Confines name/child to these CPUs. FailedPrecondition when no tree has the cpuset controller.
   absl::Status SetCpus(const std::string& child, const std::vector<int>& cpus) const;
+  // Stops every process in name/child, or lets them go on: with the v2 tree's freezer, and with signals where there is
+  // none (which misses processes that are made at that moment).
+  absl::Status SetFrozen(const std::string& child, bool frozen) const;
   // Kills every process in name/child and removes it. DeadlineExceeded when some won't go.
   absl::Status EndAndDrop(const std::string& child);
   // The child's control files that Truce may change, one "name: content" each, for a comparison before and after.

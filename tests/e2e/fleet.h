@@ -103,7 +103,7 @@ class Fleet {
   void ConfigureAgent(const std::string& root, const std::string& certificate_host = kHostName) {
     std::ofstream(Path("agent.yaml")) << "host: " << kHostName << "\nstate_directory: " << Path("state")
                                       << "\npaths: {run: " << root << "/run}\n"
-                                      << "sample: {interval: 100ms, slow_every: 1}\nscore: {interval: 500ms}\n"
+                                      << "sample: {interval: 100ms, slow_every: 1}\nscore: {interval: 500ms, from: evidence}\n"
                                       << "fingerprint: {least_samples: 20}\npmu: {enabled: false}\n"
                                       << "guard: {changes_per_minute: 100}\nmetrics: {listen: '127.0.0.1:0'}\n"
                                       << "discovery:\n  rules:\n    - {match: shop/*, class: standard}\n"

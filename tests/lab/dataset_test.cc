@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "lab/labels.h"
 #include "tests/fixtures/tree.h"
 
@@ -35,11 +37,14 @@ class DatasetTest : public testing::Test {
     life.id = *id;
     return life;
   }
-  static void Ran(Dataset& dataset, double begin, std::vector<DatasetMember> members, double steal = 0) {
+  static void Ran(Dataset& dataset, double begin, std::vector<DatasetMember> members, double seconds = 10,
+                  int64_t meeting = 1) {
     DatasetSegment segment;
+    segment.meeting = meeting;
     segment.begin = begin;
     segment.end = begin + 10;
-    segment.steal_ratio = steal;
+    segment.seconds = seconds;
+    segment.steal_ratio = 0.02;
     segment.members = std::move(members);
     ASSERT_TRUE(dataset.Add(segment).ok());
   }
@@ -64,7 +69,7 @@ TEST_F(DatasetTest, WhatGoesInComesOut) {
   sample.readings.set(Reading::kMemoryUsageBytes, 123456789.0);
   life.samples.push_back(sample);
   ASSERT_TRUE(dataset->AddSamples(life).ok());
-  Ran(*dataset, 1700000000, {{life.id, 20, 10, 0.01}}, 0.02);
+  Ran(*dataset, 1700000000, {{life.id, 20, 10, 0.01}}, 7, 42);
   dataset.reset();
 
   const DatasetContent content = Load();
@@ -81,6 +86,8 @@ TEST_F(DatasetTest, WhatGoesInComesOut) {
   EXPECT_FLOAT_EQ(read.samples[0].readings.value(Reading::kMemoryUsageBytes), 123456789.0F);
   ASSERT_EQ(content.segments.size(), 1u);
   EXPECT_DOUBLE_EQ(content.segments[0].steal_ratio, 0.02);
+  EXPECT_DOUBLE_EQ(content.segments[0].seconds, 7);
+  EXPECT_EQ(content.segments[0].meeting, 42);
   EXPECT_DOUBLE_EQ(content.segments[0].members[0].seconds_per_operation(), 0.5);
 }
 
@@ -91,8 +98,9 @@ TEST_F(DatasetTest, ARunGoesOnInTheSameFile) {
   const int64_t third = Live(*dataset, "a").id;
   EXPECT_NE(first, second);
   Ran(*dataset, 0, {{first, 1, 1, 0}, {second, 1, 1, 0}});
-  Ran(*dataset, 20, {{third, 1, 1, 0}, {second, 1, 1, 0}});
-  Ran(*dataset, 40, {{third, 1, 1, 0}});
+  Ran(*dataset, 20, {{third, 1, 1, 0}, {second, 1, 1, 0}}, 10, 2);
+  Ran(*dataset, 30, {{third, 1, 1, 0}, {second, 1, 1, 0}}, 10, 2);
+  Ran(*dataset, 40, {{third, 1, 1, 0}}, 10, 2);
   const auto visits = Open()->PairVisits();
   ASSERT_TRUE(visits.ok()) << visits.status();
   EXPECT_THAT(*visits, ElementsAre(Pair("a\nb", 2)));
@@ -142,7 +150,7 @@ TEST_F(DatasetTest, ANameThatIsNoneIsRefused) {
 
 using LabelsTest = DatasetTest;
 
-TEST_F(LabelsTest, AgainstTheSoloRunsAroundIt) {
+TEST_F(LabelsTest, AgainstTheTimeAloneAroundIt) {
   auto dataset = Open();
   const int64_t a = Live(*dataset, "a").id;
   const int64_t b = Live(*dataset, "b").id;
@@ -154,15 +162,68 @@ TEST_F(LabelsTest, AgainstTheSoloRunsAroundIt) {
   ASSERT_EQ(labels.size(), 1u) << "b never ran alone";
   EXPECT_EQ(labels[0].victim, a);
   EXPECT_THAT(labels[0].aggressors, ElementsAre(b));
-  EXPECT_NEAR(labels[0].slowdown, 1.5 / 1.1 - 1, 1e-9);
+  // Halfway between the two, in logarithms.
+  EXPECT_NEAR(labels[0].slowdown, 1.5 / std::sqrt(1.2) - 1, 1e-9);
   EXPECT_FALSE(labels[0].disturbed);
 }
 
-TEST_F(LabelsTest, StealAnywhereMarksTheLabel) {
+TEST_F(LabelsTest, AMachineThatSpeedsUpByItselfCancels) {
   auto dataset = Open();
   const int64_t a = Live(*dataset, "a").id;
   const int64_t b = Live(*dataset, "b").id;
-  Ran(*dataset, 0, {{a, 10, 10, 0}}, 0.2);
+  double pace = 1;
+  for (int window = 0; window < 12; ++window, pace *= 0.93) {
+    if (window % 2 == 0) {
+      Ran(*dataset, 10 * window, {{a, 10, 10 * pace, 0}});
+    } else {
+      Ran(*dataset, 10 * window, {{a, 10, 12 * pace, 0}, {b, 5, 10, 0}});
+    }
+  }
+  const Label label = MakeLabels(Load()).at(0);
+  // The last window has nobody after it and is off by one step, the others not at all.
+  EXPECT_NEAR(label.slowdown, 0.2, 0.02);
+  EXPECT_LT(label.error, 0.02);
+}
+
+TEST_F(LabelsTest, WindowsThatDifferMakeTheErrorWide) {
+  auto dataset = Open();
+  const int64_t a = Live(*dataset, "a").id;
+  const int64_t b = Live(*dataset, "b").id;
+  for (int window = 0; window < 12; ++window) {
+    const double noise = window % 4 < 2 ? 1.2 : 0.8;
+    if (window % 2 == 0) {
+      Ran(*dataset, 10 * window, {{a, 10, 10, 0}});
+    } else {
+      Ran(*dataset, 10 * window, {{a, 10, 10 * noise, 0}, {b, 5, 10, 0}});
+    }
+  }
+  const Label label = MakeLabels(Load()).at(0);
+  EXPECT_GT(label.error, 0.05);
+  EXPECT_LT(std::abs(label.slowdown), 2 * label.error);
+}
+
+TEST_F(LabelsTest, EachMeetingHasItsOwn) {
+  auto dataset = Open();
+  const int64_t a = Live(*dataset, "a").id;
+  const int64_t b = Live(*dataset, "b").id;
+  EXPECT_EQ(*dataset->NewMeeting(), 1);
+  Ran(*dataset, 0, {{a, 10, 10, 0}}, 10, 1);
+  Ran(*dataset, 20, {{a, 10, 15, 0}, {b, 5, 10, 0}}, 10, 1);
+  Ran(*dataset, 100, {{a, 10, 20, 0}}, 10, 2);
+  Ran(*dataset, 120, {{a, 10, 60, 0}, {b, 5, 10, 0}}, 10, 2);
+  EXPECT_EQ(*dataset->NewMeeting(), 3);
+  EXPECT_EQ(dataset->PairVisits()->begin()->second, 2);
+  const std::vector<Label> labels = MakeLabels(Load());
+  ASSERT_EQ(labels.size(), 2u);
+  EXPECT_NEAR(labels[0].slowdown, 0.5, 1e-9);
+  EXPECT_NEAR(labels[1].slowdown, 2, 1e-9);
+}
+
+TEST_F(LabelsTest, TooLittleQuietMarksTheLabel) {
+  auto dataset = Open();
+  const int64_t a = Live(*dataset, "a").id;
+  const int64_t b = Live(*dataset, "b").id;
+  Ran(*dataset, 0, {{a, 10, 10, 0}}, 1);
   Ran(*dataset, 20, {{a, 10, 15, 0}, {b, 5, 10, 0}});
   EXPECT_TRUE(MakeLabels(Load()).at(0).disturbed);
 }

@@ -33,8 +33,10 @@ DatasetLife Life(int64_t id, const std::string& program, double together) {
   return life;
 }
 
-DatasetSegment Window(double begin, std::vector<DatasetMember> members) {
+DatasetSegment Segment(double begin, std::vector<DatasetMember> members) {
   DatasetSegment segment;
+  segment.meeting = 7;
+  segment.seconds = 10;
   segment.begin = begin;
   segment.end = begin + 10;
   segment.members = std::move(members);
@@ -46,17 +48,17 @@ DatasetContent Meeting() {
   DatasetContent content;
   content.meta["topology"] = "0:0:0:0,1:1:0:0";
   content.lives = {{1, Life(1, "web", 1.0 / 3)}, {2, Life(2, "batch", 0.5)}};
-  content.segments = {Window(5, {{1, 100, 10, 0.01}}), Window(20, {{1, 66, 10, 0.02}, {2, 5, 10, 0.02}}),
-                      Window(40, {{2, 10, 10, 0.01}})};
+  content.segments = {Segment(5, {{1, 100, 10, 0.01}}), Segment(20, {{1, 66, 10, 0.02}, {2, 5, 10, 0.02}}),
+                      Segment(40, {{2, 10, 10, 0.01}})};
   return content;
 }
 
 TEST(MakeExamplesTest, OneForEachVictimAndMoment) {
   ExampleOptions options;
-  options.moments = {0, 3, 50};
+  options.moments = {0, 3, 50};  // they were never together for so long
   const auto examples = MakeExamples(Meeting(), options);
   ASSERT_TRUE(examples.ok()) << examples.status();
-  ASSERT_THAT(*examples, SizeIs(4)) << "two victims, two moments within the window";
+  ASSERT_THAT(*examples, SizeIs(4)) << "two victims, two moments";
   const InterferenceExample& first = examples->front();
   EXPECT_THAT(first.programs, ElementsAre("web", "batch"));
   EXPECT_THAT(first.log_slowdown, DoubleNear(std::log(100.0 / 66), 1e-9));
@@ -66,18 +68,23 @@ TEST(MakeExamplesTest, OneForEachVictimAndMoment) {
   EXPECT_EQ((*examples)[2].log_slowdown, std::log(2.0)) << "the other way round";
 }
 
-TEST(MakeExamplesTest, NothingLaterThanTheMomentIsShown) {
+TEST(MakeExamplesTest, ShowsTimeAloneAndThenSoMuchCompany) {
   ExampleOptions options;
-  options.moments = {3};
+  options.moments = {0, 3};
   const auto examples = MakeExamples(Meeting(), options);
   ASSERT_TRUE(examples.ok());
   const size_t wait = FeatureNamed("psi_cpu_some");
-  const InputSequence& victim = examples->front().victim;
-  ASSERT_THAT(victim, SizeIs(23)) << "as much as there was";
-  EXPECT_EQ(victim[19][wait], 0) << "second 20, alone";
-  EXPECT_NEAR(victim[20][wait], 1.0 / 3, 1e-6) << "second 21, in company";
-  options.most_steps = 5;
-  EXPECT_THAT(MakeExamples(Meeting(), options)->front().victim, SizeIs(5));
+  const InputSequence& before = examples->at(0).victim;
+  ASSERT_THAT(before, SizeIs(10)) << "the ten seconds alone";
+  for (const ModelInput& input : before) EXPECT_EQ(input[wait], 0);
+  const InputSequence& during = examples->at(1).victim;
+  ASSERT_THAT(during, SizeIs(13));
+  EXPECT_EQ(during[9][wait], 0);
+  for (size_t i = 10; i < 13; ++i) EXPECT_NEAR(during[i][wait], 1.0 / 3, 1e-6);
+  ASSERT_THAT(examples->at(1).aggressors[0], SizeIs(13));
+  EXPECT_NEAR(examples->at(1).aggressors[0][12][wait], 0.5, 1e-6);
+  options.alone_steps = 4;
+  EXPECT_THAT(MakeExamples(Meeting(), options)->at(1).victim, SizeIs(7));
 }
 
 TEST(MakeExamplesTest, SaysWhichResourceTookTheTime) {
@@ -98,7 +105,7 @@ TEST(MakeExamplesTest, SaysWhichResourceTookTheTime) {
 
 TEST(MakeExamplesTest, DisturbedMeetingsAreLeftOut) {
   DatasetContent content = Meeting();
-  content.segments[1].steal_ratio = 0.2;
+  content.segments[1].seconds = 1;
   EXPECT_THAT(*MakeExamples(content), SizeIs(0));
 }
 
@@ -112,22 +119,22 @@ TEST(RepeatDifferencesTest, AreBetweenTheSameMeetings) {
   DatasetContent content = Meeting();
   const auto labels = MakeLabels(content);
   EXPECT_THAT(RepeatDifferences(content, labels), SizeIs(0)) << "nothing was repeated";
-  content.segments.push_back(Window(50, {{1, 50, 10, 0.02}, {2, 5, 10, 0.02}}));
+  for (DatasetSegment segment : Meeting().segments) {
+    segment.meeting = 8;
+    if (segment.members.size() == 2) segment.members[0].operations = 50;
+    content.segments.push_back(segment);
+  }
   const auto differences = RepeatDifferences(content, MakeLabels(content));
   ASSERT_THAT(differences, SizeIs(2));
   EXPECT_NEAR(std::max(differences[0], differences[1]), 100.0 / 50 - 100.0 / 66, 1e-9);
-  content.lives.at(2).cpus = {1};
-  EXPECT_THAT(RepeatDifferences(content, MakeLabels(content)), SizeIs(2));
 }
 
-TEST(WindowTest, SecondsInWhichOthersTookTheCpuDoNotCount) {
-  truce::lab::Window window;
+TEST(WindowTest, SecondsInWhichOthersTookTheCpuAreNotQuiet) {
+  Window window;
   for (int i = 0; i < 8; ++i) window.seconds.push_back({absl::FromUnixSeconds(i), i < 3 ? 0.1 : 0.0, 1.0, 1.0});
-  EXPECT_THAT(window.Counting(), SizeIs(5));
+  EXPECT_THAT(window.Quiet({}), SizeIs(5));
   window.seconds[4].busy_cores = 1.5;
-  EXPECT_THAT(window.Counting(), SizeIs(4));
-  for (auto& second : window.seconds) second.steal = 0.1;
-  EXPECT_THAT(window.Counting(), SizeIs(8)) << "too few quiet ones: better all than none";
+  EXPECT_THAT(window.Quiet({}), SizeIs(4));
 }
 
 }  // namespace

@@ -61,5 +61,27 @@ TEST(MeterTest, ALineWithoutAnEndIsNotKeptForEver) {
   EXPECT_DOUBLE_EQ(meter.Between(At(0), At(100)).operations, 1);
 }
 
+TEST(MeterTest, TimeInWhichTheProgramWasStoppedDoesNotCount) {
+  Meter meter("");
+  const auto at = [](double seconds) { return absl::UnixEpoch() + absl::Seconds(seconds); };
+  // A second of work, stopped for two in its middle.
+  meter.Take("10 13\n13 14\n", at(14));
+  meter.AddPause(at(10.5), at(12.5));
+  EXPECT_NEAR(*meter.Between(at(10), at(14)).SecondsPerOperation(), 1, 1e-9);
+  EXPECT_NEAR(meter.Between(at(10), at(14)).operations, 2, 1e-9);
+  EXPECT_NEAR(meter.Between(at(10), at(10.5)).operations, 0.5, 1e-9);
+  EXPECT_EQ(meter.Between(at(10.5), at(12.5)).operations, 0);
+  EXPECT_NEAR(meter.Between(at(12.5), at(13)).operations, 0.5, 1e-9);
+}
+
+TEST(MeterTest, ReportsThatReachIntoAPauseSayNothing) {
+  Meter meter("");
+  const auto at = [](double seconds) { return absl::UnixEpoch() + absl::Seconds(seconds); };
+  meter.Take("10 10.1 50 0.1\n10.1 12.2 50 8.5\n12.2 12.3 50 0.1\n", at(13));
+  meter.AddPause(at(10.15), at(12.15));
+  EXPECT_NEAR(*meter.Between(at(10), at(13)).SecondsPerOperation(), 0.002, 1e-9);
+  EXPECT_NEAR(meter.Between(at(10), at(13)).operations, 100, 1e-9);
+}
+
 }  // namespace
 }  // namespace truce::lab

@@ -35,6 +35,8 @@ class AgentTest : public testing::Test {
     settings_.counters.enabled = false;
     settings_.controller_enabled = false;
     settings_.metrics_listen = "";
+    // Scores come from what the test stages, whatever model the build tree holds.
+    settings_.fuse.from = ScoreFrom::kEvidence;
     settings_.sample_interval = absl::Milliseconds(100);
     settings_.score_interval = absl::Milliseconds(200);
   }

@@ -20,8 +20,13 @@ using testing::SizeIs;
 constexpr Eigen::Index kHidden = 6;
 
 ModelFile SomeModel(std::string version = "one", uint64_t seed = 21) {
-  return {std::move(version), "somewhere", {{{}, 0.9, 0.95}, {{FeatureGroup::kCounters, FeatureGroup::kRunQueue,
-          FeatureGroup::kMemory, FeatureGroup::kDisk, FeatureGroup::kNetwork, FeatureGroup::kHost}, 0.6, 0.7}},
+  return {std::move(version),
+          "somewhere",
+          {{{}, 0.9, 0.95},
+           {{FeatureGroup::kCounters, FeatureGroup::kRunQueue, FeatureGroup::kMemory, FeatureGroup::kDisk,
+             FeatureGroup::kNetwork, FeatureGroup::kHost},
+            0.6,
+            0.7}},
           InterferenceModel(RandomWeights(seed), Calibration(), AnythingGoes(kHidden))};
 }
 

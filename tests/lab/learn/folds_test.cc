@@ -86,8 +86,8 @@ TEST(JudgeFoldsTest, GathersEveryTestExampleOfEveryFold) {
   const std::vector<InterferenceExample> examples = MadeUpMeetings(13, 300, 1);
   const auto folds = *LeaveProgramsOut(examples, 3, {0}, 7);
   int done = 0;
-  const auto judged =
-      JudgeFolds(folds, [] { return std::make_unique<Oracle>(true); }, {{}, {FeatureGroup::kPressure}}, 2, [&] { ++done; });
+  const auto judged = JudgeFolds(
+      folds, [] { return std::make_unique<Oracle>(true); }, {{}, {FeatureGroup::kPressure}}, 2, [&] { ++done; });
   ASSERT_TRUE(judged.ok());
   size_t expected = 0;
   for (const Fold& fold : folds) expected += fold.test.size();
@@ -101,13 +101,15 @@ TEST(JudgeFoldsTest, GathersEveryTestExampleOfEveryFold) {
 TEST(JudgeFoldsTest, AFailureIsTold) {
   const std::vector<InterferenceExample> examples = MadeUpMeetings(13, 300, 1);
   const auto folds = *LeaveProgramsOut(examples, 3, {0}, 7);
-  const auto judged = JudgeFolds(folds, [] { return std::make_unique<FailingPredictor>(); }, {{}}, 2, [] {});
+  const auto judged = JudgeFolds(
+      folds, [] { return std::make_unique<FailingPredictor>(); }, {{}}, 2, [] {});
   EXPECT_THAT(std::string(judged.status().message()), HasSubstr("no memory"));
 }
 
 std::vector<Judged> JudgedBy(bool honest, const std::vector<InterferenceExample>& examples) {
   const auto folds = *LeaveProgramsOut(examples, 3, {0}, 7);
-  return (*JudgeFolds(folds, [honest] { return std::make_unique<Oracle>(honest); }, {{}}, 1, [] {}))[0];
+  return (*JudgeFolds(
+      folds, [honest] { return std::make_unique<Oracle>(honest); }, {{}}, 1, [] {}))[0];
 }
 
 TEST(MarksOfTest, TheTruthGetsTheBestMarksAndItsOppositeTheWorst) {
@@ -127,10 +129,12 @@ TEST(MarksOfTest, TheTruthGetsTheBestMarksAndItsOppositeTheWorst) {
 
 TEST(EvaluationPageTest, IsOnePageThatNeedsNothingElse) {
   Evaluation evaluation;
+  evaluation.noise_floor = 0.05;
   evaluation.machine = "A <strange> machine";
   evaluation.examples = MadeUpMeetings(13, 300, 1);
   evaluation.judged = JudgedBy(true, evaluation.examples);
-  evaluation.predictors = {{"ours", MarksOf(evaluation.judged, 10, 1)}, {"theirs", MarksOf(JudgedBy(false, evaluation.examples), 10, 1)}};
+  evaluation.predictors = {{"ours", MarksOf(evaluation.judged, 10, 1)},
+                           {"theirs", MarksOf(JudgedBy(false, evaluation.examples), 10, 1)}};
   const std::string page = EvaluationPage(evaluation);
   EXPECT_THAT(page, HasSubstr("A &lt;strange> machine"));
   EXPECT_THAT(page, HasSubstr("<svg"));

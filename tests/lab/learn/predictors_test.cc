@@ -11,7 +11,7 @@ namespace truce::lab {
 namespace {
 
 const std::vector<InterferenceExample>& Examples() {
-  static const std::vector<InterferenceExample> kExamples = MadeUpMeetings(20, 500, 3);
+  static const std::vector<InterferenceExample> kExamples = MadeUpMeetings(20, 1000, 3);
   return kExamples;
 }
 
@@ -49,10 +49,9 @@ TEST(PredictorsTest, LstmFindsIt) {
   TrainingOptions options;
   options.projected = options.hidden = options.pair = 8;
   options.learning_rate = 1e-2;
-  options.most_epochs = 15;
+  options.most_epochs = 45;
   int trained = 0;
-  const Marks marks =
-      MarksFor([&] { return std::make_unique<LstmPredictor>(options, 1, [&](int) { ++trained; }); });
+  const Marks marks = MarksFor([&] { return std::make_unique<LstmPredictor>(options, 1, [&](int) { ++trained; }); });
   EXPECT_GT(marks.auc.value, 0.95);
   EXPECT_LT(marks.error.value, 0.15);
   EXPECT_EQ(trained, 4);

@@ -32,9 +32,10 @@ class TrainTest : public testing::Test {
       const double slowdown = shared ? std::max(0.0, Cores(first) + Cores(second) - 1) : 0;
       DatasetLife a = Live(*dataset, first, {0}, begin, slowdown);
       DatasetLife b = Live(*dataset, second, {shared ? 0 : 1}, begin, slowdown);
-      Ran(*dataset, begin, {{a.id, 100, 10, 0.01}});
-      Ran(*dataset, begin + 20, {{a.id, 100 / (1 + slowdown), 10, 0.01}, {b.id, 100 / (1 + slowdown), 10, 0.01}});
-      Ran(*dataset, begin + 40, {{b.id, 100, 10, 0.01}});
+      Ran(*dataset, meeting, begin, {{a.id, 100, 10, 0.01}});
+      Ran(*dataset, meeting, begin + 20,
+          {{a.id, 100 / (1 + slowdown), 10, 0.01}, {b.id, 100 / (1 + slowdown), 10, 0.01}});
+      Ran(*dataset, meeting, begin + 40, {{b.id, 100, 10, 0.01}});
     }
   }
 
@@ -61,8 +62,9 @@ class TrainTest : public testing::Test {
     EXPECT_TRUE(dataset.AddSamples(life).ok());
     return life;
   }
-  static void Ran(Dataset& dataset, double begin, std::vector<DatasetMember> members) {
+  static void Ran(Dataset& dataset, int meeting, double begin, std::vector<DatasetMember> members) {
     DatasetSegment segment;
+    segment.meeting = meeting;
     segment.begin = begin;
     segment.end = begin + 10;
     segment.seconds = 10;

@@ -20,8 +20,8 @@ inline InputSequence MadeUpSequence(double cores, double waiting, int seconds = 
   return InputSequence(static_cast<size_t>(seconds), MakeModelInput(sample));
 }
 
-// Programs p0 ... of different hunger meet in pairs on all, half or none of their CPUs: the victim is slowed by what the
-// two want beyond the CPU that they share. Nobody is slowed who shares nothing.
+// Programs p0 ... of different hunger meet in pairs on all, half or none of their CPUs: the victim is slowed by what
+// the two want beyond the CPU that they share. Nobody is slowed who shares nothing.
 inline std::vector<InterferenceExample> MadeUpMeetings(int programs, int meetings, uint64_t seed) {
   std::mt19937_64 random(seed);
   std::uniform_int_distribution<int> any(0, programs - 1);
@@ -68,7 +68,8 @@ inline InterferenceWeights RandomWeights(uint64_t seed, Eigen::Index projected =
   weights.context = rows(pair, static_cast<Eigen::Index>(PairContext::kSize));
   weights.pair_bias = rows(1, pair);
   weights.slowdown = rows(resources, pair);
-  weights.slowdown_bias = rows(1, resources);
+  // Slowdowns of some per cent, so that probabilities are neither 0 nor 1.
+  weights.slowdown_bias = Row::Constant(resources, -5) + Row(rows(1, resources));
   weights.spread = rows(1, pair);
   weights.spread_bias = rows(1, 1);
   weights.base_spread = rows(1, 1);

@@ -21,7 +21,9 @@ ModelFile SomeFile() {
   Calibration calibration{0.9F, -0.1F};
   return {"2026-01-02",
           "a machine",
-          {{{}, 0.9, 0.95}, {{FeatureGroup::kCounters}, 0.8, 0.9}, {{FeatureGroup::kCounters, FeatureGroup::kPressure}, 0.7, 0.8}},
+          {{{}, 0.9, 0.95},
+           {{FeatureGroup::kCounters}, 0.8, 0.9},
+           {{FeatureGroup::kCounters, FeatureGroup::kPressure}, 0.7, 0.8}},
           InterferenceModel(RandomWeights(11), calibration, AnythingGoes(6))};
 }
 
@@ -37,7 +39,8 @@ std::string With(const std::function<void(v1::InterferenceModelFile&)>& change) 
   change(message);
   const std::string payload = message.SerializeAsString();
   std::string digest(32, '\0');
-  EVP_Digest(payload.data(), payload.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(), nullptr);
+  EVP_Digest(payload.data(), payload.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(),
+             nullptr);
   return bytes.substr(0, 8) + digest + payload;
 }
 

@@ -67,7 +67,9 @@ TEST(InterferenceModelTest, NobodyIsSlowedByNobody) {
 TEST(InterferenceModelTest, WhatIsNotSharedIsNotContendedFor) {
   InterferenceModel model = SomeModel();
   InterferenceExample example = SomeExample();
-  const auto of = [&](ModelResource resource) { return model.Predict(example).by_resource[static_cast<size_t>(resource)]; };
+  const auto of = [&](ModelResource resource) {
+    return model.Predict(example).by_resource[static_cast<size_t>(resource)];
+  };
   example.contexts[0] = {0, 0, 0, 0, 0};
   EXPECT_EQ(of(ModelResource::kCpu), 0);
   EXPECT_EQ(of(ModelResource::kLlc), 0);

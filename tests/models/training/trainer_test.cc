@@ -106,7 +106,8 @@ TEST(TrainInterferenceTest, StopsWhenHeldOutProgramsGetNoBetterAndKeepsTheBest) 
   const std::vector<InterferenceExample> examples = MadeUpMeetings(8, 60, 3);
   std::vector<InterferenceExample> noise = MadeUpMeetings(8, 60, 4);
   std::mt19937 random(1);
-  for (InterferenceExample& example : noise) example.log_slowdown = std::uniform_real_distribution<double>(0, 1)(random);
+  for (InterferenceExample& example : noise)
+    example.log_slowdown = std::uniform_real_distribution<double>(0, 1)(random);
   TrainingOptions options = Small();
   options.most_epochs = 200;
   options.patience = 3;
