@@ -24,6 +24,8 @@ using google::protobuf::util::TimeUtil;
 
 // The readable statistics of a report cover this much; the window itself may be longer.
 constexpr size_t kSummarySamples = 60;
+// How far back it is looked for when a workload began to work.
+constexpr size_t kMostBusySamples = 60;
 // Events kept between two reports.
 constexpr size_t kMostEvents = 1000;
 // How long a stopping agent waits for its last receipts to be acknowledged.
@@ -143,14 +145,26 @@ void Agent::Tick(bool score) {
 
 void Agent::Score() {
   if (model_ != nullptr) RefreshModel();
-  Scores evidence = scorer_.Score(*profiler_, clock_.Now());
+  Scores evidence = scorer_.Score(profiler_->profiles(), settings_.profiler.least_samples, clock_.Now());
   if (model_ == nullptr || model_->scorer() == nullptr) {
     scores_ = std::move(evidence);
     return;
   }
   std::map<uint64_t, FuseWorkload> workloads;
-  for (const auto& [key, workload] : sampler_->workloads()) {
-    workloads[key] = {workload->identity.name, workload->sample.under_action};
+  for (const auto& [key, profile] : profiler_->profiles()) {
+    const Window& window = profile->window;
+    FuseWorkload& workload = workloads[key];
+    workload.name = profile->identity.name;
+    workload.under_action = window.size() > 0 && window.back(0).under_action;
+    const auto busy = [&](const Sample& sample) {
+      return !sample.under_action &&
+             sample.value_or(Reading::kCpuUsageCores, 0) >= settings_.evidence.least_suspect_cores;
+    };
+    const size_t most = std::min(window.size(), kMostBusySamples);
+    while (static_cast<size_t>(workload.busy_samples) < most &&
+           busy(window.back(static_cast<size_t>(workload.busy_samples)))) {
+      ++workload.busy_samples;
+    }
   }
   scores_ = Fuse(std::move(evidence), model_->scorer()->Score(profiler_->profiles()), workloads, settings_.fuse,
                  clock_.Now());

@@ -1,6 +1,5 @@
 #include "agent/settings.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -114,16 +113,6 @@ void ReadController(ConfigReader& reader, AgentSettings* settings) {
 }
 
 // Complains unless `address` is "host:port".
-void CheckAddress(ConfigReader& reader, std::string_view key, const std::string& address, bool may_be_empty) {
-  if (address.empty() && may_be_empty) return;
-  const size_t colon = address.rfind(':');
-  int port = -1;
-  if (colon == std::string::npos || colon == 0 || !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 ||
-      port > 65535) {
-    reader.Error(key, StrCat("'", address, "' is not host:port"));
-  }
-}
-
 }  // namespace
 
 AgentSettings ReadRestoreSettings(const ConfigSource& source) {
@@ -143,17 +132,11 @@ absl::Status CheckControllerSecurity(const AgentSettings& settings) {
     return absl::InvalidArgumentError(StrCat("controller.plaintext: works on loopback only, and controller.address is ",
                                              link.address, "; use TLS, or set controller.enabled to false"));
   }
-  for (const auto& [key, file] : {std::pair("controller.ca_file", &link.ca_file),
-                                  std::pair("controller.certificate_file", &link.certificate_file),
-                                  std::pair("controller.key_file", &link.key_file)}) {
-    struct stat status {};
-    // What is there is read at each connect, and may be mended while the agent runs.
-    if (stat(file->c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR)) continue;
-    return absl::InvalidArgumentError(StrCat(key, ": ", file->empty() ? "(empty)" : *file,
-                                             " does not exist; make it with trucectl certs issue DIR agent ",
-                                             settings.host, " and copy it here, or set controller.enabled to false"));
-  }
-  return absl::OkStatus();
+  return rpc::RequireFiles({{"controller.ca_file", link.ca_file},
+                            {"controller.certificate_file", link.certificate_file},
+                            {"controller.key_file", link.key_file}},
+                           StrCat("make it with trucectl certs issue DIR agent ", settings.host,
+                                  " and copy it here, or set controller.enabled to false"));
 }
 
 absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std::set<std::string>* known_keys) {
@@ -195,8 +178,10 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
                         absl::FormatDuration(2 * verdict_age)));
   }
   if (settings.actuator.state_directory.empty()) reader.Error("state_directory", "must not be empty");
-  CheckAddress(reader, "metrics.listen", settings.metrics_listen, true);
-  CheckAddress(reader, "controller.address", settings.link.address, !settings.controller_enabled);
+  if (!settings.metrics_listen.empty()) reader.CheckAddress("metrics.listen", settings.metrics_listen);
+  if (settings.controller_enabled || !settings.link.address.empty()) {
+    reader.CheckAddress("controller.address", settings.link.address);
+  }
   if (settings.modes.initial > settings.modes.ceiling) reader.Error("mode.initial", "is beyond mode.ceiling");
   if (known_keys != nullptr) *known_keys = reader.known_keys();
   TRUCE_RETURN_IF_ERROR(reader.Finish());

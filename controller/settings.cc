@@ -1,11 +1,8 @@
 #include "controller/settings.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
-
 #include "absl/strings/numbers.h"
 #include "controller/plan/policy.h"
+#include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/rpc/security.h"
 
@@ -57,15 +54,6 @@ void ReadPolicy(ConfigReader& reader, v1::Policy* policy) {
 }
 
 // Complains unless `address` is "host:port".
-void CheckAddress(ConfigReader& reader, std::string_view key, const std::string& address) {
-  const size_t colon = address.rfind(':');
-  int port = -1;
-  if (colon == std::string::npos || colon == 0 || !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 ||
-      port > 65535) {
-    reader.Error(key, StrCat("'", address, "' is not host:port"));
-  }
-}
-
 }  // namespace
 
 Settings::Settings() : policy(DefaultPolicy()) {}
@@ -98,8 +86,8 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
                                                                    {"error", "error"},
                                                                    {"off", "off"}});
   ReadPolicy(reader, &settings->policy);
-  CheckAddress(reader, "listen", settings->listen);
-  if (!settings->http_listen.empty()) CheckAddress(reader, "http.listen", settings->http_listen);
+  reader.CheckAddress("listen", settings->listen);
+  if (!settings->http_listen.empty()) reader.CheckAddress("http.listen", settings->http_listen);
   // SQLite would take it for a temporary database.
   if (settings->store.file.empty()) reader.Error("store.file", "must not be empty");
   settings->store.maximum_bytes = static_cast<int64_t>(settings->store_maximum_mib) << 20;
@@ -113,15 +101,10 @@ absl::Status CheckSecurity(const Settings& settings) {
     return absl::InvalidArgumentError(StrCat("tls.plaintext: works on loopback only, and listen is ", settings.listen,
                                              "; listen on 127.0.0.1, or use TLS"));
   }
-  for (const auto& [key, file] :
-       {std::pair("tls.ca_file", &settings.ca_file), std::pair("tls.certificate_file", &settings.certificate_file),
-        std::pair("tls.key_file", &settings.key_file)}) {
-    struct stat status {};
-    if (stat(file->c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR)) continue;
-    return absl::InvalidArgumentError(
-        StrCat(key, ": ", file->empty() ? "(empty)" : *file,
-               " does not exist; make it with trucectl certs init, or name another file"));
-  }
+  TRUCE_RETURN_IF_ERROR(rpc::RequireFiles({{"tls.ca_file", settings.ca_file},
+                                           {"tls.certificate_file", settings.certificate_file},
+                                           {"tls.key_file", settings.key_file}},
+                                          "make it with trucectl certs init, or name another file"));
   const auto credentials =
       rpc::ServerCredentials({false, settings.ca_file, settings.certificate_file, settings.key_file}, settings.listen);
   if (credentials.ok()) return absl::OkStatus();

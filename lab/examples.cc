@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "lab/labels.h"
 #include "models/topology.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -92,6 +91,23 @@ std::array<float, kResourceCount> SharesOf(const Losses& alone, const Losses& to
 
 }  // namespace
 
+MeetingSamples SamplesOf(const DatasetContent& content, const Label& label) {
+  MeetingSamples samples;
+  samples.lives = {label.victim};
+  samples.lives.insert(samples.lives.end(), label.aggressors.begin(), label.aggressors.end());
+  for (const int64_t life : samples.lives) {
+    std::vector<size_t> solo;
+    for (size_t i = 0; i < content.segments.size(); ++i) {
+      const DatasetSegment& segment = content.segments[i];
+      const bool is_solo = segment.meeting == label.meeting && segment.members.size() == 1;
+      if (is_solo && segment.members[0].life == life) solo.push_back(i);
+    }
+    samples.alone.push_back(SamplesIn(content, life, solo));
+    samples.together.push_back(SamplesIn(content, life, label.together));
+  }
+  return samples;
+}
+
 absl::StatusOr<std::vector<InterferenceExample>> MakeExamples(const DatasetContent& content,
                                                               const ExampleOptions& options) {
   const auto text = content.meta.find("topology");
@@ -100,25 +116,13 @@ absl::StatusOr<std::vector<InterferenceExample>> MakeExamples(const DatasetConte
   std::vector<InterferenceExample> examples;
   for (const Label& label : MakeLabels(content)) {
     if (label.disturbed) continue;
-    std::vector<int64_t> members = {label.victim};
-    members.insert(members.end(), label.aggressors.begin(), label.aggressors.end());
-    std::vector<std::vector<const Sample*>> alone, together;
-    for (const int64_t life : members) {
-      std::vector<size_t> solo;
-      for (size_t i = 0; i < content.segments.size(); ++i) {
-        const DatasetSegment& segment = content.segments[i];
-        const bool is_solo = segment.meeting == label.meeting && segment.members.size() == 1;
-        if (is_solo && segment.members[0].life == life) solo.push_back(i);
-      }
-      alone.push_back(SamplesIn(content, life, solo));
-      together.push_back(SamplesIn(content, life, label.together));
-    }
+    const MeetingSamples samples = SamplesOf(content, label);
     InterferenceExample shared;
     shared.meeting = static_cast<size_t>(label.meeting);
     shared.log_slowdown = std::log(std::max(kLeastRatio, 1 + label.slowdown));
     shared.error = label.error / std::max(kLeastRatio, 1 + label.slowdown);
-    shared.resources = SharesOf(MeanLosses(alone[0]), MeanLosses(together[0]), label.slowdown);
-    for (const int64_t life : members) shared.programs.push_back(content.lives.at(life).program);
+    shared.resources = SharesOf(MeanLosses(samples.alone[0]), MeanLosses(samples.together[0]), label.slowdown);
+    for (const int64_t life : samples.lives) shared.programs.push_back(content.lives.at(life).program);
     for (const int64_t aggressor : label.aggressors) {
       shared.contexts.push_back(
           ShareOf(topology, content.lives.at(label.victim).cpus, content.lives.at(aggressor).cpus));
@@ -126,10 +130,10 @@ absl::StatusOr<std::vector<InterferenceExample>> MakeExamples(const DatasetConte
     for (const double moment : options.moments) {
       InterferenceExample example = shared;
       example.moment = moment;
-      example.victim = SeenOf(alone[0], together[0], moment, options.alone_steps);
+      example.victim = SeenOf(samples.alone[0], samples.together[0], moment, options.alone_steps);
       bool complete = !example.victim.empty();
-      for (size_t i = 1; i < members.size(); ++i) {
-        example.aggressors.push_back(SeenOf(alone[i], together[i], moment, options.alone_steps));
+      for (size_t i = 1; i < samples.lives.size(); ++i) {
+        example.aggressors.push_back(SeenOf(samples.alone[i], samples.together[i], moment, options.alone_steps));
         complete = complete && !example.aggressors.back().empty();
       }
       if (complete) examples.push_back(std::move(example));

@@ -1,13 +1,16 @@
 // truce-lab: what an operator measures with. Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "lab/collect.h"
 #include "lab/learn/commands.h"
 #include "lab/load.h"
+#include "lab/protect/protect.h"
 #include "lab/scene.h"
 #include "lab/summary.h"
 #include "src/base/figures.h"
@@ -23,8 +26,12 @@ int Failed(const absl::Status& status) {
   return absl::IsInvalidArgument(status) ? 2 : 1;
 }
 
-int RunScene(truce::lab::SceneOptions options) {
+int RunScene(truce::lab::SceneOptions options, const std::string& apart) {
   ShutdownSignals signals;
+  if (!absl::ParseDuration(apart, &options.apart) || options.apart < absl::ZeroDuration()) {
+    std::fprintf(stderr, "truce-lab: --apart %s is no duration such as 10m\n", apart.c_str());
+    return 2;
+  }
   if (options.binaries.empty()) options.binaries = truce::OwnDirectory();
   const absl::Status status = truce::lab::RunScene(options, signals);
   if (status.ok()) return 0;
@@ -64,16 +71,39 @@ int RunSummary(const std::string& file, bool json, bool check) {
   return truce::ShowFigures(*table, json ? truce::FigureFormat::kJson : truce::FigureFormat::kTable, check, std::cout);
 }
 
-void AddScene(CLI::App& app, truce::lab::SceneOptions& scene, std::function<int()>& chosen) {
+int RunProtect(truce::lab::ProtectOptions options, const std::vector<std::string>& policies) {
+  ShutdownSignals signals;
+  if (options.programs.empty()) options.programs = truce::ShippedPath("programs");
+  if (options.binaries.empty()) options.binaries = truce::OwnDirectory();
+  options.load_tool = truce::OwnDirectory() + "/truce-lab-load";
+  if (!policies.empty()) {
+    options.policies.clear();
+    for (const truce::lab::Policy policy : truce::lab::Policies()) {
+      const std::string name(truce::lab::PolicyName(policy));
+      if (std::find(policies.begin(), policies.end(), name) != policies.end()) options.policies.push_back(policy);
+    }
+  }
+  const absl::Status status = truce::lab::Protect(options, signals);
+  if (!status.ok() && !absl::IsCancelled(status)) return Failed(status);
+  const auto bouts = truce::lab::ReadBouts(options.output, truce::DescribeMachine(options.procfs));
+  if (!bouts.ok()) return Failed(bouts.status());
+  truce::lab::WriteBouts(*bouts, std::cout);
+  const int code = truce::ShowFigures(truce::lab::BoutFigures(*bouts), truce::FigureFormat::kTable, false, std::cout);
+  return status.ok() ? code : 130;
+}
+
+void AddScene(CLI::App& app, truce::lab::SceneOptions& scene, std::string& apart, std::function<int()>& chosen) {
   CLI::App* command = app.add_subcommand("scene", "Protect a real redis-server from a real stress-ng");
   command->add_flag("--keep", scene.keep, "Stay up after the summary until Ctrl-C");
+  command->add_option("--apart", apart, "Instead: both on CPUs of their own for so long; nothing may be done to them")
+      ->capture_default_str();
   command->add_option("--scores", scene.scores, "What the agent's scores are made from")
       ->check(CLI::IsMember({"both", "evidence", "model"}))
       ->capture_default_str();
   command->add_option("--binaries", scene.binaries,
                       "Where truce-agent and truce-controller are (default: beside truce-lab)");
   command->add_option("--path.cgroup", scene.cgroup_root, "Where the cgroup trees are mounted")->capture_default_str();
-  command->callback([&] { chosen = [&] { return RunScene(scene); }; });
+  command->callback([&] { chosen = [&] { return RunScene(scene, apart); }; });
 }
 
 void AddCollect(CLI::App& app, truce::lab::CollectOptions& collect, std::string& budget, std::function<int()>& chosen) {
@@ -93,6 +123,26 @@ void AddCollect(CLI::App& app, truce::lab::CollectOptions& collect, std::string&
       ->capture_default_str();
   command->add_option("--seed", collect.seed, "Of the order")->capture_default_str();
   command->callback([&] { chosen = [&] { return RunCollect(collect, budget); }; });
+}
+
+void AddProtect(CLI::App& app, truce::lab::ProtectOptions& protect, std::vector<std::string>& policies,
+                std::function<int()>& chosen) {
+  CLI::App* command = app.add_subcommand(
+      "protect",
+      "Victims beside aggressors with nothing done, with Truce, and with what others do; goes on where an "
+      "earlier run ended");
+  command->add_option("--victims", protect.victims, "Programs")->delimiter(',')->capture_default_str();
+  command->add_option("--aggressors", protect.aggressors, "Programs")->delimiter(',')->capture_default_str();
+  std::vector<std::string> names;
+  for (const truce::lab::Policy policy : truce::lab::Policies()) names.emplace_back(truce::lab::PolicyName(policy));
+  command->add_option("--policies", policies, "What is done (default: each)")
+      ->delimiter(',')
+      ->check(CLI::IsMember(names));
+  command->add_option("--runs", protect.runs, "Of each")->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--output", protect.output, "Results; what is measured is added to it")->capture_default_str();
+  command->add_option("--programs", protect.programs, "Directory of program descriptions (default: those shipped)");
+  command->add_option("--work-directory", protect.work_directory, "Where their input is made")->capture_default_str();
+  command->callback([&] { chosen = [&] { return RunProtect(protect, policies); }; });
 }
 
 void AddSummary(CLI::App& app, std::string& file, bool& json, bool& check, std::function<int()>& chosen) {
@@ -127,8 +177,12 @@ int main(int argc, char** argv) {
   std::string file;
   bool json = false;
   bool check = false;
-  AddScene(app, scene, chosen);
+  std::string apart = "0s";
+  AddScene(app, scene, apart, chosen);
   AddCollect(app, collect, budget, chosen);
+  truce::lab::ProtectOptions protect;
+  std::vector<std::string> policies;
+  AddProtect(app, protect, policies, chosen);
   AddSummary(app, file, json, check, chosen);
   truce::lab::AddLearningCommands(app, chosen);
   try {

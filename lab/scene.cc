@@ -16,6 +16,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "lab/redis_load.h"
+#include "lab/scene_cast.h"
 #include "lab/scene_daemons.h"
 #include "src/base/child_process.h"
 #include "src/base/status.h"
@@ -60,13 +61,6 @@ double Mean(const std::vector<double>& values) {
   return values.empty() ? 0 : sum / static_cast<double>(values.size());
 }
 
-int OnlineCpus() {
-  return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
-}
-int Workers() {
-  return 2 * OnlineCpus();
-}
-
 // What one phase measured, a value a second.
 struct Phase {
   std::vector<absl::Duration> p99;
@@ -84,6 +78,7 @@ class Scene {
     Heading();
     TRUCE_RETURN_IF_ERROR(Watch("warming up", kWarmUp, nullptr));
     TRUCE_RETURN_IF_ERROR(Watch("alone", options_.alone, &alone_));
+    if (Apart()) return StayApart();
     TRUCE_RETURN_IF_ERROR(StartAggressor());
     TRUCE_RETURN_IF_ERROR(Contend());
     TRUCE_RETURN_IF_ERROR(Watch("protected", options_.protected_for, &protected_));
@@ -101,18 +96,18 @@ class Scene {
   // One second of the scene: sleep, measure, look, print. Cancelled after a signal.
   absl::Status Second(const char* phase, Phase* into);
   absl::Status Watch(const char* phase, absl::Duration length, Phase* into);
-  absl::Status StartVictim();
   absl::Status StartAggressor();
   void StopAggressor();
   absl::Status Contend();
+  // Two that don't contend: nothing may be done to them.
+  absl::Status StayApart();
+  bool Apart() const { return options_.apart > absl::ZeroDuration(); }
   absl::Status AwaitRelease();
   absl::Status KeepOn();
   absl::Status Summarise();
   void NoteMilestones();
   void TellWhatWasDone();
   std::string InShort(std::string text) const;
-  double AggressorCores();
-  std::vector<std::string> Controls() const;
   void Say(const std::string& line) {
     std::printf("%s\n", line.c_str());
     std::fflush(stdout);
@@ -120,17 +115,9 @@ class Scene {
 
   const SceneOptions options_;
   ShutdownSignals& signals_;
-  std::string directory_;
-  std::optional<host::CgroupLayout> layout_;
-  std::optional<host::ScratchCgroups> cgroups_;
-  std::unique_ptr<host::Cgroup> aggressor_cgroup_;
-  std::string victim_;
-  std::string aggressor_;
+  std::unique_ptr<SceneCast> cast_;
   std::vector<std::string> controls_before_;
-  std::optional<ChildProcess> redis_;
-  std::unique_ptr<RedisLoad> load_;
   std::unique_ptr<SceneDaemons> daemons_;
-  std::optional<ChildProcess> stress_;
 
   absl::Time began_;
   absl::Time onset_;
@@ -142,107 +129,43 @@ class Scene {
   LatencyInterval last_;
   SceneView view_;
   double last_cores_ = 0;
-  uint64_t aggressor_usage_us_ = 0;
-  absl::Time aggressor_usage_at_;
+  double highest_score_ = 0;
   Phase alone_, contended_, protected_;
 };
 
 absl::Status Scene::SetUp() {
-  char name[] = "/tmp/truce-quickstart.XXXXXX";
-  if (mkdtemp(name) == nullptr) return ErrnoStatus(errno, "making a directory below /tmp");
-  directory_ = name;
-  TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(options_.cgroup_root));
-  auto cgroups = host::ScratchCgroups::Create(*layout_, StrCat("truce-quickstart-", getpid()));
-  if (!cgroups.ok()) return WithContext(cgroups.status(), "the scene needs cgroups of its own (run it as root)");
-  cgroups_.emplace(*std::move(cgroups));
-  TRUCE_ASSIGN_OR_RETURN(victim_, cgroups_->Add("redis"));
-  TRUCE_ASSIGN_OR_RETURN(aggressor_, cgroups_->Add("stress"));
-  // Weight follows the CPUs that a workload asks for, as under Kubernetes: the batch job has many workers, redis one.
-  if (absl::Status status = cgroups_->SetCpuWeight("stress", Workers()); !status.ok()) {
-    Say(StrCat("Missing here: CPU weights - ", status.message(), ". The scene goes on without."));
-  }
-  TRUCE_ASSIGN_OR_RETURN(aggressor_cgroup_, host::Cgroup::Open(*layout_, aggressor_));
-  controls_before_ = Controls();
-  Say("Starting redis-server, truce-controller and truce-agent (mutual TLS, ports chosen by the kernel) ...");
-  TRUCE_RETURN_IF_ERROR(StartVictim());
-  TRUCE_ASSIGN_OR_RETURN(daemons_, StartSceneDaemons({directory_, options_.binaries, options_.cgroup_root, victim_,
-                                                      aggressor_, options_.scores}));
+  std::string missing;
+  TRUCE_ASSIGN_OR_RETURN(cast_, SceneCast::Create(options_.cgroup_root, Apart(), &missing));
+  if (!missing.empty()) Say(StrCat("Missing here: ", missing, ". The scene goes on without."));
+  controls_before_ = cast_->Controls();
+  Say("Started redis-server; starting truce-controller and truce-agent (mutual TLS, ports chosen by the kernel) ...");
+  TRUCE_ASSIGN_OR_RETURN(daemons_, StartSceneDaemons({cast_->directory(), options_.binaries, options_.cgroup_root,
+                                                      cast_->victim(), cast_->aggressor(), options_.scores}));
   began_ = absl::Now();
   return absl::OkStatus();
 }
 
-absl::Status Scene::StartVictim() {
-  // Debian's redis-server is the binary of redis-tools under another name; the package of that name would also start a
-  // service on this host.
-  const std::string socket = directory_ + "/redis.sock";
-  ChildOptions options;
-  options.arguments = {"/usr/bin/redis-check-rdb",
-                       "--port",
-                       "0",
-                       "--unixsocket",
-                       socket,
-                       "--save",
-                       "",
-                       "--appendonly",
-                       "no",
-                       "--dir",
-                       directory_};
-  options.name = "redis-server";
-  options.log_file = directory_ + "/redis.log";
-  options.before_exec = [this] { return cgroups_->Enter("redis", 0); };
-  TRUCE_ASSIGN_OR_RETURN(redis_, ChildProcess::Start(options));
-  TRUCE_ASSIGN_OR_RETURN(load_, RedisLoad::Start(socket, absl::Seconds(10)));
-  return absl::OkStatus();
-}
-
-// Every control file of both workloads with its content.
-std::vector<std::string> Scene::Controls() const {
-  std::vector<std::string> lines;
-  for (const char* child : {"redis", "stress"}) {
-    for (std::string& line : cgroups_->SnapshotControls(child)) lines.push_back(std::move(line));
-  }
-  return lines;
-}
-
 void Scene::Heading() {
-  if (auto view = daemons_->Look(victim_); view.ok()) view_ = *std::move(view);
-  Say(StrCat("\nHost ", view_.host.inventory().host(), "  victim: ", victim_, " (critical)  aggressor: ", aggressor_,
-             " (best effort)"));
+  if (auto view = daemons_->Look(cast_->victim()); view.ok()) view_ = *std::move(view);
+  Say(StrCat("\nHost ", view_.host.inventory().host(), "  victim: ", cast_->victim(),
+             " (critical)  aggressor: ", cast_->aggressor(), " (best effort)"));
   for (const auto& missing : view_.host.inventory().missing()) {
     Say(StrCat("Missing here: ", missing.name(), " - ", missing.reason(), ". Truce goes on without it."));
   }
   Say("\n time  phase        redis p99  stress CPU  worst pair            score");
 }
 
-double Scene::AggressorCores() {
-  host::ReadBuffer buffer;
-  std::optional<uint64_t> usage;
-  if (auto stat = aggressor_cgroup_->Read(host::Controller::kUnified, "cpu.stat", buffer); stat.ok()) {
-    usage = host::FlatKeyed(*stat, "usage_usec");
-  } else if (auto total = aggressor_cgroup_->Read(host::Controller::kCpuacct, "cpuacct.usage", buffer); total.ok()) {
-    if (auto nanoseconds = host::FirstNumber(*total)) usage = static_cast<uint64_t>(*nanoseconds) / 1000;
-  }
-  const absl::Time now = absl::Now();
-  double cores = 0;
-  if (usage && *usage >= aggressor_usage_us_ && now > aggressor_usage_at_ && aggressor_usage_at_ != absl::Time()) {
-    cores = static_cast<double>(*usage - aggressor_usage_us_) * 1e-6 / absl::ToDoubleSeconds(now - aggressor_usage_at_);
-  }
-  aggressor_usage_us_ = usage.value_or(0);
-  aggressor_usage_at_ = now;
-  return cores;
-}
-
 absl::Status Scene::Second(const char* phase, Phase* into) {
   if (signals_.WaitFor(absl::Seconds(1))) return absl::CancelledError("interrupted");
-  last_ = load_->Take();
-  last_cores_ = AggressorCores();
-  if (!load_->error().empty()) return absl::UnavailableError(StrCat("redis: ", load_->error()));
+  last_ = cast_->load().Take();
+  last_cores_ = cast_->AggressorCores();
+  if (!cast_->load().error().empty()) return absl::UnavailableError(StrCat("redis: ", cast_->load().error()));
   std::string log;
   if (!daemons_->Healthy(&log)) {
     const auto text = host::ReadFile(log);
     return absl::InternalError(StrCat("a daemon ended; its log says:\n", text.ok() ? *text : log));
   }
-  if (auto view = daemons_->Look(victim_); view.ok()) view_ = *std::move(view);
+  if (auto view = daemons_->Look(cast_->victim()); view.ok()) view_ = *std::move(view);
   NoteMilestones();
   if (into != nullptr) {
     into->p99.push_back(last_.p99);
@@ -258,6 +181,7 @@ absl::Status Scene::Second(const char* phase, Phase* into) {
 }
 
 void Scene::NoteMilestones() {
+  highest_score_ = std::max(highest_score_, view_.worst.score());
   if (onset_ == absl::Time()) return;
   if (!detected_ && view_.worst.score() >= kContendedScore)
     detected_ = std::max(onset_, FromProto(view_.worst.scored_at()));
@@ -270,7 +194,7 @@ void Scene::NoteMilestones() {
 
 // The workloads' names as the screen has them.
 std::string Scene::InShort(std::string text) const {
-  return absl::StrReplaceAll(text, {{victim_, "redis"}, {aggressor_, "stress"}});
+  return absl::StrReplaceAll(text, {{cast_->victim(), "redis"}, {cast_->aggressor(), "stress"}});
 }
 
 void Scene::TellWhatWasDone() {
@@ -291,20 +215,27 @@ absl::Status Scene::Watch(const char* phase, absl::Duration length, Phase* into)
 }
 
 absl::Status Scene::StartAggressor() {
-  ChildOptions options;
-  options.arguments = {"stress-ng",  "--cpu",       StrCat(Workers()), "--cpu-method",
-                       "matrixprod", "--temp-path", directory_,        "--quiet"};
-  options.log_file = directory_ + "/stress-ng.log";
-  options.before_exec = [this] { return cgroups_->Enter("stress", 0); };
-  TRUCE_ASSIGN_OR_RETURN(stress_, ChildProcess::Start(options));
+  TRUCE_RETURN_IF_ERROR(cast_->StartAggressor());
   onset_ = absl::Now();
-  Say(StrCat("        --- stress-ng starts: ", Workers(), " workers on the same ", OnlineCpus(), " CPUs ---"));
+  Say(StrCat("        --- stress-ng starts: ", cast_->workers(), " workers on ",
+             Apart() ? "CPUs of their own" : "the same CPUs", " ---"));
   return absl::OkStatus();
 }
 
 void Scene::StopAggressor() {
   Say("        --- stress-ng stops ---");
-  stress_.reset();
+  cast_->StopAggressor();
+}
+
+absl::Status Scene::StayApart() {
+  TRUCE_RETURN_IF_ERROR(StartAggressor());
+  TRUCE_RETURN_IF_ERROR(Watch("apart", options_.apart, &protected_));
+  StopAggressor();
+  Say(absl::StrFormat("\nSummary: redis p99 %s alone,%s beside stress-ng on another CPU; highest score %.0f",
+                      Milliseconds(Median(alone_.p99)), Milliseconds(Median(protected_.p99)), highest_score_));
+  if (acted_) return absl::InternalError("Truce acted, though the two did not contend");
+  Say(StrCat("No action was taken in ", absl::FormatDuration(options_.apart)));
+  return absl::OkStatus();
 }
 
 absl::Status Scene::Contend() {
@@ -337,10 +268,10 @@ absl::Status Scene::AwaitRelease() {
   const absl::Time give_up = absl::Now() + kReleaseLimit;
   while (absl::Now() < give_up) {
     TRUCE_RETURN_IF_ERROR(Second("releasing", nullptr));
-    if (view_.actions.empty() && Controls() == controls_before_) return absl::OkStatus();
+    if (view_.actions.empty() && cast_->Controls() == controls_before_) return absl::OkStatus();
   }
   std::string changed;
-  const std::vector<std::string> now = Controls();
+  const std::vector<std::string> now = cast_->Controls();
   for (size_t i = 0; i < std::min(now.size(), controls_before_.size()); ++i) {
     if (now[i] != controls_before_[i]) StrAppend(&changed, "\n  was ", controls_before_[i], "  is  ", now[i]);
   }
@@ -393,24 +324,15 @@ absl::Status Scene::Summarise() {
 }
 
 absl::Status Scene::CleanUp() {
-  stress_.reset();
   absl::Status status;
   if (daemons_ != nullptr && daemons_->Stop() != 0) {
-    const auto log = host::ReadFile(directory_ + "/agent.log");
+    const auto log = host::ReadFile(cast_->directory() + "/agent.log");
     status = absl::InternalError(StrCat("truce-agent did not stop cleanly; its log says:\n", log.ok() ? *log : ""));
   }
   daemons_.reset();
-  load_.reset();
-  redis_.reset();
-  aggressor_cgroup_.reset();
-  if (cgroups_) {
-    if (absl::Status removed = cgroups_->Remove(); !removed.ok() && status.ok()) status = removed;
-    cgroups_.reset();
-  }
-  if (!directory_.empty()) {
-    std::error_code error;
-    std::filesystem::remove_all(directory_, error);
-    directory_.clear();
+  if (cast_ != nullptr) {
+    if (absl::Status removed = cast_->CleanUp(); status.ok()) status = removed;
+    cast_.reset();
   }
   return status;
 }

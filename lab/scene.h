@@ -20,6 +20,8 @@ struct SceneOptions {
   std::string scores = "both";
   // Stay up after the summary, with the aggressor coming and going, until a signal.
   bool keep = false;
+  // When set: the two run on CPUs of their own for so long, and nothing may be done to them.
+  absl::Duration apart;
   absl::Duration alone = absl::Seconds(20);
   absl::Duration protected_for = absl::Seconds(25);
   // Give up waiting for protection after this.

@@ -27,20 +27,20 @@ std::string Percent(double ratio) {
 
 }  // namespace
 
-Scores EvidenceScorer::Score(const Profiler& profiler, absl::Time now) {
+Scores EvidenceScorer::Score(const Profiles& profiles, int least_samples, absl::Time now) {
   ++round_;
   Scores scores;
-  for (const auto& [key, profile] : profiler.profiles()) {
-    scores.verdicts[key] = Judge(profiler, *profile, now, &scores.pairs);
+  for (const auto& [key, profile] : profiles) {
+    scores.verdicts[key] = Judge(profiles, least_samples, *profile, now, &scores.pairs);
   }
   std::erase_if(remembered_, [this](const auto& entry) { return entry.second.round + kForgetAfter < round_; });
   return scores;
 }
 
-WorkloadVerdict EvidenceScorer::Judge(const Profiler& profiler, const Profile& victim, absl::Time now,
-                                      std::vector<v1::PairScore>* pairs) {
+WorkloadVerdict EvidenceScorer::Judge(const Profiles& profiles, int least_samples, const Profile& victim,
+                                      absl::Time now, std::vector<v1::PairScore>* pairs) {
   WorkloadVerdict verdict;
-  const auto least = static_cast<uint64_t>(profiler.options().least_samples);
+  const auto least = static_cast<uint64_t>(least_samples);
   if (victim.samples_seen < least) {
     verdict.diagnosis = v1::DIAGNOSIS_UNKNOWN;
     verdict.detail = StrCat("seen for ", victim.samples_seen, " of the ", least, " samples that a baseline needs");
@@ -81,7 +81,7 @@ WorkloadVerdict EvidenceScorer::Judge(const Profiler& profiler, const Profile& v
   std::string blamed;
   for (const Outlier& outlier : outliers) {
     std::vector<v1::PairScore> found;
-    const auto suspects = FindSuspects(profiler, victim, outlier);
+    const auto suspects = FindSuspects(profiles, victim, outlier);
     ScoreSuspects(victim, outlier, suspects, least, now, &found);
     for (v1::PairScore& pair : found) {
       if (pair.score() > best) {
@@ -188,7 +188,7 @@ std::vector<EvidenceScorer::Outlier> EvidenceScorer::FindOutliers(const Profile&
   return outliers;
 }
 
-std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiler& profiler, const Profile& victim,
+std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiles& profiles, const Profile& victim,
                                                                   const Outlier& outlier) {
   const double threshold = victim.signal(outlier.signal).Threshold(options_.outlier_sigmas);
   std::vector<double> signal;
@@ -208,7 +208,7 @@ std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiler
       static_cast<double>(signal.size() - quiet) <= options_.least_correlation * static_cast<double>(signal.size());
 
   std::vector<Suspect> suspects;
-  for (const auto& [key, profile] : profiler.profiles()) {
+  for (const auto& [key, profile] : profiles) {
     if (profile.get() == &victim || profile->window.size() == 0) continue;
     Suspect suspect;
     suspect.profile = profile.get();

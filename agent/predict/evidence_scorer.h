@@ -47,8 +47,8 @@ struct EvidenceOptions {
 class EvidenceScorer {
  public:
   explicit EvidenceScorer(EvidenceOptions options) : options_(options) {}
-  // Looks at every victim; `now` stamps the scores.
-  Scores Score(const Profiler& profiler, absl::Time now);
+  // Looks at every victim; one with fewer than `least_samples` is unknown. `now` stamps the scores.
+  Scores Score(const Profiles& profiles, int least_samples, absl::Time now);
 
  private:
   // The victim's signal that stands out most.
@@ -73,13 +73,13 @@ class EvidenceScorer {
     double steal = 0;
   };
 
-  WorkloadVerdict Judge(const Profiler& profiler, const Profile& victim, absl::Time now,
+  WorkloadVerdict Judge(const Profiles& profiles, int least_samples, const Profile& victim, absl::Time now,
                         std::vector<v1::PairScore>* pairs);
   Recent Summarise(const Profile& profile) const;
   double RecentMean(const Profile& profile, Reading reading) const;
   std::optional<Reading> MeasuredBy(const Profile& suspect, Signal signal) const;
   std::vector<Outlier> FindOutliers(const Profile& victim, double* slowdown) const;
-  std::vector<Suspect> FindSuspects(const Profiler& profiler, const Profile& victim, const Outlier& outlier);
+  std::vector<Suspect> FindSuspects(const Profiles& profiles, const Profile& victim, const Outlier& outlier);
   double ScoreSuspects(const Profile& victim, const Outlier& outlier, const std::vector<Suspect>& suspects,
                        uint64_t least_samples, absl::Time now, std::vector<v1::PairScore>* pairs) const;
 

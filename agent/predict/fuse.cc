@@ -13,6 +13,8 @@ constexpr double kClearedProbability = 0.02;
 constexpr double kClearedConfidence = 0.5;
 constexpr double kWellProbability = 0.05;
 constexpr double kWellConfidence = 0.3;
+constexpr double kLongWellConfidence = 0.9;
+constexpr double kLongWellSamples = 30;
 
 double Logit(double probability) {
   const double bounded = std::clamp(probability, 1e-4, 1 - 1e-4);
@@ -42,7 +44,8 @@ Opinion Unscored(const WorkloadVerdict& victim, const FuseWorkload& aggressor) {
     return {kClearedProbability, 0, kClearedConfidence};
   }
   if (aggressor.under_action) return {};
-  return {kWellProbability, 0, kWellConfidence};
+  const double share = std::min(1.0, aggressor.busy_samples / kLongWellSamples);
+  return {kWellProbability, 0, kWellConfidence + share * (kLongWellConfidence - kWellConfidence)};
 }
 
 bool MayBeScored(const WorkloadVerdict& victim) {

@@ -28,13 +28,16 @@ struct FuseWorkload {
   std::string name;
   // An action of ours holds it: that its neighbours are well says nothing.
   bool under_action = false;
+  // For how many samples in a row it has been at work, held by nobody.
+  int busy_samples = 0;
 };
 
 // Evidence and model as probabilities, each with a confidence, are pooled as logits weighted by confidence (logarithmic
 // opinion pool; Genest and Zidek 1986). What evidence says of a pair:
 //   it was scored                            that score, its confidence
 //   the victim suffers, not from this one    2 %, confidence 0.5
-//   the victim is well, nobody is held back  5 %, confidence 0.3 (what will come need not show yet)
+//   the victim is well, nobody is held back  5 %, confidence 0.3 when the aggressor has just begun (what will come need
+//                                            not show yet) up to 0.9 when it has been at work for 30 samples
 //   the victim is well, the aggressor is held back by us    nothing
 // Nothing is said of a victim that is unknown, throttled by its own quota or robbed by the hypervisor. Without a model,
 // or with kEvidence, the scores are the evidence's.

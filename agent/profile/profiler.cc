@@ -27,7 +27,7 @@ void Profiler::Tick(const Sampler& sampler) {
   profiles_.erase(profile, profiles_.end());
 }
 
-void Profiler::Learn(Profile& profile, const Sample& sample) {
+void Profiler::Learn(Profile& profile, const Sample& sample) const {
   profile.window.Add(sample);
   if (!sample.has(Reading::kCpuUsageCores)) return;
   ++profile.samples_seen;

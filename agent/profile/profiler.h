@@ -60,9 +60,10 @@ class Profiler {
   void Tick(const Sampler& sampler);
   const Profiles& profiles() const { return profiles_; }
   const ProfilerOptions& options() const { return options_; }
+  // Adds one sample to a profile, which need not be one of profiles().
+  void Learn(Profile& profile, const Sample& sample) const;
 
  private:
-  void Learn(Profile& profile, const Sample& sample);
   const ProfilerOptions options_;
   Profiles profiles_;
 };

@@ -1,5 +1,6 @@
 #include "lab/learn/evaluate.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -46,6 +47,22 @@ void WriteRows(const std::string& title, const std::vector<NamedMarks>& rows, st
   }
 }
 
+void WriteForesight(const Foresight& foresight, std::ostream& out) {
+  out << absl::StrFormat("\n%-24s", "AUC BY SECOND OF A BURST");
+  for (int second = 0; second <= kForesightSeconds; ++second) out << absl::StrFormat("%7d s", second);
+  out << "   KNOWN AFTER, MEDIAN   FOUND   FALSE ALARMS\n";
+  const auto row = [&out](const char* name, const Foresight::Side& side) {
+    out << absl::StrFormat("%-24s", name);
+    for (const double auc : side.auc) out << absl::StrFormat("%9.3f", auc);
+    const bool never = side.median_seconds > kForesightSeconds;
+    out << absl::StrFormat("   %s%.0f s %22.0f %% %10.0f %%\n", never ? "over " : "",
+                           std::min<double>(kForesightSeconds, side.median_seconds), 100 * side.found_ratio,
+                           100 * side.false_alarm_ratio);
+  };
+  row("Truce's LSTM", foresight.model);
+  row("evidence alone", foresight.evidence);
+}
+
 }  // namespace
 
 const std::vector<Mask>& Masks() {
@@ -58,6 +75,11 @@ const std::vector<Mask>& Masks() {
         FeatureGroup::kDisk, FeatureGroup::kNetwork, FeatureGroup::kHost}},
   };
   return kMasks;
+}
+
+const std::vector<double>& PredictedMoments() {
+  static const std::vector<double> kMoments = {0, 1, 2, 3, 4, 5, 6};
+  return kMoments;
 }
 
 const std::vector<double>& JudgedMoments() {
@@ -80,11 +102,20 @@ absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fol
       folds, [&] { return std::make_unique<LstmPredictor>(training, networks, trained); }, hide, threads, done);
 }
 
-void CutJudged(std::vector<std::vector<Judged>> judged, int bootstrap_draws, uint64_t seed, Evaluation* evaluation) {
+std::vector<Judged> AtJudgedMoments(const std::vector<Judged>& judged) {
+  const std::vector<double>& moments = JudgedMoments();
+  return Those(judged, [&](const Judged& one) {
+    return std::find(moments.begin(), moments.end(), one.example->moment) != moments.end();
+  });
+}
+
+void CutJudged(const DatasetContent& content, std::vector<std::vector<Judged>> judged, int bootstrap_draws,
+               uint64_t seed, Evaluation* evaluation) {
+  evaluation->foresight = CompareForesight(content, judged[0]);
   for (size_t i = 0; i < judged.size(); ++i) {
-    evaluation->masked.push_back({Masks()[i].name, MarksOf(judged[i], bootstrap_draws, seed)});
+    evaluation->masked.push_back({Masks()[i].name, MarksOf(AtJudgedMoments(judged[i]), bootstrap_draws, seed)});
   }
-  evaluation->judged = std::move(judged[0]);
+  evaluation->judged = AtJudgedMoments(judged[0]);
   const auto add = [&](std::vector<NamedMarks>* rows, std::string name, const auto& which) {
     const std::vector<Judged> those = Those(evaluation->judged, which);
     if (!those.empty()) rows->push_back({std::move(name), MarksOf(those, bootstrap_draws, seed)});
@@ -103,20 +134,26 @@ void CutJudged(std::vector<std::vector<Judged>> judged, int bootstrap_draws, uin
   add(&evaluation->familiar, "0.8 or more", [](const Judged& one) { return one.prediction.familiarity >= 0.8; });
 }
 
+absl::StatusOr<std::vector<Fold>> PrepareEvaluation(const DatasetContent& content, int held_out, uint64_t seed,
+                                                    Evaluation* evaluation) {
+  const auto machine = content.meta.find("machine");
+  if (machine != content.meta.end()) evaluation->machine = machine->second;
+  evaluation->noise_floor = MeanOf(RepeatDifferences(content, MakeLabels(content)));
+  TRUCE_ASSIGN_OR_RETURN(evaluation->examples, MakeExamples(content));
+  TRUCE_ASSIGN_OR_RETURN(std::vector<Fold> folds, LeaveProgramsOut(evaluation->examples, static_cast<size_t>(held_out),
+                                                                   PredictedMoments(), seed));
+  std::set<size_t> meetings;
+  for (const InterferenceExample& example : evaluation->examples) meetings.insert(example.meeting);
+  evaluation->meetings = meetings.size();
+  for (const Fold& fold : folds) evaluation->programs += fold.held_out.size();
+  return folds;
+}
+
 absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream& progress) {
   TRUCE_ASSIGN_OR_RETURN(const DatasetContent content, Dataset::Load(options.file));
   Evaluation evaluation;
-  evaluation.machine = content.meta.contains("machine") ? content.meta.at("machine") : "";
-  evaluation.noise_floor = MeanOf(RepeatDifferences(content, MakeLabels(content)));
-  TRUCE_ASSIGN_OR_RETURN(evaluation.examples, MakeExamples(content));
-  TRUCE_ASSIGN_OR_RETURN(
-      const std::vector<Fold> folds,
-      LeaveProgramsOut(evaluation.examples, static_cast<size_t>(options.held_out), JudgedMoments(), options.seed));
-  std::set<size_t> meetings;
-  for (const InterferenceExample& example : evaluation.examples) meetings.insert(example.meeting);
-  evaluation.meetings = meetings.size();
-  for (const Fold& fold : folds) evaluation.programs += fold.held_out.size();
-
+  TRUCE_ASSIGN_OR_RETURN(const std::vector<Fold> folds,
+                         PrepareEvaluation(content, options.held_out, options.seed, &evaluation));
   const std::vector<std::pair<std::string, std::function<std::unique_ptr<Predictor>()>>> baselines = {
       {"cpi2 correlation", NewCorrelationPredictor},
       {"cpu sum", NewCpuSumPredictor},
@@ -130,13 +167,14 @@ absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream
   std::vector<int> epochs;
   TRUCE_ASSIGN_OR_RETURN(auto ours, JudgeLstm(folds, training, options.networks, options.threads, &epochs,
                                               [&] { steps.Step("Truce's LSTM"); }));
-  evaluation.predictors.push_back({"Truce's LSTM", MarksOf(ours[0], options.bootstrap_draws, options.seed)});
-  CutJudged(std::move(ours), options.bootstrap_draws, options.seed, &evaluation);
+  evaluation.predictors.push_back(
+      {"Truce's LSTM", MarksOf(AtJudgedMoments(ours[0]), options.bootstrap_draws, options.seed)});
+  CutJudged(content, std::move(ours), options.bootstrap_draws, options.seed, &evaluation);
   for (const auto& baseline : baselines) {
     const std::string& name = baseline.first;
     TRUCE_ASSIGN_OR_RETURN(const auto judged,
                            JudgeFolds(folds, baseline.second, {{}}, options.threads, [&] { steps.Step(name); }));
-    evaluation.predictors.push_back({name, MarksOf(judged[0], options.bootstrap_draws, options.seed)});
+    evaluation.predictors.push_back({name, MarksOf(AtJudgedMoments(judged[0]), options.bootstrap_draws, options.seed)});
   }
   return evaluation;
 }
@@ -150,6 +188,7 @@ void WriteEvaluation(const Evaluation& evaluation, std::ostream& out) {
   WriteRows("WHO WAS NEW", evaluation.novelty, out);
   WriteRows("READINGS", evaluation.masked, out);
   WriteRows("FAMILIARITY", evaluation.familiar, out);
+  if (evaluation.foresight.bursts > 0) WriteForesight(evaluation.foresight, out);
   out << "\nAUC and Brier score of \"slowed by 5 % or more\"; error: mean absolute error of the slowdown (1 = twice "
          "the "
          "time); rank: Spearman\nper victim; in brackets 95 % bootstrap intervals over meetings\n\n";

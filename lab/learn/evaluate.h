@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lab/learn/foresight.h"
 #include "lab/learn/scoring.h"
 #include "models/training/trainer.h"
 #include "src/base/figures.h"
@@ -35,8 +36,9 @@ struct Mask {
 };
 const std::vector<Mask>& Masks();
 
-// Moments at which predictions are judged, in seconds of company that were seen: before it, at once, and when all have
-// settled.
+// Moments at which predictions are made, in seconds of company that were seen, and those by which marks are given:
+// before they met, at once, and when all have settled.
+const std::vector<double>& PredictedMoments();
 const std::vector<double>& JudgedMoments();
 
 struct NamedMarks {
@@ -51,10 +53,11 @@ struct Evaluation {
   // Mean difference between two measurements of the same meeting; NaN when nothing was repeated.
   double noise_floor = 0;
   std::vector<NamedMarks> predictors;  // the first is ours
-  std::vector<NamedMarks> moments;     // ours, by seconds after the meeting began
+  std::vector<NamedMarks> moments;     // ours, by seconds of company that were seen
   std::vector<NamedMarks> masked;      // ours, without some readings
   std::vector<NamedMarks> novelty;     // ours, by who was new
   std::vector<NamedMarks> familiar;    // ours, by how familiar
+  Foresight foresight;
   // Ours, for pictures.
   std::vector<Judged> judged;
   // What `judged` points into.
@@ -65,13 +68,21 @@ struct Evaluation {
 // small.
 absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream& progress);
 
+// Fills in what an evaluation of `content` is about, its examples, and gives the folds over them.
+absl::StatusOr<std::vector<Fold>> PrepareEvaluation(const DatasetContent& content, int held_out, uint64_t seed,
+                                                    Evaluation* evaluation);
+
 // Ours, judged on `folds` without each of Masks(). `epochs` gets what each training took; `done` as in JudgeFolds.
 absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fold>& folds,
                                                            const TrainingOptions& training, int networks, int threads,
                                                            std::vector<int>* epochs, const std::function<void()>& done);
 
-// Fills in what is told of ours: marks by moment, novelty, readings and familiarity. judged[0] is kept.
-void CutJudged(std::vector<std::vector<Judged>> judged, int bootstrap_draws, uint64_t seed, Evaluation* evaluation);
+// Those that marks are given by.
+std::vector<Judged> AtJudgedMoments(const std::vector<Judged>& judged);
+
+// Fills in what is told of ours: marks by moment, novelty, readings and familiarity, and foresight. judged[0] is kept.
+void CutJudged(const DatasetContent& content, std::vector<std::vector<Judged>> judged, int bootstrap_draws,
+               uint64_t seed, Evaluation* evaluation);
 
 // Tables for a person.
 void WriteEvaluation(const Evaluation& evaluation, std::ostream& out);

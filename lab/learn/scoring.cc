@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 namespace truce::lab {
 namespace {
@@ -16,7 +17,8 @@ bool Hurt(const Judged& judged) {
 
 double MeanRank(const std::vector<Judged>& judged, const std::vector<size_t>& positions) {
   std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> victims;
-  for (const size_t i : positions) {
+  // A bootstrap sample holds some examples several times, and such ties would pull the correlation down.
+  for (const size_t i : std::set<size_t>(positions.begin(), positions.end())) {
     auto& [predicted, measured] = victims[judged[i].example->programs[0]];
     predicted.push_back(judged[i].prediction.log_slowdown);
     measured.push_back(judged[i].example->log_slowdown);

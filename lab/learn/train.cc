@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <ostream>
-#include <set>
 #include <sstream>
 #include <vector>
 
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "lab/dataset.h"
-#include "lab/examples.h"
 #include "lab/learn/evaluate.h"
 #include "lab/learn/folds.h"
 #include "models/interference/model_file.h"
@@ -76,27 +74,21 @@ std::string Card(const TrainOptions& options, const ModelFile& file, const Evalu
 absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   TRUCE_ASSIGN_OR_RETURN(const DatasetContent content, Dataset::Load(options.file));
   Evaluation evaluation;
-  TRUCE_ASSIGN_OR_RETURN(evaluation.examples, MakeExamples(content));
   TRUCE_ASSIGN_OR_RETURN(const std::vector<Fold> folds,
-                         LeaveProgramsOut(evaluation.examples, static_cast<size_t>(options.held_out), JudgedMoments(),
-                                          options.training.seed));
-  evaluation.machine = content.meta.at("machine");
-  std::set<size_t> meetings;
-  for (const InterferenceExample& example : evaluation.examples) meetings.insert(example.meeting);
-  evaluation.meetings = meetings.size();
-  for (const Fold& fold : folds) evaluation.programs += fold.held_out.size();
-
+                         PrepareEvaluation(content, options.held_out, options.training.seed, &evaluation));
   Progress steps(&progress, &SystemClock(), static_cast<int>(folds.size()) + 1);
   std::vector<int> epochs;
   TRUCE_ASSIGN_OR_RETURN(auto judged, JudgeLstm(folds, options.training, 1, options.threads, &epochs,
                                                 [&] { steps.Step("programs held out in turn"); }));
   std::vector<Skill> skills;
   for (size_t i = 0; i < judged.size(); ++i) {
-    const double auc = MarksOf(judged[i], 1, options.training.seed).auc.value;
-    skills.push_back({Masks()[i].missing, Accuracy(judged[i]), auc});
+    const std::vector<Judged> marked = AtJudgedMoments(judged[i]);
+    const double auc = MarksOf(marked, 1, options.training.seed).auc.value;
+    skills.push_back({Masks()[i].missing, Accuracy(marked), auc});
   }
-  evaluation.predictors.push_back({"held out", MarksOf(judged[0], options.bootstrap_draws, options.training.seed)});
-  CutJudged(std::move(judged), options.bootstrap_draws, options.training.seed, &evaluation);
+  evaluation.predictors.push_back(
+      {"held out", MarksOf(AtJudgedMoments(judged[0]), options.bootstrap_draws, options.training.seed)});
+  CutJudged(content, std::move(judged), options.bootstrap_draws, options.training.seed, &evaluation);
 
   std::sort(epochs.begin(), epochs.end());
   TrainingOptions training = options.training;

@@ -258,6 +258,15 @@ void ConfigReader::ReadList(std::string_view key, const std::function<void()>& b
   }
 }
 
+void ConfigReader::CheckAddress(std::string_view key, const std::string& address) {
+  const size_t colon = address.rfind(':');
+  int port = -1;
+  if (colon == std::string::npos || colon == 0 || !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 ||
+      port > 65535) {
+    Error(key, StrCat("'", address, "' is not host:port"));
+  }
+}
+
 void ConfigReader::Error(std::string_view key, std::string_view problem) {
   const auto found = Find(key);
   state_->errors.push_back(StrCat(found ? found->where : StrCat(state_->file, ": ", prefix_, key), ": ", problem));

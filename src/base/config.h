@@ -89,6 +89,8 @@ class ConfigReader {
   // Clearing the target first, when the key is given, is up to `begin`.
   void ReadList(std::string_view key, const std::function<void()>& begin,
                 const std::function<void(ConfigReader& element)>& item);
+  // Reports the value of `key` unless it is "host:port".
+  void CheckAddress(std::string_view key, const std::string& address);
   // Reports a problem with `key` that only the caller can see.
   void Error(std::string_view key, std::string_view problem);
 

@@ -138,13 +138,29 @@ absl::Status ScratchCgroups::Enter(const std::string& child, int pid) const {
   return absl::OkStatus();
 }
 
-absl::Status ScratchCgroups::SetCpuWeight(const std::string& child, int cpus) const {
+absl::Status ScratchCgroups::WriteCpu(const std::string& child, std::string_view v2_file, const std::string& v2_text,
+                                      std::string_view v1_file, const std::string& v1_text) const {
   const auto tree = layout_->hierarchy_of(Controller::kCpu);
   if (!tree) return absl::FailedPreconditionError("no cgroup tree has the cpu controller");
   const Hierarchy& hierarchy = layout_->hierarchies()[*tree];
   const std::string directory = Full(hierarchy, StrCat(name_, "/", child));
-  return hierarchy.version == 2 ? WriteText(directory + "/cpu.weight", StrCat(100 * cpus))
-                                : WriteText(directory + "/cpu.shares", StrCat(1024 * cpus));
+  return hierarchy.version == 2 ? WriteText(StrCat(directory, "/", v2_file), v2_text)
+                                : WriteText(StrCat(directory, "/", v1_file), v1_text);
+}
+
+absl::Status ScratchCgroups::SetCpuWeight(const std::string& child, int cpus) const {
+  return WriteCpu(child, "cpu.weight", StrCat(100 * cpus), "cpu.shares", StrCat(1024 * cpus));
+}
+
+absl::Status ScratchCgroups::SetLeastCpuWeight(const std::string& child) const {
+  return WriteCpu(child, "cpu.weight", "1", "cpu.shares", "2");
+}
+
+absl::Status ScratchCgroups::SetCpuQuota(const std::string& child, std::optional<double> cores) const {
+  // The period is the kernel's default.
+  constexpr int kPeriodUs = 100'000;
+  const std::string quota = cores ? StrCat(static_cast<int>(*cores * kPeriodUs)) : "";
+  return WriteCpu(child, "cpu.max", cores ? quota : "max", "cpu.cfs_quota_us", cores ? quota : "-1");
 }
 
 std::vector<std::string> ScratchCgroups::SnapshotControls(const std::string& child) const {

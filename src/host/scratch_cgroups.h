@@ -2,7 +2,9 @@
 // start, benchmarks, the lab. Never used by the daemons.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,6 +32,10 @@ class ScratchCgroups {
   // Gives name/child `cpus` times the CPU weight of an ordinary cgroup, as an orchestrator does for a container that
   // asks for so many CPUs.
   absl::Status SetCpuWeight(const std::string& child, int cpus) const;
+  // Gives name/child the smallest CPU weight that there is.
+  absl::Status SetLeastCpuWeight(const std::string& child) const;
+  // Lets name/child use so many cores; without a value, as many as there are.
+  absl::Status SetCpuQuota(const std::string& child, std::optional<double> cores) const;
   // Confines name/child to these CPUs. FailedPrecondition when no tree has the cpuset controller.
   absl::Status SetCpus(const std::string& child, const std::vector<int>& cpus) const;
   // Stops every process in name/child, or lets them go on: with the v2 tree's freezer, and with signals where there is
@@ -46,6 +52,8 @@ class ScratchCgroups {
   explicit ScratchCgroups(const CgroupLayout& layout, std::string name) : layout_(&layout), name_(std::move(name)) {}
   absl::Status MakeIn(const Hierarchy& hierarchy, const std::string& path) const;
   absl::Status SwitchOnControllers(const Hierarchy& hierarchy);
+  absl::Status WriteCpu(const std::string& child, std::string_view v2_file, const std::string& v2_text,
+                        std::string_view v1_file, const std::string& v1_text) const;
   std::string Full(const Hierarchy& hierarchy, const std::string& path) const;
 
   const CgroupLayout* layout_;

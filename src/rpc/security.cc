@@ -3,8 +3,10 @@
 #include <arpa/inet.h>
 #include <grpc/grpc_security_constants.h>
 #include <openssl/err.h>
+#include <sys/stat.h>
 
 #include <array>
+#include <cerrno>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -69,7 +71,7 @@ absl::StatusOr<Pems> LoadPems(const Security& security) {
        {std::pair(ca.get(), &security.ca_file), std::pair(certificate.get(), &security.certificate_file)}) {
     if (X509_cmp_current_time(X509_get0_notAfter(parsed)) < 0) {
       return absl::FailedPreconditionError(
-          StrCat(*file, ": the certificate's time is over; issue a new one (trucectl certs issue)"));
+          StrCat(*file, ": the certificate's time is over; issue a new one (trucectl certs issue --replace)"));
     }
   }
   return pems;
@@ -108,6 +110,17 @@ std::string_view RoleName(Role role) {
     if (known == role) return word;
   }
   return "unknown";
+}
+
+absl::Status RequireFiles(const std::vector<std::pair<std::string, std::string>>& settings_and_files,
+                          std::string_view remedy) {
+  for (const auto& [setting, file] : settings_and_files) {
+    struct stat status {};
+    if (stat(file.c_str(), &status) == 0 || (errno != ENOENT && errno != ENOTDIR)) continue;
+    return absl::InvalidArgumentError(
+        StrCat(setting, ": ", file.empty() ? "(empty)" : file, " does not exist; ", remedy));
+  }
+  return absl::OkStatus();
 }
 
 bool IsLoopback(const std::string& target) {

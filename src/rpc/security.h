@@ -9,6 +9,9 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -41,6 +44,10 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientCredentials(cons
 // Credentials for a server on `listen` ("host:port"); clients must show a certificate of the same CA.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const Security& security,
                                                                            const std::string& listen);
+// OK when all files are there (readable or not: that shows when they are read). InvalidArgument names the setting of
+// the first that is not, and the remedy.
+absl::Status RequireFiles(const std::vector<std::pair<std::string, std::string>>& settings_and_files,
+                          std::string_view remedy);
 // Whether `target` ("host:port", "[::1]:port", "unix:...") stays on this host.
 bool IsLoopback(const std::string& target);
 

@@ -11,7 +11,7 @@ using testing::SizeIs;
 constexpr uint64_t kVictim = 1;
 constexpr uint64_t kHog = 2;
 
-const std::map<uint64_t, FuseWorkload> kWorkloads = {{kVictim, {"web", false}}, {kHog, {"batch", false}}};
+const std::map<uint64_t, FuseWorkload> kWorkloads = {{kVictim, {"web", false, 60}}, {kHog, {"batch", false, 0}}};
 
 Scores Evidence(v1::Diagnosis diagnosis, std::optional<double> score = std::nullopt, double confidence = 0.8) {
   Scores scores;
@@ -76,6 +76,19 @@ TEST(FuseTest, ForeseesWhatCannotBeSeenYetButSaysItLower) {
   EXPECT_GT(scores.pairs[0].score(), 60);
   EXPECT_LT(scores.pairs[0].score(), 95);
   EXPECT_THAT(scores.pairs[0].confidence(), DoubleNear(0.8, 1e-9));
+}
+
+TEST(FuseTest, TheLongerTheVictimWasWellBesideItTheLessTheModelIsBelieved) {
+  double before = 100;
+  for (const int samples : {0, 10, 30}) {
+    auto workloads = kWorkloads;
+    workloads[kHog].busy_samples = samples;
+    const double score =
+        Fused(Evidence(v1::DIAGNOSIS_HEALTHY), Model(0.95), ScoreFrom::kBoth, workloads).pairs[0].score();
+    EXPECT_LT(score, before) << samples;
+    before = score;
+  }
+  EXPECT_LT(before, 50) << "nothing is done about it";
 }
 
 TEST(FuseTest, ANeighbourThatEvidenceClearedScoresLow) {

@@ -54,7 +54,7 @@ class Stage {
   // Five seconds and a scoring, as an agent does by default.
   const Scores& Round() {
     for (int i = 0; i < 5; ++i) Second();
-    scores_ = scorer_.Score(profiler_, rig_.clock.Now());
+    scores_ = scorer_.Score(profiler_.profiles(), profiler_.options().least_samples, rig_.clock.Now());
     return scores_;
   }
   void Rounds(int count) {

@@ -80,4 +80,16 @@ class BenchHost {
   HostState* host_;
 };
 
+inline std::vector<std::string> Verdicts(const std::vector<v1::Decision>& decisions) {
+  std::vector<std::string> verdicts;
+  for (const auto& decision : decisions) verdicts.push_back(decision.verdict());
+  return verdicts;
+}
+
+// Brings the scene to a pin that has been applied.
+inline void Protect(BenchHost* host) {
+  host->Round(MakeScene());
+  host->ApplyAll();
+}
+
 }  // namespace truce::controller

@@ -12,18 +12,10 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::IsSupersetOf;
 using testing::SizeIs;
-using testing::UnorderedElementsAre;
 
 constexpr v1::Lever kPin = v1::LEVER_CPU_PIN;
 constexpr v1::Lever kQuota = v1::LEVER_CPU_QUOTA;
-
-std::vector<std::string> Verdicts(const std::vector<v1::Decision>& decisions) {
-  std::vector<std::string> verdicts;
-  for (const auto& decision : decisions) verdicts.push_back(decision.verdict());
-  return verdicts;
-}
 
 TEST(PlannerTest, PinsTheAggressorApartAndSaysWhy) {
   BenchHost host;
@@ -206,12 +198,6 @@ TEST(PlannerTest, AddsAQuotaWhenAPinInForceDoesNotHelpAndTightensItToTheFloor) {
   EXPECT_THAT(quotas, ElementsAre(testing::DoubleEq(1.2), testing::DoubleEq(0.72), testing::DoubleEq(0.5)));
 }
 
-// Brings the scene to a pin that has been applied.
-void Protect(BenchHost* host) {
-  host->Round(MakeScene());
-  host->ApplyAll();
-}
-
 // Rounds of `report` until a decision with this verdict; how long that took.
 absl::Duration TimeTo(const std::string& verdict, const v1::Report& report, BenchHost* host) {
   const absl::Duration start = host->now().monotonic;
@@ -284,48 +270,6 @@ TEST(PlannerTest, ReleasesAtOnceWhenTheAggressorIsIdleOrEitherIsGone) {
   EXPECT_THAT(Verdicts(again.Round(anew)), ElementsAre("release"));
 }
 
-TEST(PlannerTest, ARefusalOrARevertIsNotAskedForAgainForTenMinutes) {
-  for (bool refused : {true, false}) {
-    BenchHost host;
-    host.Round(MakeScene());
-    const std::string lease = host.Find("truce/stress", kPin)->action.lease_id();
-    const auto decisions = refused ? host.Answer(lease, v1::ACTION_STATE_REFUSED, "cpuset is not mounted")
-                                   : host.Receive(lease, v1::RECEIPT_OUTCOME_REVERTED);
-    EXPECT_THAT(Verdicts(decisions), ElementsAre("release"));
-    host.Round(MakeScene());
-    EXPECT_EQ(host.Find("truce/stress", kPin), nullptr);
-    EXPECT_NE(host.Find("truce/stress", kQuota), nullptr) << "the next lever is tried";
-    host.plan.actions.clear();
-    host.Advance(kFutileBackoff);
-    host.Round(MakeScene());
-    EXPECT_NE(host.Find("truce/stress", kPin), nullptr);
-  }
-}
-
-TEST(PlannerTest, ARefusalThatPassesIsAskedForAgainWhenTheAgentSaysWithinReason) {
-  struct Case {
-    absl::Duration said;
-    absl::Duration waits;
-  };
-  for (const Case& one : {Case{absl::Seconds(7), absl::Seconds(7)},
-                          {absl::ZeroDuration(), absl::Seconds(1)},
-                          {-absl::Hours(1), absl::Seconds(1)},
-                          {absl::Hours(24 * 365), absl::Minutes(10)}}) {
-    SCOPED_TRACE(absl::FormatDuration(one.said));
-    BenchHost host;
-    host.Round(MakeScene());
-    const std::string lease = host.Find("truce/stress", kPin)->action.lease_id();
-    const auto decisions = host.Answer(lease, v1::ACTION_STATE_REFUSED, "no budget left", one.said);
-    ASSERT_THAT(Verdicts(decisions), ElementsAre("release"));
-    EXPECT_THAT(decisions[0].reason(), HasSubstr("not asked again for " + absl::FormatDuration(one.waits)));
-    host.Round(MakeScene(), one.waits - absl::Milliseconds(1));
-    EXPECT_EQ(host.Find("truce/stress", kPin), nullptr) << "too early";
-    host.plan.actions.clear();
-    host.Round(MakeScene(), absl::Milliseconds(1));
-    EXPECT_NE(host.Find("truce/stress", kPin), nullptr);
-  }
-}
-
 TEST(PlannerTest, GiversShareTheirCpusAndVictimsNeedsAddUp) {
   BenchHost host(8);
   v1::Report report = MakeScene();
@@ -383,74 +327,6 @@ TEST(PlannerTest, IsQuietAboutAHostThatIsNotConnectedOrWhoseReportIsOld) {
   lost.Round(MakeScene(0));
   lost.fleet().OnClosed(1, lost.now());
   EXPECT_THAT(lost.Plan(), IsEmpty());
-}
-
-TEST(PlannerTest, TakesOverWhatTheAgentHoldsAfterARestartOfTheController) {
-  BenchHost before;
-  Protect(&before);
-  const auto& planned = *before.Find("truce/stress", kPin);
-  v1::Hello hello = MakeHello("web-1");
-  auto* held = hello.add_held();
-  *held->mutable_action() = planned.action;
-  SetTime(planned.applied_at->wall, held->mutable_applied_at());
-  BenchHost after(hello);
-  PlanContext context = after.Context();
-  EXPECT_THAT(Adopt(after.host(), absl::InfiniteDuration(), after.plan, context), IsEmpty());
-  ASSERT_NE(after.Find("truce/stress", kPin), nullptr);
-  EXPECT_EQ(after.Find("truce/stress", kPin)->action.lease_id(), planned.action.lease_id());
-  EXPECT_EQ(after.Find("truce/stress", kPin)->state, v1::ACTION_STATE_APPLIED);
-  EXPECT_THAT(after.Round(MakeScene(30)), IsEmpty()) << "kept while the score has not come down to restore";
-}
-
-TEST(PlannerTest, GivesUpWhatAnAgentCanNotHoldAnyMore) {
-  BenchHost host;
-  Protect(&host);
-  PlanContext context = host.Context();
-  EXPECT_THAT(Adopt(host.host(), absl::Seconds(10), host.plan, context), IsEmpty());
-  EXPECT_EQ(host.Find("truce/stress", kPin)->state, v1::ACTION_STATE_PENDING);
-  EXPECT_THAT(Verdicts(Adopt(host.host(), absl::Seconds(31), host.plan, context)), ElementsAre("release"));
-}
-
-TEST(PlannerTest, BetweenAHelloAndTheFirstReportOnlyWhatTheAgentHoldsIsRenewed) {
-  BenchHost host;
-  v1::Report report = MakeScene();
-  AddWorkload({"truce/batch", v1::WORKLOAD_CLASS_BEST_EFFORT, 3}, &report);
-  AddPair("truce/redis", "truce/batch", 80, &report);
-  host.Round(report);
-  host.ApplyAll();
-  ASSERT_THAT(host.plan.actions, SizeIs(2));
-  const auto leases_asked_for = [&host] {
-    v1::DesiredSet desired;
-    FillDesiredSet(host.host(), host.plan, host.policy, false, &desired);
-    std::vector<std::string> leases;
-    for (const auto& action : desired.actions()) leases.push_back(action.lease_id());
-    return leases;
-  };
-  const std::string kept = host.Find("truce/stress", kPin)->action.lease_id();
-  const std::string lost = host.Find("truce/batch", kPin)->action.lease_id();
-  EXPECT_THAT(leases_asked_for(), UnorderedElementsAre(kept, lost));
-
-  v1::Hello hello = MakeHello("web-1");
-  *hello.add_held()->mutable_action() = host.Find("truce/stress", kPin)->action;
-  host.fleet().OnClosed(1, host.now());
-  host.Advance(absl::Seconds(10));
-  const auto accepted = host.fleet().OnHello(2, hello, host.now());
-  ASSERT_TRUE(accepted.ok()) << accepted.status();
-  PlanContext context = host.Context();
-  EXPECT_THAT(Adopt(host.host(), accepted->away, host.plan, context), IsEmpty());
-  EXPECT_THAT(leases_asked_for(), ElementsAre(kept));
-  EXPECT_THAT(host.Plan(), IsEmpty()) << "what is known of the host is older than the connection";
-  EXPECT_THAT(leases_asked_for(), ElementsAre(kept));
-  host.Round(report);
-  EXPECT_THAT(leases_asked_for(), IsSupersetOf({kept, lost})) << "both are still needed";
-}
-
-TEST(PlannerTest, AnExpiredLeaseIsAskedForAgain) {
-  BenchHost host;
-  Protect(&host);
-  host.Receive(host.Find("truce/stress", kPin)->action.lease_id(), v1::RECEIPT_OUTCOME_EXPIRED);
-  ASSERT_NE(host.Find("truce/stress", kPin), nullptr);
-  EXPECT_EQ(host.Find("truce/stress", kPin)->state, v1::ACTION_STATE_PENDING);
 }
 
 }  // namespace

@@ -1,0 +1,135 @@
+#include "lab/learn/foresight.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "agent/predict/evidence_scorer.h"
+#include "agent/profile/profiler.h"
+#include "lab/examples.h"
+#include "lab/labels.h"
+#include "models/judgement.h"
+#include "src/base/figures.h"
+
+namespace truce::lab {
+namespace {
+
+constexpr int kSeconds = kForesightSeconds + 1;
+// Of time alone: less is no baseline.
+constexpr int kLeastBaseline = 5;
+
+// What one side said of one burst, by second.
+struct Course {
+  std::array<double, kSeconds> probability{};
+  bool slows = false;
+};
+
+// Feeds the agent's own evidence scorer with what an agent would have seen: the victim alone while the others stand
+// still, then everybody together.
+Course EvidenceCourse(const DatasetContent& content, const Label& label) {
+  const MeetingSamples samples = SamplesOf(content, label);
+  agent::ProfilerOptions options;
+  options.least_samples = kLeastBaseline;
+  const agent::Profiler profiler(options);
+  agent::EvidenceScorer scorer{agent::EvidenceOptions()};
+  agent::Profiles profiles;
+  for (size_t i = 0; i < samples.lives.size(); ++i) {
+    auto profile = std::make_unique<agent::Profile>(profiler.options());
+    profile->identity.key = i + 1;
+    profile->identity.name = std::to_string(i);
+    for (const Sample* sample : samples.alone[0]) {
+      Sample idle;
+      idle.set(Reading::kCpuUsageCores, 0);
+      profiler.Learn(*profile, i == 0 ? *sample : idle);
+    }
+    profiles[i + 1] = std::move(profile);
+  }
+  Course course;
+  for (int second = 1; second < kSeconds; ++second) {
+    for (size_t i = 0; i < samples.lives.size(); ++i) {
+      const auto at = static_cast<size_t>(second - 1);
+      if (at < samples.together[i].size()) profiler.Learn(*profiles[i + 1], *samples.together[i][at]);
+    }
+    double worst = 0;
+    for (const v1::PairScore& pair : scorer.Score(profiles, kLeastBaseline, absl::UnixEpoch()).pairs) {
+      if (pair.victim() == "0") worst = std::max(worst, pair.score() / 100);
+    }
+    course.probability[static_cast<size_t>(second)] = worst;
+  }
+  return course;
+}
+
+Foresight::Side Sum(const std::vector<Course>& courses) {
+  Foresight::Side side;
+  for (size_t second = 0; second < kSeconds; ++second) {
+    std::vector<double> probabilities;
+    std::vector<bool> slows;
+    for (const Course& course : courses) {
+      probabilities.push_back(course.probability[second]);
+      slows.push_back(course.slows);
+    }
+    side.auc.push_back(Auc(probabilities, slows));
+  }
+  std::vector<double> seconds;
+  double found = 0;
+  double alarms = 0;
+  double quiet = 0;
+  for (const Course& course : courses) {
+    const auto first = std::find_if(course.probability.begin(), course.probability.end(),
+                                    [](double one) { return one >= kActingProbability; });
+    const bool acted = first != course.probability.end();
+    if (course.slows) {
+      seconds.push_back(static_cast<double>(first - course.probability.begin()));
+      found += acted;
+    } else {
+      quiet += 1;
+      alarms += acted;
+    }
+  }
+  side.median_seconds = Summarize(seconds).median;
+  side.found_ratio = seconds.empty() ? 0 : found / static_cast<double>(seconds.size());
+  side.false_alarm_ratio = quiet > 0 ? alarms / quiet : 0;
+  return side;
+}
+
+}  // namespace
+
+Foresight CompareForesight(const DatasetContent& content, const std::vector<Judged>& judged) {
+  // A program is in a meeting once, so meeting and victim name a burst.
+  std::map<std::pair<int64_t, std::string>, Label> labels;
+  for (Label& label : MakeLabels(content)) {
+    const std::string victim = content.lives.at(label.victim).program;
+    labels[{label.meeting, victim}] = std::move(label);
+  }
+  // The same burst may have been judged by two models, neither of which knew one of the programs.
+  std::map<std::pair<int64_t, std::string>, std::array<std::pair<double, int>, kSeconds>> said;
+  for (const Judged& one : judged) {
+    const auto second = static_cast<size_t>(one.example->moment);
+    if (second >= kSeconds || one.example->moment != std::floor(one.example->moment)) continue;
+    auto& [sum, count] = said[{static_cast<int64_t>(one.example->meeting), one.example->programs[0]}][second];
+    sum += one.prediction.probability;
+    ++count;
+  }
+  std::vector<Course> model;
+  std::vector<Course> evidence;
+  for (const auto& [burst, sums] : said) {
+    const auto label = labels.find(burst);
+    const bool whole = std::all_of(sums.begin(), sums.end(), [](const auto& one) { return one.second > 0; });
+    if (label == labels.end() || !whole) continue;
+    Course course;
+    course.slows = label->second.slowdown >= kNoticedSlowdown;
+    for (size_t second = 0; second < kSeconds; ++second) {
+      course.probability[second] = sums[second].first / sums[second].second;
+    }
+    model.push_back(course);
+    evidence.push_back(EvidenceCourse(content, label->second));
+    evidence.back().slows = course.slows;
+  }
+  return {Sum(model), Sum(evidence), model.size()};
+}
+
+}  // namespace truce::lab

@@ -1,0 +1,258 @@
+#include "lab/protect/protect.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "lab/observer.h"
+#include "lab/program.h"
+#include "lab/protect/drop_and_regain.h"
+#include "lab/running_program.h"
+#include "lab/scene_daemons.h"
+#include "src/base/figures.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "src/host/cgroup.h"
+#include "src/host/counters.h"
+#include "src/host/scratch_cgroups.h"
+
+namespace truce::lab {
+namespace {
+
+constexpr absl::Duration kSecond = absl::Seconds(1);
+constexpr absl::Duration kPoll = absl::Milliseconds(50);
+constexpr double kProtectedFactor = 1.3;
+// Of the seconds after the victim was protected, so many must be.
+constexpr double kStaysRatio = 0.8;
+// So many seconds at least must be left to see that it stays so.
+constexpr size_t kLeastStay = 4;
+
+double Pace(const Meter& meter, absl::Time begin, absl::Time end) {
+  return meter.Between(begin, end).SecondsPerOperation().value_or(std::nan(""));
+}
+
+// Seconds after `onset` from which on the victim is well; negative: never.
+double SecondsToProtect(const Meter& meter, absl::Time onset, absl::Time end, double alone_pace) {
+  std::vector<bool> well;
+  for (absl::Time at = onset; at + kSecond <= end; at += kSecond) {
+    const double pace = Pace(meter, at, at + kSecond);
+    well.push_back(!std::isnan(pace) && pace <= kProtectedFactor * alone_pace);
+  }
+  for (size_t from = 0; from + kLeastStay <= well.size(); ++from) {
+    const auto stays = std::count(well.begin() + static_cast<std::ptrdiff_t>(from), well.end(), true);
+    const auto left = static_cast<double>(well.size() - from);
+    if (well[from] && static_cast<double>(stays) >= kStaysRatio * left) return static_cast<double>(from);
+  }
+  return -1;
+}
+
+class Arena {
+ public:
+  Arena(const ProtectOptions& options, ShutdownSignals& signals) : options_(options), signals_(signals) {}
+
+  absl::Status Run() {
+    TRUCE_RETURN_IF_ERROR(Prepare());
+    for (int run = 0; run < options_.runs; ++run) {
+      for (const std::string& victim : options_.victims) {
+        for (const Policy policy : options_.policies) TRUCE_RETURN_IF_ERROR(RunVictim(run, victim, policy));
+      }
+    }
+    return cgroups_->Remove();
+  }
+
+ private:
+  static bool ByTruce(Policy policy) { return policy == Policy::kEvidence || policy == Policy::kModel; }
+
+  absl::Status Prepare() {
+    machine_ = DescribeMachine(options_.procfs);
+    TRUCE_ASSIGN_OR_RETURN(done_, ReadBouts(options_.output, machine_));
+    TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(options_.cgroup_root));
+    std::error_code error;
+    std::filesystem::create_directories(options_.work_directory, error);
+    std::set<std::string> names(options_.victims.begin(), options_.victims.end());
+    names.insert(options_.aggressors.begin(), options_.aggressors.end());
+    for (const std::string& name : names) {
+      TRUCE_ASSIGN_OR_RETURN(Program program, ReadProgram(StrCat(options_.programs, "/", name, ".yaml")));
+      if (const auto missing = MissingCommands(program); !missing.empty()) {
+        return absl::FailedPreconditionError(StrCat(name, " needs ", absl::StrJoin(missing, ", "), "; apt-get install ",
+                                                    absl::StrJoin(program.packages, " ")));
+      }
+      TRUCE_RETURN_IF_ERROR(SetUp(program, options_.work_directory, signals_));
+      programs_[name] = std::move(program);
+    }
+    name_ = StrCat("truce-protect-", getpid());
+    TRUCE_ASSIGN_OR_RETURN(auto cgroups, host::ScratchCgroups::Create(*layout_, name_));
+    cgroups_.emplace(std::move(cgroups));
+    host::CounterOptions counting;
+    counting.enabled = false;
+    counters_ = host::CreateCounterService(counting);
+    observer_ = std::make_unique<Observer>(options_.procfs, name_, *layout_, SystemClock(), *counters_);
+    for (int cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); ++cpu) cpus_.push_back(cpu);
+    total_ = options_.runs *
+             static_cast<int>(options_.victims.size() * options_.aggressors.size() * options_.policies.size());
+    began_ = absl::Now();
+    return absl::OkStatus();
+  }
+
+  bool Done(int run, Policy policy, const std::string& victim, const std::string& aggressor) const {
+    return std::any_of(done_.begin(), done_.end(), [&](const Bout& bout) {
+      return bout.run == run && bout.policy == policy && bout.victim == victim && bout.aggressor == aggressor;
+    });
+  }
+
+  // One victim under one policy, beside each aggressor in turn.
+  absl::Status RunVictim(int run, const std::string& victim, Policy policy) {
+    std::vector<std::string> left;
+    for (const std::string& aggressor : options_.aggressors) {
+      if (aggressor != victim && !Done(run, policy, victim, aggressor)) left.push_back(aggressor);
+    }
+    if (left.empty()) return absl::OkStatus();
+    TRUCE_ASSIGN_OR_RETURN(victim_, Start(victim, "victim", Load::kLow));
+    std::string directory;
+    std::unique_ptr<SceneDaemons> daemons;
+    if (ByTruce(policy)) {
+      std::string pattern = "/tmp/truce-protect.XXXXXX";
+      if (mkdtemp(pattern.data()) == nullptr) return ErrnoStatus(errno, "making a directory below /tmp");
+      directory = pattern;
+      TRUCE_ASSIGN_OR_RETURN(daemons,
+                             StartSceneDaemons({directory, options_.binaries, options_.cgroup_root, victim_->workload(),
+                                                StrCat(name_, "/aggressor-*"), std::string(PolicyName(policy))}));
+      TRUCE_RETURN_IF_ERROR(Wait(options_.learning, nullptr));
+    }
+    absl::Status status;
+    for (const std::string& aggressor : left) {
+      Bout bout;
+      bout.run = run;
+      bout.policy = policy;
+      bout.victim = victim;
+      bout.aggressor = aggressor;
+      status = Fight(daemons.get(), &bout);
+      if (!status.ok()) break;
+      status = AppendBout(options_.output, machine_, bout);
+      if (!status.ok()) break;
+      ShowProgress(bout);
+    }
+    if (daemons != nullptr) daemons->Stop();
+    std::error_code error;
+    if (!directory.empty()) std::filesystem::remove_all(directory, error);
+    const absl::Status stopped = std::exchange(victim_, nullptr)->Stop();
+    return status.ok() ? stopped : status;
+  }
+
+  absl::StatusOr<std::unique_ptr<RunningProgram>> Start(const std::string& name, const std::string& child, Load load) {
+    const RunOptions run{load, cpus_, options_.work_directory, options_.load_tool};
+    TRUCE_ASSIGN_OR_RETURN(auto program, RunningProgram::Start(programs_.at(name), run, *cgroups_, child));
+    observer_->Expect();
+    return program;
+  }
+
+  absl::Status Fight(SceneDaemons* daemons, Bout* bout) {
+    DropAndRegain regulator(static_cast<double>(cpus_.size()));
+    TRUCE_RETURN_IF_ERROR(Wait(options_.alone, [&] {
+      if (const auto sample = observer_->Observe(*victim_)) regulator.LearnAlone(sample->readings);
+      return absl::OkStatus();
+    }));
+    const absl::Time onset = absl::Now();
+    bout->alone_pace = Pace(victim_->meter(), onset - options_.alone + kSecond, onset);
+    if (std::isnan(bout->alone_pace)) {
+      return absl::FailedPreconditionError(
+          StrCat(bout->victim, " did nothing in ", absl::FormatDuration(options_.alone)));
+    }
+    const std::string child = StrCat("aggressor-", ++next_child_);
+    TRUCE_ASSIGN_OR_RETURN(aggressor_, Start(bout->aggressor, child, Load::kHigh));
+    if (bout->policy == Policy::kLeastWeight) TRUCE_RETURN_IF_ERROR(cgroups_->SetLeastCpuWeight(child));
+    std::set<std::string> leases;
+    const auto each_second = [&]() -> absl::Status {
+      if (bout->policy == Policy::kDropAndRegain) {
+        if (const auto sample = observer_->Observe(*victim_)) {
+          TRUCE_RETURN_IF_ERROR(cgroups_->SetCpuQuota(child, regulator.Regulate(sample->readings)));
+          bout->actions += regulator.dropped();
+        }
+      }
+      if (daemons == nullptr) return absl::OkStatus();
+      TRUCE_ASSIGN_OR_RETURN(const SceneView view, daemons->Look(victim_->workload()));
+      for (const v1::ActionStatus& action : view.actions) {
+        const bool applied = action.state() == v1::ACTION_STATE_APPLIED;
+        if (applied && action.action().workload() == aggressor_->workload()) leases.insert(action.action().lease_id());
+      }
+      return absl::OkStatus();
+    };
+    TRUCE_RETURN_IF_ERROR(Wait(options_.together, each_second));
+    const absl::Time end = absl::Now();
+    // What was under way ends.
+    TRUCE_RETURN_IF_ERROR(Wait(kSecond, nullptr));
+    bout->actions += static_cast<int>(leases.size());
+    bout->pace = Pace(victim_->meter(), end - options_.measured, end);
+    // Nothing at all in that time: it stood still for as long.
+    if (std::isnan(bout->pace)) bout->pace = absl::ToDoubleSeconds(options_.measured);
+    const Performance aggressor = aggressor_->meter().Between(end - options_.measured, end);
+    bout->aggressor_rate = aggressor.operations / absl::ToDoubleSeconds(options_.measured);
+    bout->seconds_to_protect = SecondsToProtect(victim_->meter(), onset, end, bout->alone_pace);
+    return std::exchange(aggressor_, nullptr)->Stop();
+  }
+
+  // Goes on for so long and calls `second` once a second. Cancelled after a signal; FailedPrecondition when a program
+  // ends by itself.
+  absl::Status Wait(absl::Duration duration, const std::function<absl::Status()>& second) {
+    const absl::Time end = absl::Now() + duration;
+    absl::Time next = absl::Now() + kSecond;
+    while (absl::Now() < end) {
+      if (signals_.WaitFor(kPoll)) return absl::CancelledError("interrupted");
+      if (victim_ != nullptr) TRUCE_RETURN_IF_ERROR(victim_->Poll());
+      if (aggressor_ != nullptr) TRUCE_RETURN_IF_ERROR(aggressor_->Poll());
+      if (absl::Now() < next) continue;
+      next += kSecond;
+      observer_->Tick();
+      if (second != nullptr) TRUCE_RETURN_IF_ERROR(second());
+    }
+    return absl::OkStatus();
+  }
+
+  void ShowProgress(const Bout& bout) {
+    done_.push_back(bout);
+    ++fought_;
+    const int left = total_ - static_cast<int>(done_.size());
+    const absl::Duration rest = (absl::Now() - began_) / fought_ * std::max(0, left);
+    std::fprintf(stderr, "[%d of %d, %s left] %s <- %s, %s: %.2f x alone\n", static_cast<int>(done_.size()), total_,
+                 absl::FormatDuration(absl::Trunc(rest, kSecond)).c_str(), bout.victim.c_str(), bout.aggressor.c_str(),
+                 std::string(PolicyName(bout.policy)).c_str(), bout.pace / bout.alone_pace);
+  }
+
+  const ProtectOptions options_;
+  ShutdownSignals& signals_;
+  std::string machine_;
+  std::string name_;
+  std::vector<Bout> done_;
+  std::map<std::string, Program> programs_;
+  std::optional<host::CgroupLayout> layout_;
+  std::optional<host::ScratchCgroups> cgroups_;
+  std::unique_ptr<host::CounterService> counters_;
+  std::unique_ptr<Observer> observer_;
+  std::vector<int> cpus_;
+  std::unique_ptr<RunningProgram> victim_;
+  std::unique_ptr<RunningProgram> aggressor_;
+  absl::Time began_;
+  int next_child_ = 0;
+  int fought_ = 0;
+  int total_ = 0;
+};
+
+}  // namespace
+
+absl::Status Protect(const ProtectOptions& options, ShutdownSignals& signals) {
+  return Arena(options, signals).Run();
+}
+
+}  // namespace truce::lab

@@ -1,0 +1,43 @@
+// truce-lab protect: real victims beside real aggressors, with nothing done about it, with Truce by evidence and by
+// model, and with what others do: a static low CPU weight for best effort, and dropping the aggressor to a minimum from
+// which it regains slowly (as Intel's platform resource manager does).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "lab/protect/record.h"
+#include "src/base/shutdown.h"
+
+namespace truce::lab {
+
+struct ProtectOptions {
+  // Names of programs (lab/program.h).
+  std::vector<std::string> victims = {"redis-get", "nginx", "memcached", "sqlite-select", "python-objects", "zstd"};
+  std::vector<std::string> aggressors = {"stress-matrix", "stress-stream", "stress-fork", "x264", "xz", "dd-write"};
+  std::vector<Policy> policies = Policies();
+  int runs = 3;
+  // Bouts that are in it already are not fought again.
+  std::string output = "truce-protect.tsv";
+  std::string programs;
+  std::string work_directory = "/var/lib/truce-lab";
+  // Where truce-agent and truce-controller are, and truce-lab's client of servers.
+  std::string binaries;
+  std::string load_tool;
+  std::string procfs = "/proc";
+  std::string cgroup_root = "/sys/fs/cgroup";
+  // Of each bout: the victim alone, then beside the aggressor; what is measured is the end of both.
+  absl::Duration alone = absl::Seconds(6);
+  absl::Duration together = absl::Seconds(22);
+  absl::Duration measured = absl::Seconds(8);
+  // What the agent is given to learn what is usual.
+  absl::Duration learning = absl::Seconds(16);
+};
+
+// Fights all bouts that are missing; progress goes to stderr, results to `output`. Cancelled after a signal.
+// FailedPrecondition when programs, cgroups or daemons are missing.
+absl::Status Protect(const ProtectOptions& options, ShutdownSignals& signals);
+
+}  // namespace truce::lab

@@ -1,0 +1,225 @@
+#include "lab/protect/record.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <ostream>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "models/interference/example.h"
+#include "src/base/text.h"
+
+namespace truce::lab {
+namespace {
+
+constexpr std::string_view kHeading =
+    "run\tpolicy\tvictim\taggressor\talone_pace_seconds\tpace_seconds\taggressor_operations_per_second\t"
+    "seconds_to_protect\tactions";
+// Design: what protection must reach.
+constexpr double kProtectedFactor = 1.3;
+constexpr double kKeptRatio = 0.6;
+
+std::optional<Policy> PolicyNamed(std::string_view name) {
+  for (const Policy policy : Policies()) {
+    if (PolicyName(policy) == name) return policy;
+  }
+  return std::nullopt;
+}
+
+double Median(const std::vector<double>& values) {
+  return values.empty() ? std::nan("") : Summarize(values).median;
+}
+
+using Pair = std::pair<std::string, std::string>;
+
+// A pair under a policy, medians over its runs.
+struct PairSummary {
+  double stretch = 0;  // pace against alone
+  double rate = 0;
+  double seconds = 0;
+  int runs = 0;
+  int acted = 0;
+  int found = 0;
+};
+
+std::map<Pair, std::map<Policy, PairSummary>> ByPair(const std::vector<Bout>& bouts) {
+  std::map<Pair, std::map<Policy, std::vector<const Bout*>>> sorted;
+  for (const Bout& bout : bouts) sorted[{bout.victim, bout.aggressor}][bout.policy].push_back(&bout);
+  std::map<Pair, std::map<Policy, PairSummary>> summaries;
+  for (const auto& [pair, policies] : sorted) {
+    for (const auto& [policy, runs] : policies) {
+      std::vector<double> stretches, rates, seconds;
+      PairSummary& summary = summaries[pair][policy];
+      for (const Bout* bout : runs) {
+        stretches.push_back(bout->pace / bout->alone_pace);
+        rates.push_back(bout->aggressor_rate);
+        if (bout->seconds_to_protect >= 0) seconds.push_back(bout->seconds_to_protect);
+        ++summary.runs;
+        summary.acted += bout->actions > 0;
+      }
+      summary.found = static_cast<int>(seconds.size());
+      summary.stretch = Median(stretches);
+      summary.rate = Median(rates);
+      summary.seconds = Median(seconds);
+    }
+  }
+  return summaries;
+}
+
+// What a policy did over all pairs.
+struct PolicySummary {
+  std::vector<double> stretches;  // of pairs that are hurt when nothing is done
+  std::vector<double> kept;       // what their aggressors kept of what they had then
+  std::vector<double> seconds;
+  int hurt = 0;
+  int protected_pairs = 0;
+  int harmless_runs = 0;
+  int wrong_actions = 0;
+};
+
+std::map<Policy, PolicySummary> ByPolicy(const std::vector<Bout>& bouts) {
+  std::map<Policy, PolicySummary> policies;
+  for (const auto& [pair, summaries] : ByPair(bouts)) {
+    const auto nothing = summaries.find(Policy::kNothing);
+    if (nothing == summaries.end()) continue;
+    const bool hurt = nothing->second.stretch >= kProtectedFactor;
+    const bool harmless = nothing->second.stretch < 1 + kNoticedSlowdown;
+    for (const auto& [policy, summary] : summaries) {
+      PolicySummary& sum = policies[policy];
+      if (harmless) {
+        sum.harmless_runs += summary.runs;
+        sum.wrong_actions += summary.acted;
+      }
+      if (!hurt) continue;
+      ++sum.hurt;
+      sum.stretches.push_back(summary.stretch);
+      if (nothing->second.rate > 0) sum.kept.push_back(summary.rate / nothing->second.rate);
+      if (summary.stretch <= kProtectedFactor) ++sum.protected_pairs;
+      if (summary.found > 0) sum.seconds.push_back(summary.seconds);
+    }
+  }
+  return policies;
+}
+
+}  // namespace
+
+std::string_view PolicyName(Policy policy) {
+  switch (policy) {
+    case Policy::kNothing:
+      return "nothing";
+    case Policy::kEvidence:
+      return "evidence";
+    case Policy::kModel:
+      return "model";
+    case Policy::kLeastWeight:
+      return "least_weight";
+    case Policy::kDropAndRegain:
+      return "drop_and_regain";
+  }
+  return "";
+}
+
+const std::vector<Policy>& Policies() {
+  static const std::vector<Policy> kPolicies = {Policy::kNothing, Policy::kEvidence, Policy::kModel,
+                                                Policy::kLeastWeight, Policy::kDropAndRegain};
+  return kPolicies;
+}
+
+absl::Status AppendBout(const std::string& file, const std::string& machine, const Bout& bout) {
+  const bool is_new = !std::ifstream(file).good();
+  std::ofstream out(file, std::ios::app);
+  if (is_new) out << "# " << machine << "\n" << kHeading << "\n";
+  out << bout.run << '\t' << PolicyName(bout.policy) << '\t' << bout.victim << '\t' << bout.aggressor << '\t'
+      << absl::StrFormat("%.9g\t%.9g\t%.6g\t%.2f\t%d\n", bout.alone_pace, bout.pace, bout.aggressor_rate,
+                         bout.seconds_to_protect, bout.actions);
+  out.close();
+  if (!out) return absl::UnavailableError(StrCat("writing ", file, ": is the disk full?"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::string& machine) {
+  std::vector<Bout> bouts;
+  std::ifstream in(file);
+  if (!in) return bouts;
+  int number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    if (number == 1) {
+      if (line == StrCat("# ", machine)) continue;
+      return absl::FailedPreconditionError(
+          StrCat(file, " holds what another machine measured (", line, "); choose another file with --output"));
+    }
+    if (line == kHeading) continue;
+    std::istringstream words(line);
+    Bout bout;
+    std::string policy;
+    words >> bout.run >> policy >> bout.victim >> bout.aggressor >> bout.alone_pace >> bout.pace >>
+        bout.aggressor_rate >> bout.seconds_to_protect >> bout.actions;
+    const std::optional<Policy> known = PolicyNamed(policy);
+    if (!words || !known || bout.alone_pace <= 0 || bout.pace <= 0) {
+      return absl::DataLossError(StrCat(file, ":", number, ": '", line, "' is no bout; remove the line"));
+    }
+    bout.policy = *known;
+    bouts.push_back(bout);
+  }
+  return bouts;
+}
+
+void WriteBouts(const std::vector<Bout>& bouts, std::ostream& out) {
+  out << absl::StrFormat("%-32s %10s", "VICTIM <- AGGRESSOR", "NOTHING");
+  for (const Policy policy : Policies()) {
+    if (policy != Policy::kNothing) out << absl::StrFormat(" %26s", PolicyName(policy));
+  }
+  out << "\n";
+  for (const auto& [pair, summaries] : ByPair(bouts)) {
+    const auto nothing = summaries.find(Policy::kNothing);
+    const bool contended = nothing != summaries.end();
+    out << absl::StrFormat("%-32s", StrCat(pair.first, " <- ", pair.second));
+    out << (contended ? absl::StrFormat(" %8.2f x", nothing->second.stretch) : std::string("          -"));
+    for (const Policy policy : Policies()) {
+      if (policy == Policy::kNothing) continue;
+      const auto found = summaries.find(policy);
+      if (found == summaries.end()) {
+        out << absl::StrFormat(" %26s", "-");
+        continue;
+      }
+      const PairSummary& summary = found->second;
+      const double kept = contended && nothing->second.rate > 0 ? summary.rate / nothing->second.rate : std::nan("");
+      const std::string when = summary.found > 0 ? absl::StrFormat("%.0f s", summary.seconds) : "never";
+      out << absl::StrFormat(" %26s", absl::StrFormat("%.2f x, kept %3.0f %%, %5s", summary.stretch, 100 * kept, when));
+    }
+    out << "\n";
+  }
+  out << "\nTime per operation against alone, what the aggressor kept of its rate, and when the victim came to within "
+         "1.3 x for good;\nmedians over runs\n\n";
+}
+
+FigureTable BoutFigures(const std::vector<Bout>& bouts) {
+  FigureTable table;
+  for (const auto& [policy, sum] : ByPolicy(bouts)) {
+    const bool ours = policy == Policy::kEvidence || policy == Policy::kModel;
+    const std::string name(PolicyName(policy));
+    const auto target = [ours](Target one) { return ours ? std::optional<Target>(one) : std::nullopt; };
+    table.AddSamples(StrCat(name, ": victims against alone"), sum.stretches, "x", target(AtMost(kProtectedFactor)));
+    table.AddSamples(StrCat(name, ": aggressors kept"), sum.kept, "ratio", target(AtLeast(kKeptRatio)));
+    if (policy == Policy::kNothing) continue;
+    const double seconds = policy == Policy::kModel ? 10 : 15;
+    table.AddSamples(StrCat(name, ": protected after"), sum.seconds, "s", target(AtMost(seconds)));
+    table.Add({.name = StrCat(name, ": hurt pairs protected"),
+               .value = sum.hurt > 0 ? static_cast<double>(sum.protected_pairs) / sum.hurt : std::nan(""),
+               .unit = "ratio"});
+    table.Add(
+        {.name = StrCat(name, ": runs of harmless pairs acted upon"),
+         .value = sum.harmless_runs > 0 ? static_cast<double>(sum.wrong_actions) / sum.harmless_runs : std::nan(""),
+         .unit = "ratio",
+         .target = target(AtMost(0.01))});
+  }
+  return table;
+}
+
+}  // namespace truce::lab

@@ -1,0 +1,47 @@
+// What truce-lab protect measured, one bout after another, kept in a file so that a run can be stopped and gone on
+// with.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "src/base/figures.h"
+
+namespace truce::lab {
+
+// What is done about an aggressor.
+enum class Policy { kNothing, kEvidence, kModel, kLeastWeight, kDropAndRegain };
+// "nothing", "evidence", "model", "least_weight", "drop_and_regain".
+std::string_view PolicyName(Policy policy);
+const std::vector<Policy>& Policies();
+
+// One victim met one aggressor under one policy. Paces are seconds per operation; rates are operations per second.
+struct Bout {
+  int run = 0;
+  Policy policy = Policy::kNothing;
+  std::string victim;
+  std::string aggressor;
+  double alone_pace = 0;
+  // In the last seconds of the bout.
+  double pace = 0;
+  double aggressor_rate = 0;
+  // Until the victim was within 1.3 x alone and stayed there; negative: never.
+  double seconds_to_protect = -1;
+  int actions = 0;
+};
+
+// Adds one to the file, which is made when it is not there.
+absl::Status AppendBout(const std::string& file, const std::string& machine, const Bout& bout);
+// Those of a file; none when it is not there. DataLoss names the line that makes no sense, FailedPrecondition another
+// machine's file.
+absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::string& machine);
+
+// One line per pair and a summary per policy, medians over runs.
+void WriteBouts(const std::vector<Bout>& bouts, std::ostream& out);
+FigureTable BoutFigures(const std::vector<Bout>& bouts);
+
+}  // namespace truce::lab

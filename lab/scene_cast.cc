@@ -1,0 +1,146 @@
+#include "lab/scene_cast.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "absl/time/clock.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "src/host/file.h"
+
+namespace truce::lab {
+namespace {
+
+int OnlineCpus() {
+  return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+std::vector<int> Range(int begin, int end) {
+  std::vector<int> cpus;
+  for (int cpu = begin; cpu < end; ++cpu) cpus.push_back(cpu);
+  return cpus;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SceneCast>> SceneCast::Create(const std::string& cgroup_root, bool apart,
+                                                             std::string* missing) {
+  std::unique_ptr<SceneCast> cast(new SceneCast());
+  std::string directory = "/tmp/truce-quickstart.XXXXXX";
+  if (mkdtemp(directory.data()) == nullptr) return ErrnoStatus(errno, "making a directory below /tmp");
+  cast->directory_ = directory;
+  TRUCE_RETURN_IF_ERROR(cast->MakeCgroups(cgroup_root, apart, missing));
+  TRUCE_RETURN_IF_ERROR(cast->StartVictim());
+  return cast;
+}
+
+SceneCast::~SceneCast() {
+  CleanUp().IgnoreError();
+}
+
+absl::Status SceneCast::MakeCgroups(const std::string& cgroup_root, bool apart, std::string* missing) {
+  TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(cgroup_root));
+  auto cgroups = host::ScratchCgroups::Create(*layout_, StrCat("truce-quickstart-", getpid()));
+  if (!cgroups.ok()) return WithContext(cgroups.status(), "the scene needs cgroups of its own (run it as root)");
+  cgroups_.emplace(*std::move(cgroups));
+  TRUCE_ASSIGN_OR_RETURN(victim_, cgroups_->Add("redis"));
+  TRUCE_ASSIGN_OR_RETURN(aggressor_, cgroups_->Add("stress"));
+  const int cpus = OnlineCpus();
+  workers_ = apart ? cpus / 2 : 2 * cpus;
+  if (apart) {
+    if (cpus < 2)
+      return absl::FailedPreconditionError("two programs on CPUs of their own need two CPUs; this host has one");
+    TRUCE_RETURN_IF_ERROR(cgroups_->SetCpus("redis", Range(0, cpus - cpus / 2)));
+    TRUCE_RETURN_IF_ERROR(cgroups_->SetCpus("stress", Range(cpus - cpus / 2, cpus)));
+  }
+  // Weight follows the CPUs that a workload asks for, as under Kubernetes: the batch job has many workers, redis one.
+  if (absl::Status status = cgroups_->SetCpuWeight("stress", std::max(1, workers_)); !status.ok()) {
+    *missing = StrCat("CPU weights - ", StdView(status.message()));
+  }
+  TRUCE_ASSIGN_OR_RETURN(aggressor_cgroup_, host::Cgroup::Open(*layout_, aggressor_));
+  return absl::OkStatus();
+}
+
+absl::Status SceneCast::StartVictim() {
+  // Debian's redis-server is the binary of redis-tools under another name; the package of that name would also start a
+  // service on this host.
+  const std::string socket = directory_ + "/redis.sock";
+  ChildOptions options;
+  options.arguments = {"/usr/bin/redis-check-rdb",
+                       "--port",
+                       "0",
+                       "--unixsocket",
+                       socket,
+                       "--save",
+                       "",
+                       "--appendonly",
+                       "no",
+                       "--dir",
+                       directory_};
+  options.name = "redis-server";
+  options.log_file = directory_ + "/redis.log";
+  options.before_exec = [this] { return cgroups_->Enter("redis", 0); };
+  TRUCE_ASSIGN_OR_RETURN(redis_, ChildProcess::Start(options));
+  TRUCE_ASSIGN_OR_RETURN(load_, RedisLoad::Start(socket, absl::Seconds(10)));
+  return absl::OkStatus();
+}
+
+absl::Status SceneCast::StartAggressor() {
+  ChildOptions options;
+  options.arguments = {"stress-ng",  "--cpu",       StrCat(workers_), "--cpu-method",
+                       "matrixprod", "--temp-path", directory_,       "--quiet"};
+  options.log_file = directory_ + "/stress-ng.log";
+  options.before_exec = [this] { return cgroups_->Enter("stress", 0); };
+  TRUCE_ASSIGN_OR_RETURN(stress_, ChildProcess::Start(options));
+  return absl::OkStatus();
+}
+
+double SceneCast::AggressorCores() {
+  host::ReadBuffer buffer;
+  std::optional<uint64_t> usage;
+  if (auto stat = aggressor_cgroup_->Read(host::Controller::kUnified, "cpu.stat", buffer); stat.ok()) {
+    usage = host::FlatKeyed(*stat, "usage_usec");
+  } else if (auto total = aggressor_cgroup_->Read(host::Controller::kCpuacct, "cpuacct.usage", buffer); total.ok()) {
+    if (auto nanoseconds = host::FirstNumber(*total)) usage = static_cast<uint64_t>(*nanoseconds) / 1000;
+  }
+  const absl::Time now = absl::Now();
+  double cores = 0;
+  if (usage && *usage >= aggressor_usage_us_ && now > aggressor_usage_at_ && aggressor_usage_at_ != absl::Time()) {
+    cores = static_cast<double>(*usage - aggressor_usage_us_) * 1e-6 / absl::ToDoubleSeconds(now - aggressor_usage_at_);
+  }
+  aggressor_usage_us_ = usage.value_or(0);
+  aggressor_usage_at_ = now;
+  return cores;
+}
+
+std::vector<std::string> SceneCast::Controls() const {
+  std::vector<std::string> lines;
+  for (const char* child : {"redis", "stress"}) {
+    for (std::string& line : cgroups_->SnapshotControls(child)) lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+absl::Status SceneCast::CleanUp() {
+  stress_.reset();
+  load_.reset();
+  redis_.reset();
+  aggressor_cgroup_.reset();
+  absl::Status status;
+  if (cgroups_) {
+    status = cgroups_->Remove();
+    cgroups_.reset();
+  }
+  if (!directory_.empty()) {
+    std::error_code error;
+    std::filesystem::remove_all(directory_, error);
+    directory_.clear();
+  }
+  return status;
+}
+
+}  // namespace truce::lab
