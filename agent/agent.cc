@@ -6,6 +6,9 @@
 #include <systemd/sd-daemon.h>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
 
 #include "agent/link/report.h"
 #include "agent/sense/host_topology.h"
@@ -24,8 +27,6 @@ using google::protobuf::util::TimeUtil;
 
 // The readable statistics of a report cover this much; the window itself may be longer.
 constexpr size_t kSummarySamples = 60;
-// How far back it is looked for when a workload began to work.
-constexpr size_t kMostBusySamples = 60;
 // Events kept between two reports.
 constexpr size_t kMostEvents = 1000;
 // How long a stopping agent waits for its last receipts to be acknowledged.
@@ -146,28 +147,20 @@ void Agent::Tick(bool score) {
 void Agent::Score() {
   if (model_ != nullptr) RefreshModel();
   Scores evidence = scorer_.Score(profiler_->profiles(), settings_.profiler.least_samples, clock_.Now());
-  if (model_ == nullptr || model_->scorer() == nullptr) {
-    scores_ = std::move(evidence);
-    return;
-  }
   std::map<uint64_t, FuseWorkload> workloads;
+  std::map<std::string_view, uint64_t> keys;
   for (const auto& [key, profile] : profiler_->profiles()) {
-    const Window& window = profile->window;
-    FuseWorkload& workload = workloads[key];
-    workload.name = profile->identity.name;
-    workload.under_action = window.size() > 0 && window.back(0).under_action;
-    const auto busy = [&](const Sample& sample) {
-      return !sample.under_action &&
-             sample.value_or(Reading::kCpuUsageCores, 0) >= settings_.evidence.least_suspect_cores;
-    };
-    const size_t most = std::min(window.size(), kMostBusySamples);
-    while (static_cast<size_t>(workload.busy_samples) < most &&
-           busy(window.back(static_cast<size_t>(workload.busy_samples)))) {
-      ++workload.busy_samples;
-    }
+    workloads[key] = {profile->identity.name, profile->samples_since_held == 0, profile->busy_samples,
+                      profile->samples_seen};
+    keys[profile->identity.name] = key;
   }
-  scores_ = Fuse(std::move(evidence), model_->scorer()->Score(profiler_->profiles()), workloads, settings_.fuse,
-                 clock_.Now());
+  // What the model says of those that evidence named counts even when it is "nothing at all".
+  std::set<std::pair<uint64_t, uint64_t>> named;
+  for (const v1::PairScore& pair : evidence.pairs) named.emplace(keys[pair.victim()], keys[pair.aggressor()]);
+  static const std::vector<ModelScore> kNone;
+  ModelScorer* const scorer = model_ == nullptr ? nullptr : model_->scorer();
+  scores_ = Fuse(std::move(evidence), scorer == nullptr ? kNone : scorer->Score(profiler_->profiles(), named),
+                 workloads, settings_.fuse, clock_.Now());
 }
 
 void Agent::RefreshModel() {

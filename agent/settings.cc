@@ -192,6 +192,10 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
     settings.host = name;
   }
   settings.sampler.procfs = settings.procfs;
+  settings.profiler.slow_every = settings.sampler.slow_every;
+  settings.profiler.busy_cores = settings.evidence.least_suspect_cores;
+  settings.fuse.report_floor = settings.evidence.report_floor;
+  settings.fuse.least_samples = static_cast<uint64_t>(settings.profiler.least_samples);
   settings.counters.procfs = settings.procfs;
   settings.counters.sysfs = settings.sysfs;
   return settings;

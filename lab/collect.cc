@@ -72,9 +72,7 @@ absl::Status Collector::ChoosePrograms() {
                                               absl::StrJoin(result_.left_out, "; ")));
 }
 
-// Programs run as root in it and write where its names lead.
-absl::Status Collector::PrepareDirectory() {
-  const std::string& directory = options_.work_directory;
+absl::Status PrepareWorkDirectory(const std::string& directory) {
   std::error_code error;
   if (std::filesystem::create_directories(directory, error)) {
     std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
@@ -92,7 +90,7 @@ absl::Status Collector::PrepareDirectory() {
 }
 
 absl::Status Collector::Prepare() {
-  TRUCE_RETURN_IF_ERROR(PrepareDirectory());
+  TRUCE_RETURN_IF_ERROR(PrepareWorkDirectory(options_.work_directory));
   TRUCE_RETURN_IF_ERROR(ChooseCpus());
   TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(options_.cgroup_root));
   if (!layout_->hierarchy_of(host::Controller::kCpuset)) {
@@ -118,6 +116,7 @@ absl::Status Collector::Prepare() {
   for (const Program& program : programs_) names.push_back(program.name);
   chain_ = std::make_unique<Chain>(std::move(names), cpus_, std::move(visits), options_.high_load_ratio, options_.seed);
 
+  TRUCE_RETURN_IF_ERROR(host::ScratchCgroups::RemoveAbandoned(*layout_, "truce-lab-"));
   const std::string name = StrCat("truce-lab-", getpid());
   TRUCE_ASSIGN_OR_RETURN(auto cgroups, host::ScratchCgroups::Create(*layout_, name));
   cgroups_.emplace(std::move(cgroups));

@@ -2,7 +2,7 @@
 // C, now and then with a guest. In a meeting everybody runs alone in turn while the others are stopped in their tracks,
 // and all run together after each, over and over, so that what changes by itself cancels:
 //
-//   A | A + B | B | A + B | A | A + B | B | A + B | ...        a second each; two when operations take longer
+//   A | A + B | B | A + B | A | A + B | B | A + B | ...        a second each, up to four for long operations
 //
 // Seconds in which the hypervisor or somebody else took CPU time don't count, and a meeting goes on until enough do.
 // Who meets next is the pair that met least, so a run that is stopped and begun again goes on where it was.
@@ -51,6 +51,10 @@ struct CollectOptions {
   // truce-lab itself, for programs that need its client.
   std::string load_tool;
 };
+
+// Makes the directory with mode 0700. PermissionDenied when one is there that somebody else owns or may write in:
+// programs run as root in it and write where its names lead.
+absl::Status PrepareWorkDirectory(const std::string& directory);
 
 struct CollectResult {
   int meetings = 0;

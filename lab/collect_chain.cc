@@ -14,8 +14,9 @@ namespace truce::lab {
 namespace {
 
 constexpr absl::Duration kSecond = absl::Seconds(1);
-// Seconds that an operation takes, from which on windows are longer.
-constexpr double kSlowOperation = 0.25;
+// Operations that a window has room for, and seconds beyond which it does not grow for them.
+constexpr double kOperationsPerWindow = 5;
+constexpr int kLongestWindow = 4;
 // A meeting that is not quiet lasts at most so many times as long.
 constexpr int kLongestMeeting = 3;
 // Meetings in a row before everybody starts afresh.
@@ -23,17 +24,29 @@ constexpr size_t kStretch = 12;
 // A program that failed so often is left out.
 constexpr int kMostFailures = 2;
 
+// What a program did in one stretch of quiet seconds: of operations that lie wholly within it, since one that reaches
+// into another window was slowed, or not, by others; of parts of operations only when they are all that there is.
+Performance Done(const Meter& meter, absl::Time begin, absl::Time end) {
+  const Performance whole = meter.Within(begin, end);
+  return whole.operations >= 1 ? whole : meter.Between(begin, end);
+}
+
 // What a program did in the seconds that count, and the standard error of its mean time per operation over them, as a
 // share of it (0 when there are too few).
 DatasetMember MemberOf(const Life& life, const std::vector<Window::Second>& quiet) {
   DatasetMember member;
   member.life = life.record.id;
   std::vector<double> seconds;
-  for (const Window::Second& second : quiet) {
-    const Performance done = life.program->meter().Between(second.end - kSecond, second.end);
+  for (size_t i = 0; i < quiet.size();) {
+    size_t last = i;
+    while (last + 1 < quiet.size() && quiet[last + 1].end - quiet[last].end < 1.5 * kSecond) ++last;
+    const Performance done = Done(life.program->meter(), quiet[i].end - kSecond, quiet[last].end);
     member.operations += done.operations;
     member.busy_seconds += done.busy_seconds;
-    if (const auto one = done.SecondsPerOperation()) seconds.push_back(*one);
+    for (; i <= last; ++i) {
+      const Performance one = life.program->meter().Between(quiet[i].end - kSecond, quiet[i].end);
+      if (const auto pace = one.SecondsPerOperation()) seconds.push_back(*pace);
+    }
   }
   if (seconds.size() < 2) return member;
   double mean = 0;
@@ -44,11 +57,11 @@ DatasetMember MemberOf(const Life& life, const std::vector<Window::Second>& quie
   return member;
 }
 
-// Whether windows of a second would cut its operations to pieces.
-bool IsSlow(const Life* life) {
+// How long windows must be for a few of its operations to lie wholly within, in seconds.
+int WindowFor(const Life* life) {
   const absl::Time now = absl::Now();
   const auto seconds = life->program->meter().Between(now - absl::Seconds(5), now).SecondsPerOperation();
-  return seconds && *seconds > kSlowOperation;
+  return std::clamp(static_cast<int>(std::ceil(kOperationsPerWindow * seconds.value_or(0))), 1, kLongestWindow);
 }
 
 }  // namespace
@@ -99,8 +112,9 @@ absl::Status Collector::RunRounds(const std::vector<Life*>& members) {
     }
     return least;
   };
-  const int length = std::any_of(members.begin(), members.end(), IsSlow) ? 2 : 1;
-  const int rounds = std::max(1, options_.seconds / length);
+  int length = 1;
+  for (const Life* life : members) length = std::max(length, WindowFor(life));
+  const int rounds = std::max(2, options_.seconds / length);
   const auto wanted = static_cast<size_t>(options_.seconds);
   TRUCE_RETURN_IF_ERROR(WaitForTick(nullptr));
   for (int round = 0; round < rounds * kLongestMeeting; ++round) {

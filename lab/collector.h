@@ -57,7 +57,6 @@ class Collector {
 
  private:
   absl::Status Prepare();
-  absl::Status PrepareDirectory();
   absl::Status ChooseCpus();
   absl::Status ChoosePrograms();
   // Runs chains until it is over; FailedPrecondition when too few programs are left.

@@ -13,6 +13,8 @@ namespace {
 
 // What a program prints without an end of line is not kept for ever.
 constexpr size_t kLongestLine = 4096;
+// Requests that were under way in a pause end in the report after it; truce-lab's own client reports every 100 ms.
+constexpr absl::Duration kAfterPause = absl::Milliseconds(250);
 
 absl::Time FromSeconds(double seconds) {
   return absl::UnixEpoch() + absl::Seconds(seconds);
@@ -68,18 +70,38 @@ absl::Duration Meter::Running(absl::Time begin, absl::Time end) const {
   return running;
 }
 
+Performance Meter::Of(const Operation& operation) const {
+  if (!operation.report) {
+    return {operation.count, absl::ToDoubleSeconds(Running(operation.begin, operation.end))};
+  }
+  for (const Pause& pause : pauses_) {
+    if (operation.begin < pause.end + kAfterPause && operation.end > pause.begin) return {};
+  }
+  return {operation.count, operation.busy_seconds};
+}
+
+Performance Meter::Within(absl::Time begin, absl::Time end) const {
+  Performance performance;
+  for (const Operation& operation : operations_) {
+    if (operation.begin < begin || operation.end > end) continue;
+    const Performance one = Of(operation);
+    performance.operations += one.operations;
+    performance.busy_seconds += one.busy_seconds;
+  }
+  return performance;
+}
+
 Performance Meter::Between(absl::Time begin, absl::Time end) const {
   Performance performance;
   for (const Operation& operation : operations_) {
     if (operation.end <= begin || operation.begin >= end) continue;
-    const absl::Duration whole = operation.end - operation.begin;
     const absl::Duration running = Running(operation.begin, operation.end);
-    if (running <= absl::ZeroDuration() || (operation.report && running < whole)) continue;
+    if (running <= absl::ZeroDuration()) continue;
     const absl::Duration inside = Running(std::max(operation.begin, begin), std::min(operation.end, end));
     const double share = absl::FDivDuration(inside, running);
-    const double busy = operation.report ? operation.busy_seconds : absl::ToDoubleSeconds(running);
-    performance.operations += share * operation.count;
-    performance.busy_seconds += share * busy;
+    const Performance one = Of(operation);
+    performance.operations += share * one.operations;
+    performance.busy_seconds += share * one.busy_seconds;
   }
   return performance;
 }

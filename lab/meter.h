@@ -35,6 +35,9 @@ class Meter {
   // The program was stopped in that time: it does not count for operations that were under way. Reports of several
   // operations that reach into it (lines with COUNT or BUSY, rates) say nothing sure and are left out.
   void AddPause(absl::Time begin, absl::Time end) { pauses_.push_back({begin, end}); }
+  // Of operations that ended and lie wholly within, and of reports that do not begin right after a pause (requests that
+  // were under way in it end in those).
+  Performance Within(absl::Time begin, absl::Time end) const;
   // Of operations that ended; ask a little after `end`.
   Performance Between(absl::Time begin, absl::Time end) const;
   // When the first operation ended; nullopt before.
@@ -55,6 +58,8 @@ class Meter {
     absl::Time begin;
     absl::Time end;
   };
+  // What an operation says: nothing for a report that a pause touches.
+  Performance Of(const Operation& operation) const;
   // How much of the time between was no pause.
   absl::Duration Running(absl::Time begin, absl::Time end) const;
   void TakeLine(std::string_view line, absl::Time now);

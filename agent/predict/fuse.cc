@@ -39,12 +39,15 @@ Opinion Pool(const Opinion& a, const Opinion& b) {
 }
 
 // What evidence says of a pair that it did not score.
-Opinion Unscored(const WorkloadVerdict& victim, const FuseWorkload& aggressor) {
-  if (victim.diagnosis == v1::DIAGNOSIS_NEIGHBOUR || victim.diagnosis == v1::DIAGNOSIS_SELF) {
+Opinion Unscored(const WorkloadVerdict& verdict, const FuseWorkload& victim, const FuseWorkload& aggressor,
+                 uint64_t least_samples) {
+  if (verdict.diagnosis == v1::DIAGNOSIS_NEIGHBOUR || verdict.diagnosis == v1::DIAGNOSIS_SELF) {
     return {kClearedProbability, 0, kClearedConfidence};
   }
   if (aggressor.under_action) return {};
-  const double share = std::min(1.0, aggressor.busy_samples / kLongWellSamples);
+  // What a victim has always suffered is usual to it.
+  const bool knows_better = victim.samples_seen >= aggressor.busy_samples + least_samples;
+  const double share = knows_better ? std::min(1.0, static_cast<double>(aggressor.busy_samples) / kLongWellSamples) : 0;
   return {kWellProbability, 0, kWellConfidence + share * (kLongWellConfidence - kWellConfidence)};
 }
 
@@ -91,7 +94,7 @@ Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::ma
       pair.set_source(v1::SCORE_SOURCE_BOTH);
       if (learned.confidence > seen.confidence) pair.set_resource(score.resource);
     } else if (options.from == ScoreFrom::kBoth) {
-      opinion = Pool(learned, Unscored(verdict->second, aggressor->second));
+      opinion = Pool(learned, Unscored(verdict->second, victim->second, aggressor->second, options.least_samples));
       opinion.confidence = learned.confidence;
     }
     if (100 * opinion.probability < options.report_floor) continue;

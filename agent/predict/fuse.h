@@ -21,6 +21,8 @@ struct FuseOptions {
   double least_confidence = 0.4;
   // Pairs below this score are not reported.
   double report_floor = 1;
+  // Samples that make a baseline.
+  uint64_t least_samples = 60;
 };
 
 // What the fusion knows of a workload beside its verdict.
@@ -28,8 +30,9 @@ struct FuseWorkload {
   std::string name;
   // An action of ours holds it: that its neighbours are well says nothing.
   bool under_action = false;
-  // For how many samples in a row it has been at work, held by nobody.
-  int busy_samples = 0;
+  // For how many samples in a row it has been at work, held by nobody; and how many were seen of it at all.
+  uint64_t busy_samples = 0;
+  uint64_t samples_seen = 0;
 };
 
 // Evidence and model as probabilities, each with a confidence, are pooled as logits weighted by confidence (logarithmic
@@ -37,7 +40,8 @@ struct FuseWorkload {
 //   it was scored                            that score, its confidence
 //   the victim suffers, not from this one    2 %, confidence 0.5
 //   the victim is well, nobody is held back  5 %, confidence 0.3 when the aggressor has just begun (what will come need
-//                                            not show yet) up to 0.9 when it has been at work for 30 samples
+//                                            not show yet) up to 0.9 when it has been at work for 30 samples; but 0.3
+//                                            when the victim has no baseline from before that
 //   the victim is well, the aggressor is held back by us    nothing
 // Nothing is said of a victim that is unknown, throttled by its own quota or robbed by the hypervisor. Without a model,
 // or with kEvidence, the scores are the evidence's.

@@ -10,6 +10,9 @@ namespace {
 // A fingerprint remembers about so many samples.
 constexpr size_t kCatchUpSamples = 24;
 
+// A group of features that was not seen for so many samples is missing.
+constexpr int kMissingAfter = 10;
+
 // Groups of features that are missing from an input altogether, one bit each.
 unsigned MissingGroups(const Rows& inputs, Eigen::Index row) {
   unsigned present = 0;
@@ -27,11 +30,10 @@ v1::Resource ResourceOf(const Rows& by_resource, Eigen::Index row) {
   return static_cast<v1::Resource>(v1::RESOURCE_CPU + static_cast<int>(best));
 }
 
-// Makes room for `rows` rows; those that are there stay, new ones are zero.
-void Resize(Eigen::Index rows, Eigen::Index columns, Rows* matrix) {
-  const Eigen::Index before = matrix->rows();
-  matrix->conservativeResize(rows, columns);
-  if (rows > before) matrix->bottomRows(rows - before).setZero();
+// Makes the matrix `rows` long; the first `staying` rows stay, the rest are zero.
+void Resize(Eigen::Index staying, Eigen::Index rows, Eigen::Index columns, Rows* matrix) {
+  if (matrix->rows() != rows) matrix->conservativeResize(rows, columns);
+  matrix->bottomRows(rows - staying).setZero();
 }
 
 }  // namespace
@@ -55,6 +57,7 @@ void ModelScorer::AddSlots(const Profiles& profiles) {
   for (size_t i = slots_.size(); i-- > 0;) {
     if (!profiles.contains(slots_[i].key)) Drop(i);
   }
+  const auto staying = static_cast<Eigen::Index>(slots_.size());
   for (const auto& [key, profile] : profiles) {
     if (slot_of_.contains(key)) continue;
     slot_of_[key] = slots_.size();
@@ -62,18 +65,21 @@ void ModelScorer::AddSlots(const Profiles& profiles) {
     slot.key = key;
   }
   const auto rows = static_cast<Eigen::Index>(slots_.size());
-  const Eigen::Index width = file_.model.hidden();
-  if (rows == hidden_.rows()) return;
-  Resize(rows, static_cast<Eigen::Index>(kModelInputs), &inputs_);
-  Resize(rows, width, &hidden_);
-  Resize(rows, width, &cell_);
+  Resize(staying, rows, static_cast<Eigen::Index>(kModelInputs), &inputs_);
+  Resize(staying, rows, file_.model.hidden(), &hidden_);
+  Resize(staying, rows, file_.model.hidden(), &cell_);
 }
 
 void ModelScorer::Take(const Profile& profile, size_t age, size_t slot) {
   const ModelInput input = MakeModelInput(profile.window.back(age));
   const auto row = static_cast<Eigen::Index>(slot);
   inputs_.row(row) = Eigen::Map<const Row>(input.data(), static_cast<Eigen::Index>(input.size()));
-  slots_[slot].missing = MissingGroups(inputs_, row);
+  // Counters come and go with their duty cycle, so a group is missing when it was not seen for a while.
+  const unsigned missing = MissingGroups(inputs_, row);
+  for (size_t group = 0; group < kFeatureGroupCount; ++group) {
+    int& since = slots_[slot].samples_since_seen[group];
+    since = (missing >> group) & 1u ? std::min(since + 1, kMissingAfter) : 0;
+  }
   slots_[slot].cpu_set = CpuSet(profile.free_cpus);
 }
 
@@ -131,6 +137,14 @@ const PairContext& ModelScorer::SharesOf(size_t victim_set, size_t aggressor_set
   return entry->second;
 }
 
+unsigned ModelScorer::Missing(const Slot& slot) {
+  unsigned missing = 0;
+  for (size_t group = 0; group < kFeatureGroupCount; ++group) {
+    if (slot.samples_since_seen[group] >= kMissingAfter) missing |= 1u << group;
+  }
+  return missing;
+}
+
 double ModelScorer::Accuracy(unsigned missing) {
   const auto found = accuracy_.find(missing);
   if (found != accuracy_.end()) return found->second;
@@ -141,8 +155,18 @@ double ModelScorer::Accuracy(unsigned missing) {
   return accuracy_[missing] = AccuracyWithout(file_.skills, groups);
 }
 
-const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles) {
+void ModelScorer::PruneCpuSets(const Profiles& profiles) {
+  if (cpu_sets_.size() <= 2 * slots_.size() + 16) return;
+  cpu_sets_.clear();
+  cpu_set_of_.clear();
+  shares_.clear();
+  for (Slot& slot : slots_) slot.cpu_set = CpuSet(profiles.at(slot.key)->free_cpus);
+}
+
+const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles,
+                                                  const std::set<std::pair<uint64_t, uint64_t>>& wanted) {
   scores_.clear();
+  PruneCpuSets(profiles);
   const auto count = static_cast<Eigen::Index>(slots_.size());
   if (count < 2) return scores_;
   file_.model.Project(hidden_, &as_victims_, &as_aggressors_);
@@ -173,10 +197,10 @@ const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles) {
       if (a == v || aggressor.steps < options_.least_steps) continue;
       const float mean = by_resource_.row(a).sum();
       const double probability = file_.model.Probability(mean, variance_(a));
-      if (100 * probability < options_.report_floor) continue;
+      if (100 * probability < options_.report_floor && !wanted.contains({victim.key, aggressor.key})) continue;
       scores_.push_back(
           {victim.key, aggressor.key, probability, std::expm1(static_cast<double>(mean)),
-           std::min(victim.familiarity, aggressor.familiarity) * Accuracy(victim.missing | aggressor.missing),
+           std::min(victim.familiarity, aggressor.familiarity) * Accuracy(Missing(victim) | Missing(aggressor)),
            ResourceOf(by_resource_, a)});
     }
   }

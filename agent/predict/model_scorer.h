@@ -7,10 +7,12 @@
 // at once, and with the square of the number of distinct CPU sets. Tick thread only.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,8 +58,10 @@ class ModelScorer {
   void Tick(const Profiles& profiles);
   // Steps through what the profiles hold of the last samples, for a model that takes over from another.
   void CatchUp(const Profiles& profiles);
-  // Every ordered pair that stands out, in no particular order; valid until the next call.
-  const std::vector<ModelScore>& Score(const Profiles& profiles);
+  // Every ordered pair (victim, aggressor) that stands out or is `wanted`, in no particular order; valid until the next
+  // call.
+  const std::vector<ModelScore>& Score(const Profiles& profiles,
+                                       const std::set<std::pair<uint64_t, uint64_t>>& wanted = {});
   // The fingerprint of a workload, and how usual it is, 0-1; null when it has none.
   struct View {
     Row fingerprint;
@@ -69,6 +73,11 @@ class ModelScorer {
   const ModelFile& file() const { return file_; }
 
  private:
+  static std::array<int, kFeatureGroupCount> AllMissing() {
+    std::array<int, kFeatureGroupCount> all{};
+    all.fill(1'000'000);
+    return all;
+  }
   struct Slot {
     uint64_t key = 0;
     uint64_t steps = 0;
@@ -76,7 +85,8 @@ class ModelScorer {
     absl::Duration sampled_at = -absl::InfiniteDuration();
     size_t cpu_set = 0;
     bool victim = false;
-    unsigned missing = 0;  // bit per FeatureGroup
+    // By FeatureGroup; begins as missing.
+    std::array<int, kFeatureGroupCount> samples_since_seen = AllMissing();
     double familiarity = 0;
   };
 
@@ -88,6 +98,10 @@ class ModelScorer {
   void StepAll(const Profiles& profiles, size_t age);
   size_t CpuSet(const std::vector<int>& cpus);
   const PairContext& SharesOf(size_t victim_set, size_t aggressor_set);
+  // Forgets CPU sets that nobody has any more, when there are many.
+  void PruneCpuSets(const Profiles& profiles);
+  // A bit per FeatureGroup.
+  static unsigned Missing(const Slot& slot);
   double Accuracy(unsigned missing);
 
   ModelFile file_;

@@ -1,5 +1,7 @@
 #include "agent/profile/profiler.h"
 
+#include <algorithm>
+
 namespace truce::agent {
 
 Profile::Profile(const ProfilerOptions& options)
@@ -18,13 +20,22 @@ void Profiler::Tick(const Sampler& sampler) {
       profile = profiles_.emplace_hint(profile, key, std::make_unique<Profile>(options_));
       profile->second->identity = workload->identity;
     }
-    if (!workload->sample.under_action && profile->second->free_cpus != workload->cpus) {
-      profile->second->free_cpus = workload->cpus;
-    }
+    NoteFreedom(*workload, *profile->second);
     Learn(*profile->second, workload->sample);
     ++profile;
   }
   profiles_.erase(profile, profiles_.end());
+}
+
+// Right after an action was taken back, the list of CPUs is still that which the action left it.
+void Profiler::NoteFreedom(const Workload& workload, Profile& profile) const {
+  const Sample& sample = workload.sample;
+  const bool busy = !sample.under_action && sample.value_or(Reading::kCpuUsageCores, 0) >= options_.busy_cores;
+  profile.busy_samples = busy ? profile.busy_samples + 1 : 0;
+  profile.samples_since_held = sample.under_action ? 0 : std::min(profile.samples_since_held, 1'000'000) + 1;
+  if (profile.samples_since_held > options_.slow_every && profile.free_cpus != workload.cpus) {
+    profile.free_cpus = workload.cpus;
+  }
 }
 
 void Profiler::Learn(Profile& profile, const Sample& sample) const {

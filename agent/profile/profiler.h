@@ -26,6 +26,10 @@ struct ProfilerOptions {
   double learn_sigmas = 3;
   // A workload whose signal stays beyond that for so many samples in a row has changed for good: its baseline follows.
   int adapt_after_samples = 1800;
+  // A workload that uses fewer cores is not at work.
+  double busy_cores = 0.05;
+  // How many samples old a workload's list of CPUs may be (SamplerOptions::slow_every).
+  int slow_every = 5;
   // Baselines remember about so many samples.
   double baseline_memory = 600;
 };
@@ -44,6 +48,10 @@ struct Profile {
   std::array<Baseline, kSignalCount> signals;
   // Samples in a row in which a signal was too far off to be learned.
   std::array<int, kSignalCount> beyond{};
+  // Samples in a row in which it was at work and no action of ours held it.
+  uint64_t busy_samples = 0;
+  // Samples since an action of ours held it last; many when none ever did.
+  int samples_since_held = 1'000'000;
   // Usual CPU use in quiet times: a victim that is starved uses little just because it is starved.
   Baseline usage;
 
@@ -64,6 +72,7 @@ class Profiler {
   void Learn(Profile& profile, const Sample& sample) const;
 
  private:
+  void NoteFreedom(const Workload& workload, Profile& profile) const;
   const ProfilerOptions options_;
   Profiles profiles_;
 };

@@ -41,9 +41,13 @@ absl::StatusOr<std::vector<Judged>> Judge(const Fold& fold, Predictor& predictor
   std::vector<Judged> judged;
   for (size_t i = 0; i < shown.size(); ++i) {
     const std::vector<std::string>& programs = fold.test[i]->programs;
-    judged.push_back({fold.test[i], predictions[i], fold.held_out.contains(programs[0]),
-                      std::all_of(programs.begin() + 1, programs.end(),
-                                  [&](const std::string& program) { return fold.held_out.contains(program); })});
+    Judged one;
+    one.example = fold.test[i];
+    one.prediction = predictions[i];
+    for (const std::string& program : programs) one.is_new.push_back(fold.held_out.contains(program));
+    one.new_victim = one.is_new[0];
+    one.new_aggressors = std::all_of(one.is_new.begin() + 1, one.is_new.end(), [](bool is_new) { return is_new; });
+    judged.push_back(std::move(one));
   }
   return judged;
 }
@@ -78,6 +82,10 @@ absl::StatusOr<std::vector<Fold>> LeaveProgramsOut(const std::vector<Interferenc
         fold.training.push_back(&example);
       }
     }
+  }
+  for (const Fold& fold : folds) {
+    if (!fold.training.empty() && !fold.validation.empty() && !fold.test.empty()) continue;
+    return absl::InvalidArgumentError("too few meetings: some programs never met the others; measure more");
   }
   return folds;
 }

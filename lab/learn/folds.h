@@ -25,7 +25,8 @@ struct Fold {
 };
 
 // Splits the programs that occur into groups of `size`, shuffled by `seed`; one fold per group, validated by the next
-// one. `test_moments` says which examples are judged. InvalidArgument when there are fewer than three groups.
+// one. `test_moments` says which examples are judged. InvalidArgument when there are fewer than three groups, or a
+// fold has nothing to learn from, to stop by or to judge.
 absl::StatusOr<std::vector<Fold>> LeaveProgramsOut(const std::vector<InterferenceExample>& examples, size_t size,
                                                    const std::vector<double>& test_moments, uint64_t seed);
 
@@ -36,6 +37,8 @@ struct Judged {
   // Whether the victim was among the programs held out, and whether all of the aggressors were.
   bool new_victim = false;
   bool new_aggressors = false;
+  // The same for each member, victim first.
+  std::vector<bool> is_new;
 };
 
 // Fits a new predictor on each fold and gathers what it says of the fold's test examples, several folds at a time.

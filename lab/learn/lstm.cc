@@ -1,6 +1,9 @@
 #include "lab/learn/lstm.h"
 
+#include <exception>
 #include <utility>
+
+#include "src/base/text.h"
 
 namespace truce::lab {
 
@@ -9,10 +12,14 @@ absl::Status LstmPredictor::Fit(const ExampleList& training, const ExampleList& 
   for (int i = 0; i < count_; ++i) {
     TrainingOptions options = options_;
     options.seed += static_cast<uint64_t>(i);
-    TrainedInterference trained =
-        TrainInterference(training, validation, options, [](const EpochReport&) { return true; });
-    if (trained_) trained_(trained.epochs);
-    members_.push_back(std::move(trained.model));
+    try {
+      TrainedInterference trained =
+          TrainInterference(training, validation, options, [](const EpochReport&) { return true; });
+      if (trained_) trained_(trained.epochs);
+      members_.push_back(std::move(trained.model));
+    } catch (const std::exception& error) {  // libtorch's way
+      return absl::InternalError(StrCat("training: ", error.what()));
+    }
   }
   return absl::OkStatus();
 }
@@ -30,7 +37,10 @@ absl::StatusOr<std::vector<InterferencePrediction>> LstmPredictor::Predict(const
       sum.deviation += share * one.deviation;
       sum.probability += share * one.probability;
       sum.uncalibrated += share * one.uncalibrated;
-      sum.distance += share * one.distance;
+      sum.distances.resize(one.distances.size());
+      for (size_t m = 0; m < one.distances.size(); ++m) {
+        sum.distances[m] += static_cast<float>(share) * one.distances[m];
+      }
       sum.familiarity += share * one.familiarity;
       for (size_t r = 0; r < kResourceCount; ++r) sum.by_resource[r] += share * one.by_resource[r];
     }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <ostream>
+#include <set>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_format.h"
@@ -29,6 +31,20 @@ double Accuracy(const std::vector<Judged>& judged) {
   return judged.empty() ? 0 : static_cast<double>(right) / static_cast<double>(judged.size());
 }
 
+// Groups of features that no sample of the data set has.
+std::vector<FeatureGroup> NeverSeen(const std::vector<InterferenceExample>& examples) {
+  std::set<FeatureGroup> unseen;
+  for (size_t group = 0; group < kFeatureGroupCount; ++group) unseen.insert(static_cast<FeatureGroup>(group));
+  for (const InterferenceExample& example : examples) {
+    for (const ModelInput& input : example.victim) {
+      for (size_t i = 0; i < kFeatureCount; ++i) {
+        if (input[kFeatureCount + i] > 0) unseen.erase(FeatureGroupOf(i));
+      }
+    }
+  }
+  return {unseen.begin(), unseen.end()};
+}
+
 // What programs that were held out say of the model that is trained on all.
 InterferenceModel Recalibrated(const InterferenceModel& model, const std::vector<Judged>& judged) {
   std::vector<double> probabilities;
@@ -37,7 +53,9 @@ InterferenceModel Recalibrated(const InterferenceModel& model, const std::vector
   for (const Judged& one : judged) {
     probabilities.push_back(one.prediction.uncalibrated);
     happened.push_back(one.example->log_slowdown >= std::log1p(kNoticedSlowdown));
-    distances.push_back(static_cast<float>(one.prediction.distance));
+    for (size_t i = 0; i < one.is_new.size(); ++i) {
+      if (one.is_new[i]) distances.push_back(one.prediction.distances[i]);
+    }
   }
   Familiarity familiarity = model.familiarity();
   familiarity.distances = Quantiles(std::move(distances));
@@ -84,7 +102,12 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   for (size_t i = 0; i < judged.size(); ++i) {
     const std::vector<Judged> marked = AtJudgedMoments(judged[i]);
     const double auc = MarksOf(marked, 1, options.training.seed).auc.value;
-    skills.push_back({Masks()[i].missing, Accuracy(marked), auc});
+    // What no program of the data set had was missing from all that the skill was measured on.
+    std::vector<FeatureGroup> missing = Masks()[i].missing;
+    for (const FeatureGroup group : NeverSeen(evaluation.examples)) {
+      if (std::find(missing.begin(), missing.end(), group) == missing.end()) missing.push_back(group);
+    }
+    skills.push_back({std::move(missing), Accuracy(marked), auc});
   }
   evaluation.predictors.push_back(
       {"held out", MarksOf(AtJudgedMoments(judged[0]), options.bootstrap_draws, options.training.seed)});

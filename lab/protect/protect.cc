@@ -14,8 +14,10 @@
 #include <set>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "lab/collect.h"
 #include "lab/observer.h"
 #include "lab/program.h"
 #include "lab/protect/drop_and_regain.h"
@@ -79,8 +81,8 @@ class Arena {
     machine_ = DescribeMachine(options_.procfs);
     TRUCE_ASSIGN_OR_RETURN(done_, ReadBouts(options_.output, machine_));
     TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(options_.cgroup_root));
-    std::error_code error;
-    std::filesystem::create_directories(options_.work_directory, error);
+    TRUCE_RETURN_IF_ERROR(PrepareWorkDirectory(options_.work_directory));
+    TRUCE_RETURN_IF_ERROR(host::ScratchCgroups::RemoveAbandoned(*layout_, "truce-protect-"));
     std::set<std::string> names(options_.victims.begin(), options_.victims.end());
     names.insert(options_.aggressors.begin(), options_.aggressors.end());
     for (const std::string& name : names) {
@@ -121,6 +123,11 @@ class Arena {
     if (left.empty()) return absl::OkStatus();
     TRUCE_ASSIGN_OR_RETURN(victim_, Start(victim, "victim", Load::kLow));
     std::string directory;
+    // Before the daemons, which write there until they end: keys must not stay behind.
+    const absl::Cleanup remove = [&directory] {
+      std::error_code error;
+      if (!directory.empty()) std::filesystem::remove_all(directory, error);
+    };
     std::unique_ptr<SceneDaemons> daemons;
     if (ByTruce(policy)) {
       std::string pattern = "/tmp/truce-protect.XXXXXX";
@@ -129,6 +136,7 @@ class Arena {
       TRUCE_ASSIGN_OR_RETURN(daemons,
                              StartSceneDaemons({directory, options_.binaries, options_.cgroup_root, victim_->workload(),
                                                 StrCat(name_, "/aggressor-*"), std::string(PolicyName(policy))}));
+      if (policy == Policy::kModel) TRUCE_RETURN_IF_ERROR(RequireModel(*daemons));
       TRUCE_RETURN_IF_ERROR(Wait(options_.learning, nullptr));
     }
     absl::Status status;
@@ -139,16 +147,31 @@ class Arena {
       bout.victim = victim;
       bout.aggressor = aggressor;
       status = Fight(daemons.get(), &bout);
+      if (absl::IsAborted(status)) {  // the aggressor ended by itself: there is no such bout
+        std::fprintf(stderr, "left out: %s <- %s: %s\n", victim.c_str(), aggressor.c_str(),
+                     std::string(status.message()).c_str());
+        aggressor_.reset();
+        status = absl::OkStatus();
+        continue;
+      }
       if (!status.ok()) break;
       status = AppendBout(options_.output, machine_, bout);
       if (!status.ok()) break;
       ShowProgress(bout);
     }
     if (daemons != nullptr) daemons->Stop();
-    std::error_code error;
-    if (!directory.empty()) std::filesystem::remove_all(directory, error);
+    aggressor_.reset();
     const absl::Status stopped = std::exchange(victim_, nullptr)->Stop();
     return status.ok() ? stopped : status;
+  }
+
+  // Without a model the agent would go on by evidence, and its bouts would say nothing about the model.
+  absl::Status RequireModel(SceneDaemons& daemons) {
+    TRUCE_ASSIGN_OR_RETURN(const SceneView view, daemons.Look(victim_->workload()));
+    for (const auto& missing : view.host.inventory().missing()) {
+      if (missing.name() == "model") return absl::FailedPreconditionError(AbslView(missing.reason()));
+    }
+    return absl::OkStatus();
   }
 
   absl::StatusOr<std::unique_ptr<RunningProgram>> Start(const std::string& name, const std::string& child, Load load) {
@@ -182,8 +205,10 @@ class Arena {
         }
       }
       if (daemons == nullptr) return absl::OkStatus();
-      TRUCE_ASSIGN_OR_RETURN(const SceneView view, daemons->Look(victim_->workload()));
-      for (const v1::ActionStatus& action : view.actions) {
+      // A controller that is starved for a moment is asked again the next second.
+      const auto view = daemons->Look(victim_->workload());
+      if (!view.ok()) return absl::OkStatus();
+      for (const v1::ActionStatus& action : view->actions) {
         const bool applied = action.state() == v1::ACTION_STATE_APPLIED;
         if (applied && action.action().workload() == aggressor_->workload()) leases.insert(action.action().lease_id());
       }
@@ -211,7 +236,9 @@ class Arena {
     while (absl::Now() < end) {
       if (signals_.WaitFor(kPoll)) return absl::CancelledError("interrupted");
       if (victim_ != nullptr) TRUCE_RETURN_IF_ERROR(victim_->Poll());
-      if (aggressor_ != nullptr) TRUCE_RETURN_IF_ERROR(aggressor_->Poll());
+      if (aggressor_ != nullptr) {
+        if (const absl::Status alive = aggressor_->Poll(); !alive.ok()) return absl::AbortedError(alive.message());
+      }
       if (absl::Now() < next) continue;
       next += kSecond;
       observer_->Tick();

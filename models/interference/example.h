@@ -56,8 +56,8 @@ struct InterferencePrediction {
   std::array<double, kResourceCount> by_resource{};
   // 0-1: how much the least usual of the workloads resembles what the model knows (Familiarity).
   double familiarity = 1;
-  // How far out that one lies, in the model's own measure.
-  double distance = 0;
+  // How far out each of the workloads lies, victim first, in the model's own measure.
+  std::vector<float> distances;
 };
 
 }  // namespace truce

@@ -115,9 +115,10 @@ InterferencePrediction InterferenceModel::Predict(const InterferenceExample& exa
   for (Eigen::Index i = 0; i < count; ++i) hidden.row(i) = Fingerprint(*sequences[static_cast<size_t>(i)]);
   InterferencePrediction prediction;
   for (Eigen::Index i = 0; i < count; ++i) {
-    prediction.distance = std::max(prediction.distance, static_cast<double>(familiarity_.Distance(hidden.row(i))));
+    prediction.distances.push_back(familiarity_.Distance(hidden.row(i)));
+    prediction.familiarity =
+        std::min(prediction.familiarity, double{familiarity_.OfDistance(prediction.distances.back())});
   }
-  prediction.familiarity = familiarity_.OfDistance(static_cast<float>(prediction.distance));
   float mean = 0;
   float variance = 0;
   if (count > 1) {

@@ -3,6 +3,8 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace truce {
@@ -18,12 +20,21 @@ double Logit(double probability) {
   return std::log(bounded / (1 - bounded));
 }
 
-// The last fingerprint of every workload of the examples.
-Rows Fingerprints(InterferenceModel& model, const ExampleList& examples) {
+std::set<std::string> ProgramsOf(const ExampleList& examples) {
+  std::set<std::string> programs;
+  for (const InterferenceExample* example : examples)
+    programs.insert(example->programs.begin(), example->programs.end());
+  return programs;
+}
+
+// The last fingerprint of every workload of the examples that is none of `but`.
+Rows Fingerprints(InterferenceModel& model, const ExampleList& examples, const std::set<std::string>& but) {
   std::vector<const InputSequence*> sequences;
   for (const InterferenceExample* example : examples) {
-    sequences.push_back(&example->victim);
-    for (const InputSequence& aggressor : example->aggressors) sequences.push_back(&aggressor);
+    if (!but.contains(example->programs[0])) sequences.push_back(&example->victim);
+    for (size_t i = 0; i < example->aggressors.size(); ++i) {
+      if (!but.contains(example->programs[i + 1])) sequences.push_back(&example->aggressors[i]);
+    }
   }
   Rows fingerprints(static_cast<Eigen::Index>(sequences.size()), model.hidden());
   for (size_t i = 0; i < sequences.size(); ++i) {
@@ -102,8 +113,9 @@ InterferenceModel Calibrated(InterferenceWeights weights, const ExampleList& tra
     probabilities.push_back(plain.Predict(*example).probability);
     happened.push_back(example->log_slowdown >= std::log1p(kNoticedSlowdown));
   }
-  return InterferenceModel(plain.weights(), FitCalibration(probabilities, happened),
-                           FitFamiliarity(Fingerprints(plain, training), Fingerprints(plain, validation)));
+  return InterferenceModel(
+      plain.weights(), FitCalibration(probabilities, happened),
+      FitFamiliarity(Fingerprints(plain, training, {}), Fingerprints(plain, validation, ProgramsOf(training))));
 }
 
 }  // namespace truce

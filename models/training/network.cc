@@ -72,6 +72,12 @@ torch::Tensor InterferenceNetImpl::BaseVariance() const {
   return torch::softplus(base_spread_).square().squeeze();
 }
 
+void InterferenceNetImpl::Ignore(const std::vector<int64_t>& inputs) {
+  // They stay zero: an input that is always zero has no gradient, and decay leaves a zero where it is.
+  torch::NoGradGuard no_gradient;
+  for (const int64_t input : inputs) project_->weight.select(1, input).zero_();
+}
+
 InterferenceWeights InterferenceNetImpl::Export() const {
   InterferenceWeights weights;
   weights.project = ToRows(project_->weight);

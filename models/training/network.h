@@ -4,6 +4,8 @@
 
 #include <torch/torch.h>
 
+#include <vector>
+
 #include "models/features.h"
 #include "models/interference/model.h"
 #include "models/pair_context.h"
@@ -38,6 +40,8 @@ class InterferenceNetImpl : public torch::nn::Module {
   PairOutput Pair(const torch::Tensor& victims, const torch::Tensor& aggressors, const torch::Tensor& contexts);
   // Variance of log(1 + slowdown) that no aggressor explains; a scalar.
   torch::Tensor BaseVariance() const;
+  // Inputs (positions below kModelInputs) that no training data has: they never count, whatever they hold later.
+  void Ignore(const std::vector<int64_t>& inputs);
   // The weights as the agent takes them.
   InterferenceWeights Export() const;
 

@@ -2,6 +2,7 @@
 
 #include <Eigen/Dense>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <mutex>
@@ -210,6 +211,25 @@ InterferenceNet NewNetwork(const TrainingOptions& options) {
   return InterferenceNet(shape);
 }
 
+// Inputs that are zero in all samples of all workloads.
+std::vector<int64_t> UnseenInputs(const ExampleList& examples) {
+  std::array<bool, kModelInputs> seen{};
+  const auto look = [&seen](const InputSequence& sequence) {
+    for (const ModelInput& input : sequence) {
+      for (size_t i = 0; i < kModelInputs; ++i) seen[i] = seen[i] || input[i] != 0;
+    }
+  };
+  for (const InterferenceExample* example : examples) {
+    look(example->victim);
+    for (const InputSequence& aggressor : example->aggressors) look(aggressor);
+  }
+  std::vector<int64_t> unseen;
+  for (size_t i = 0; i < kModelInputs; ++i) {
+    if (!seen[i]) unseen.push_back(static_cast<int64_t>(i));
+  }
+  return unseen;
+}
+
 // One pass over the training data; returns its mean loss.
 double TrainEpoch(InterferenceNet& net, torch::optim::Optimizer& optimizer, BatchMaker& maker,
                   const std::vector<size_t>& order, size_t batch) {
@@ -236,6 +256,7 @@ TrainedInterference TrainInterference(const ExampleList& training, const Example
                                       const std::function<bool(const EpochReport&)>& report) {
   std::mt19937_64 random(options.seed);
   InterferenceNet net = NewNetwork(options);
+  net->Ignore(UnseenInputs(training));
   torch::optim::AdamW optimizer(net->parameters(),
                                 torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
   BatchMaker maker(training, options, &random);

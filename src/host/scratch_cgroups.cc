@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <filesystem>
+#include <set>
 
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -67,6 +69,33 @@ absl::StatusOr<ScratchCgroups> ScratchCgroups::Create(const CgroupLayout& layout
     if (hierarchy.version == 2) TRUCE_RETURN_IF_ERROR(scratch.SwitchOnControllers(hierarchy));
   }
   return scratch;
+}
+
+absl::Status ScratchCgroups::RemoveAbandoned(const CgroupLayout& layout, const std::string& prefix) {
+  std::set<std::string> names;
+  for (const Hierarchy& hierarchy : layout.hierarchies()) {
+    std::error_code error;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(StrCat(layout.root(), "/", hierarchy.directory), error)) {
+      const std::string name = entry.path().filename();
+      if (name.size() <= prefix.size() || name.compare(0, prefix.size(), prefix) != 0) continue;
+      const auto pid = FirstNumber(name.substr(prefix.size()));
+      if (pid && *pid > 0 && kill(static_cast<pid_t>(*pid), 0) != 0 && errno == ESRCH) names.insert(name);
+    }
+  }
+  for (const std::string& name : names) {
+    ScratchCgroups abandoned(layout, name);
+    std::set<std::string> children;
+    for (const Hierarchy& hierarchy : layout.hierarchies()) {
+      std::error_code error;
+      for (const auto& entry : std::filesystem::directory_iterator(abandoned.Full(hierarchy, name), error)) {
+        if (entry.is_directory()) children.insert(entry.path().filename());
+      }
+    }
+    for (const std::string& child : children) TRUCE_RETURN_IF_ERROR(abandoned.EndAndDrop(child));
+    TRUCE_RETURN_IF_ERROR(abandoned.Remove());
+  }
+  return absl::OkStatus();
 }
 
 ScratchCgroups::~ScratchCgroups() {

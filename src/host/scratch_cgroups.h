@@ -21,6 +21,9 @@ class ScratchCgroups {
   // the root is switched off again at the end. AlreadyExists when somebody has a cgroup of that name. `layout` outlives
   // this.
   static absl::StatusOr<ScratchCgroups> Create(const CgroupLayout& layout, const std::string& name);
+  // Ends and removes what a tool left behind that was killed: cgroups at the top of the trees that are called `prefix`
+  // and the id of a process that is gone. What was frozen in them would stay so for good.
+  static absl::Status RemoveAbandoned(const CgroupLayout& layout, const std::string& prefix);
   ~ScratchCgroups();
   ScratchCgroups(ScratchCgroups&& other) noexcept;
   ScratchCgroups& operator=(ScratchCgroups&&) = delete;

@@ -74,10 +74,18 @@ TEST(MeterTest, TimeInWhichTheProgramWasStoppedDoesNotCount) {
   EXPECT_NEAR(meter.Between(at(12.5), at(13)).operations, 0.5, 1e-9);
 }
 
-TEST(MeterTest, ReportsThatReachIntoAPauseSayNothing) {
+TEST(MeterTest, WithinCountsWholeOperationsOnly) {
   Meter meter("");
   const auto at = [](double seconds) { return absl::UnixEpoch() + absl::Seconds(seconds); };
-  meter.Take("10 10.1 50 0.1\n10.1 12.2 50 8.5\n12.2 12.3 50 0.1\n", at(13));
+  meter.Take("9.5 10.5\n10.5 10.9\n10.9 12\n", at(12));
+  EXPECT_NEAR(*meter.Within(at(10), at(11)).SecondsPerOperation(), 0.4, 1e-9);
+  EXPECT_NEAR(meter.Within(at(10), at(11)).operations, 1, 1e-9);
+}
+
+TEST(MeterTest, ReportsThatReachIntoAPauseOrFollowItSayNothing) {
+  Meter meter("");
+  const auto at = [](double seconds) { return absl::UnixEpoch() + absl::Seconds(seconds); };
+  meter.Take("10 10.1 50 0.1\n10.1 12.2 50 8.5\n12.2 12.3 50 4.1\n12.5 12.6 50 0.1\n", at(13));
   meter.AddPause(at(10.15), at(12.15));
   EXPECT_NEAR(*meter.Between(at(10), at(13)).SecondsPerOperation(), 0.002, 1e-9);
   EXPECT_NEAR(meter.Between(at(10), at(13)).operations, 100, 1e-9);

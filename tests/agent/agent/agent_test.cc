@@ -6,11 +6,13 @@
 #include <gtest/gtest.h>
 #include <pthread.h>
 
+#include <algorithm>
 #include <csignal>
 #include <thread>
 
 #include "tests/agent/link/fake_controller.h"
 #include "tests/fixtures/tree.h"
+#include "tests/models/interference/made_up.h"
 
 namespace truce::agent {
 namespace {
@@ -136,6 +138,76 @@ TEST_F(AgentTest, SaysHelloReportsAndStopsWhenTold) {
   }
   runner.join();
   EXPECT_TRUE(result.ok()) << result;
+}
+
+// An agent that scores by model, with its first hello and the events of its reports.
+class AgentModelTest : public AgentTest {
+ protected:
+  AgentModelTest() {
+    settings_.fuse.from = ScoreFrom::kBoth;
+    settings_.model_file = host_.Path("model.truce");
+    settings_.controller_enabled = true;
+    settings_.link.address = controller_.address();
+    settings_.link.plaintext = true;
+  }
+  ~AgentModelTest() override {
+    if (!runner_.joinable()) return;
+    pthread_kill(runner_.native_handle(), SIGTERM);
+    while (stream_->Read().has_value()) {
+    }
+    runner_.join();
+  }
+  static std::string Model(const std::string& version) {
+    const ModelFile file{
+        version, "", {}, InterferenceModel(RandomWeights(3), Calibration(), AnythingGoes(RandomWeights(3).hidden()))};
+    return SerializeModel(file, MadeUpMeetings(6, 1, 2).front());
+  }
+  v1::Hello Start() {
+    runner_ = std::thread([this] {
+      ShutdownSignals signals;
+      auto agent = Agent::Create(settings_, SystemClock());
+      if (agent.ok()) (*agent)->Run(signals).IgnoreError();
+    });
+    stream_ = controller_.Accept();
+    v1::Hello hello = stream_->Expect(v1::ConnectRequest::kHello).hello();
+    stream_->Welcome();
+    return hello;
+  }
+  // The message of the next event of that kind.
+  std::string Await(const std::string& kind) {
+    for (int i = 0; i < 100; ++i) {
+      const v1::Report report = stream_->Expect(v1::ConnectRequest::kReport).report();
+      for (const v1::Event& event : report.events()) {
+        if (event.kind() == kind) return event.message();
+      }
+    }
+    return "";
+  }
+  static bool Lacks(const v1::Hello& hello, const std::string& name) {
+    return std::any_of(hello.inventory().missing().begin(), hello.inventory().missing().end(),
+                       [&](const auto& missing) { return missing.name() == name; });
+  }
+
+  FakeController controller_;
+  std::unique_ptr<FakeController::Stream> stream_;
+  std::thread runner_;
+};
+
+TEST_F(AgentModelTest, SaysThatItHasNoneAndGoesOnUntilOneIsThere) {
+  const v1::Hello hello = Start();
+  EXPECT_TRUE(Lacks(hello, "model"));
+  EXPECT_THAT(Await("model_refused"), HasSubstr("evidence goes on alone"));
+  host_.Put("model.truce", Model("first"));
+  EXPECT_THAT(Await("model_taken_up"), HasSubstr("interference model first"));
+}
+
+TEST_F(AgentModelTest, KeepsItsModelWhenItsSuccessorIsDamaged) {
+  host_.Put("model.truce", Model("first"));
+  EXPECT_FALSE(Lacks(Start(), "model"));
+  host_.Put("model.truce", Model("second").substr(0, 1000));
+  const std::string refused = Await("model_refused");
+  EXPECT_THAT(refused, HasSubstr("checksum"));
+  EXPECT_THAT(refused, HasSubstr("model first stays"));
 }
 
 }  // namespace

@@ -11,7 +11,8 @@ using testing::SizeIs;
 constexpr uint64_t kVictim = 1;
 constexpr uint64_t kHog = 2;
 
-const std::map<uint64_t, FuseWorkload> kWorkloads = {{kVictim, {"web", false, 60}}, {kHog, {"batch", false, 0}}};
+const std::map<uint64_t, FuseWorkload> kWorkloads = {{kVictim, {"web", false, 1000, 1000}},
+                                                     {kHog, {"batch", false, 0, 1000}}};
 
 Scores Evidence(v1::Diagnosis diagnosis, std::optional<double> score = std::nullopt, double confidence = 0.8) {
   Scores scores;
@@ -80,7 +81,7 @@ TEST(FuseTest, ForeseesWhatCannotBeSeenYetButSaysItLower) {
 
 TEST(FuseTest, TheLongerTheVictimWasWellBesideItTheLessTheModelIsBelieved) {
   double before = 100;
-  for (const int samples : {0, 10, 30}) {
+  for (const uint64_t samples : {0, 10, 30}) {
     auto workloads = kWorkloads;
     workloads[kHog].busy_samples = samples;
     const double score =
@@ -89,6 +90,12 @@ TEST(FuseTest, TheLongerTheVictimWasWellBesideItTheLessTheModelIsBelieved) {
     before = score;
   }
   EXPECT_LT(before, 50) << "nothing is done about it";
+}
+
+TEST(FuseTest, AVictimThatWasNeverWithoutItsNeighbourDoesNotAcquitIt) {
+  auto workloads = kWorkloads;
+  workloads[kHog].busy_samples = 980;
+  EXPECT_GT(Fused(Evidence(v1::DIAGNOSIS_HEALTHY), Model(0.95), ScoreFrom::kBoth, workloads).pairs[0].score(), 60);
 }
 
 TEST(FuseTest, ANeighbourThatEvidenceClearedScoresLow) {

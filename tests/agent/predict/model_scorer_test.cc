@@ -132,6 +132,42 @@ TEST(ModelScorerTest, WorkloadsMayComeAndGoBetweenTicks) {
   EXPECT_TRUE(scorer.Find(9).has_value());
 }
 
+TEST(ModelScorerTest, ANewcomerDoesNotInheritThePlaceOfOneThatLeftAtTheSameTime) {
+  Workloads host;
+  for (uint64_t key = 1; key <= 3; ++key) host.Add(key, {0});
+  ModelScorer scorer(SomeModel(), TwoCpus(), TellAll());
+  for (int i = 0; i < 10; ++i) {
+    if (i == 5) {
+      host.Remove(2);
+      host.Add(8, {0});
+    }
+    host.Second();
+    scorer.Tick(host.profiles());
+  }
+  const auto scores = ByPair(scorer.Score(host.profiles()));
+  ASSERT_THAT(scores, SizeIs(6));
+  for (const auto& [pair, score] : scores) {
+    const auto expected = Expected(*host.profiles().at(pair.first), *host.profiles().at(pair.second));
+    EXPECT_NEAR(score.probability, expected.probability, 1e-5) << pair.first << " <- " << pair.second;
+  }
+}
+
+TEST(ModelScorerTest, PairsThatAreAskedForAreToldHoweverSmall) {
+  Workloads host;
+  for (uint64_t key = 1; key <= 3; ++key) host.Add(key, {0});
+  ModelScorerOptions options = TellAll();
+  options.report_floor = 101;
+  ModelScorer scorer(SomeModel(), TwoCpus(), options);
+  for (int i = 0; i < 5; ++i) {
+    host.Second();
+    scorer.Tick(host.profiles());
+  }
+  EXPECT_THAT(scorer.Score(host.profiles()), IsEmpty());
+  const auto scores = ByPair(scorer.Score(host.profiles(), {{1, 3}}));
+  ASSERT_THAT(scores, SizeIs(1));
+  EXPECT_TRUE(scores.contains({1, 3}));
+}
+
 TEST(ModelScorerTest, ATickThatBroughtNoSampleDoesNotCountTwice) {
   Workloads host;
   host.Add(1, {0});
