@@ -179,7 +179,10 @@ const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles,
                  profile.window.size() > 0 ? profile.window.back(0).value_or(Reading::kCpuUsageCores, 0) : 0.0);
     slot.victim = cores >= options_.least_victim_cores && profile.samples_seen >= options_.least_samples;
   }
+  unsigned missing_of_accuracy = 0;
+  double accuracy = Accuracy(0);
   contexts_.assign(cpu_sets_.size(), Rows());
+  company_.resize(cpu_sets_.size());
   for (Eigen::Index v = 0; v < count; ++v) {
     const Slot& victim = slots_[static_cast<size_t>(v)];
     if (!victim.victim || victim.steps < options_.least_steps) continue;
@@ -190,18 +193,24 @@ const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles,
         const auto shares = SharesOf(victim.cpu_set, slots_[static_cast<size_t>(a)].cpu_set).ToArray();
         contexts.row(a) = Eigen::Map<const Row>(shares.data(), static_cast<Eigen::Index>(shares.size()));
       }
+      file_.model.Accompany(as_aggressors_, contexts, &company_[victim.cpu_set]);
     }
-    file_.model.Pairs(as_victims_.row(v), as_aggressors_, contexts, &by_resource_, &variance_);
+    file_.model.Pairs(as_victims_.row(v), company_[victim.cpu_set], contexts, &by_resource_, &variance_);
+    file_.model.Probabilities(by_resource_, variance_, &probabilities_);
     for (Eigen::Index a = 0; a < count; ++a) {
       const Slot& aggressor = slots_[static_cast<size_t>(a)];
       if (a == v || aggressor.steps < options_.least_steps) continue;
-      const float mean = by_resource_.row(a).sum();
-      const double probability = file_.model.Probability(mean, variance_(a));
+      const double probability = probabilities_(a);
       if (100 * probability < options_.report_floor && !wanted.contains({victim.key, aggressor.key})) continue;
-      scores_.push_back(
-          {victim.key, aggressor.key, probability, std::expm1(static_cast<double>(mean)),
-           std::min(victim.familiarity, aggressor.familiarity) * Accuracy(Missing(victim) | Missing(aggressor)),
-           ResourceOf(by_resource_, a)});
+      const float mean = by_resource_.row(a).sum();
+      // Nearly all pairs of a host lack the same readings.
+      const unsigned missing = Missing(victim) | Missing(aggressor);
+      if (missing != missing_of_accuracy) {
+        accuracy = Accuracy(missing);
+        missing_of_accuracy = missing;
+      }
+      scores_.push_back({victim.key, aggressor.key, probability, std::expm1(static_cast<double>(mean)),
+                         std::min(victim.familiarity, aggressor.familiarity) * accuracy, ResourceOf(by_resource_, a)});
     }
   }
   return scores_;

@@ -120,12 +120,14 @@ class ModelScorer {
   Rows stepped_cell_;
   Rows by_resource_;
   Row variance_;
+  Row probabilities_;
   // Distinct CPU sets, and what a victim on one shares with an aggressor on another.
   std::vector<std::vector<int>> cpu_sets_;
   std::map<std::vector<int>, size_t> cpu_set_of_;
   std::map<std::pair<size_t, size_t>, PairContext> shares_;
   // contexts_[victim's CPU set]: what each slot shares with it; made anew for each scoring.
   std::vector<Rows> contexts_;
+  std::vector<Rows> company_;
   std::map<unsigned, double> accuracy_;
   std::vector<ModelScore> scores_;
 };

@@ -24,6 +24,17 @@ auto Sigmoid(const Eigen::ArrayBase<Derived>& x) {
   return (1.0F + (-x).exp()).inverse();
 }
 
+// erfc(x) / 2, to 1e-7 (Abramowitz and Stegun 1964, formula 7.1.26; erfc(-x) = 2 - erfc(x)).
+template <typename Derived>
+Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor> TailOf(const Eigen::ArrayBase<Derived>& x) {
+  const Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor> size = x.abs();
+  const Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor> t = (1 + 0.3275911F * size).inverse();
+  const Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor> half =
+      0.5F * t * (0.254829592F + t * (-0.284496736F + t * (1.421413741F + t * (-1.453152027F + t * 1.061405429F)))) *
+      (-size.square()).exp();
+  return (x.derived() < 0).select(1 - half, half);
+}
+
 // Resources that need something in common at all: no CPU in common, no waiting for a CPU.
 void CloseGates(const Rows& contexts, Rows* by_resource) {
   for (Eigen::Index i = 0; i < contexts.rows(); ++i) {
@@ -78,12 +89,14 @@ void InterferenceModel::Project(const Rows& hidden, Rows* as_victims, Rows* as_a
   as_aggressors->noalias() = hidden * weights_.aggressor.transpose();
 }
 
-void InterferenceModel::Pairs(Eigen::Ref<const Row> as_victim, const Rows& as_aggressors, const Rows& contexts,
+void InterferenceModel::Accompany(const Rows& as_aggressors, const Rows& contexts, Rows* company) const {
+  company->noalias() = contexts * weights_.context.transpose();
+  *company += as_aggressors;
+}
+
+void InterferenceModel::Pairs(Eigen::Ref<const Row> as_victim, const Rows& company, const Rows& contexts,
                               Rows* by_resource, Row* variance) {
-  pair_.noalias() = contexts * weights_.context.transpose();
-  pair_ += as_aggressors;
-  pair_.rowwise() += as_victim;
-  pair_ = pair_.array().max(0.0F);
+  pair_ = (company.rowwise() + as_victim).array().max(0.0F);
   by_resource->noalias() = pair_ * weights_.slowdown.transpose();
   by_resource->rowwise() += weights_.slowdown_bias;
   *by_resource = Softplus(by_resource->array()).eval();
@@ -93,9 +106,20 @@ void InterferenceModel::Pairs(Eigen::Ref<const Row> as_victim, const Rows& as_ag
   *variance = Softplus(variance->array()).square().eval();
 }
 
+void InterferenceModel::Probabilities(const Rows& by_resource, const Row& variance, Row* probabilities) const {
+  const auto bound = static_cast<float>(std::log1p(kNoticedSlowdown));
+  *probabilities =
+      (bound - by_resource.rowwise().sum().transpose().array()) / (2 * (variance.array() + base_variance_)).sqrt();
+  *probabilities = TailOf(probabilities->array()).max(kSurest).min(1 - kSurest).eval();
+  const auto odds = probabilities->array() / (1 - probabilities->array());
+  *probabilities = Sigmoid(calibration_.slope * odds.log() + calibration_.intercept).eval();
+}
+
 float InterferenceModel::Uncalibrated(float mean, float variance) const {
-  const double deviation = std::sqrt(2 * (static_cast<double>(variance) + base_variance_));
-  return static_cast<float>(0.5 * std::erfc((std::log1p(kNoticedSlowdown) - mean) / deviation));
+  const auto bound = static_cast<float>(std::log1p(kNoticedSlowdown));
+  Eigen::Array<float, 1, 1> scaled;
+  scaled << (bound - mean) / std::sqrt(2 * (variance + base_variance_));
+  return TailOf(scaled)(0);
 }
 
 Row InterferenceModel::Fingerprint(const InputSequence& sequence) {
@@ -130,7 +154,9 @@ InterferencePrediction InterferenceModel::Predict(const InterferenceExample& exa
       const auto shares = example.contexts[static_cast<size_t>(i)].ToArray();
       contexts.row(i) = Eigen::Map<const Row>(shares.data(), static_cast<Eigen::Index>(shares.size()));
     }
-    Pairs(victims.row(0), aggressors.bottomRows(count - 1), contexts, &by_resource, &variances);
+    Rows company;
+    Accompany(aggressors.bottomRows(count - 1), contexts, &company);
+    Pairs(victims.row(0), company, contexts, &by_resource, &variances);
     mean = by_resource.sum();
     variance = variances.sum();
     for (size_t r = 0; r < kResourceCount; ++r) {

@@ -85,10 +85,15 @@ class InterferenceModel {
   void Step(const Rows& inputs, Rows* hidden, Rows* cell);
   // Each workload's part of the pair head, once for all its pairs: [N, pair].
   void Project(const Rows& hidden, Rows* as_victims, Rows* as_aggressors) const;
-  // One victim against M aggressors. `as_aggressors` is [M, pair], `contexts` [M, PairContext::kSize]. Gives
-  // `by_resource`, [M, kResourceCount], contributions to log(1 + slowdown), and `variance`, [1, M], of their sums.
-  void Pairs(Eigen::Ref<const Row> as_victim, const Rows& as_aggressors, const Rows& contexts, Rows* by_resource,
+  // The same M aggressors beside any victim with which they share `contexts`, [M, PairContext::kSize]: once for all
+  // victims on the same CPUs. Gives `company`, [M, pair].
+  void Accompany(const Rows& as_aggressors, const Rows& contexts, Rows* company) const;
+  // One victim in that company. Gives `by_resource`, [M, kResourceCount], contributions to log(1 + slowdown), and
+  // `variance`, [1, M], of their sums.
+  void Pairs(Eigen::Ref<const Row> as_victim, const Rows& company, const Rows& contexts, Rows* by_resource,
              Row* variance);
+  // Probability of each of them, [1, M].
+  void Probabilities(const Rows& by_resource, const Row& variance, Row* probabilities) const;
   // P(slowdown >= 5 %) when log(1 + slowdown) has that mean and variance (without the base variance), calibrated.
   float Probability(float mean, float variance) const { return calibration_.Apply(Uncalibrated(mean, variance)); }
   float Uncalibrated(float mean, float variance) const;
