@@ -147,6 +147,11 @@ void Agent::Tick(bool score) {
 void Agent::Score() {
   if (model_ != nullptr) RefreshModel();
   Scores evidence = scorer_.Score(profiler_->profiles(), settings_.profiler.least_samples, clock_.Now());
+  ModelScorer* const scorer = model_ == nullptr ? nullptr : model_->scorer();
+  if (scorer == nullptr) {
+    scores_ = std::move(evidence);
+    return;
+  }
   std::map<uint64_t, FuseWorkload> workloads;
   std::map<std::string_view, uint64_t> keys;
   for (const auto& [key, profile] : profiler_->profiles()) {
@@ -157,10 +162,8 @@ void Agent::Score() {
   // What the model says of those that evidence named counts even when it is "nothing at all".
   std::set<std::pair<uint64_t, uint64_t>> named;
   for (const v1::PairScore& pair : evidence.pairs) named.emplace(keys[pair.victim()], keys[pair.aggressor()]);
-  static const std::vector<ModelScore> kNone;
-  ModelScorer* const scorer = model_ == nullptr ? nullptr : model_->scorer();
-  scores_ = Fuse(std::move(evidence), scorer == nullptr ? kNone : scorer->Score(profiler_->profiles(), named),
-                 workloads, settings_.fuse, clock_.Now());
+  scores_ =
+      Fuse(std::move(evidence), scorer->Score(profiler_->profiles(), named), workloads, settings_.fuse, clock_.Now());
 }
 
 void Agent::RefreshModel() {

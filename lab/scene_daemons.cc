@@ -249,6 +249,11 @@ class RunningDaemons final : public SceneDaemons {
 absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const SceneDaemonsOptions& options) {
   auto daemons = std::make_unique<RunningDaemons>(options);
   TRUCE_RETURN_IF_ERROR(daemons->Start());
+  if (options.scores != "model") return daemons;
+  TRUCE_ASSIGN_OR_RETURN(const SceneView view, daemons->Look(options.victim));
+  for (const v1::MissingCapability& missing : view.host.inventory().missing()) {
+    if (missing.name() == "model") return absl::FailedPreconditionError(AbslView(missing.reason()));
+  }
   return daemons;
 }
 

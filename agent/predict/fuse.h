@@ -43,8 +43,8 @@ struct FuseWorkload {
 //                                            not show yet) up to 0.9 when it has been at work for 30 samples; but 0.3
 //                                            when the victim has no baseline from before that
 //   the victim is well, the aggressor is held back by us    nothing
-// Nothing is said of a victim that is unknown, throttled by its own quota or robbed by the hypervisor. Without a model,
-// or with kEvidence, the scores are the evidence's.
+// Nothing is said of a victim that is unknown, throttled by its own quota or robbed by the hypervisor. With kEvidence,
+// the scores are the evidence's.
 Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::map<uint64_t, FuseWorkload>& workloads,
             const FuseOptions& options, absl::Time now);
 

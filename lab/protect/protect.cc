@@ -136,7 +136,6 @@ class Arena {
       TRUCE_ASSIGN_OR_RETURN(daemons,
                              StartSceneDaemons({directory, options_.binaries, options_.cgroup_root, victim_->workload(),
                                                 StrCat(name_, "/aggressor-*"), std::string(PolicyName(policy))}));
-      if (policy == Policy::kModel) TRUCE_RETURN_IF_ERROR(RequireModel(*daemons));
       TRUCE_RETURN_IF_ERROR(Wait(options_.learning, nullptr));
     }
     absl::Status status;
@@ -163,15 +162,6 @@ class Arena {
     aggressor_.reset();
     const absl::Status stopped = std::exchange(victim_, nullptr)->Stop();
     return status.ok() ? stopped : status;
-  }
-
-  // Without a model the agent would go on by evidence, and its bouts would say nothing about the model.
-  absl::Status RequireModel(SceneDaemons& daemons) {
-    TRUCE_ASSIGN_OR_RETURN(const SceneView view, daemons.Look(victim_->workload()));
-    for (const auto& missing : view.host.inventory().missing()) {
-      if (missing.name() == "model") return absl::FailedPreconditionError(AbslView(missing.reason()));
-    }
-    return absl::OkStatus();
   }
 
   absl::StatusOr<std::unique_ptr<RunningProgram>> Start(const std::string& name, const std::string& child, Load load) {
