@@ -50,8 +50,8 @@ struct SceneDaemonsOptions {
 };
 
 // Makes certificates and configuration, starts both daemons (ports chosen by the kernel) and waits until the agent is
-// connected. FailedPrecondition when scores are to come from the model alone and there is none: the agent would go on by
-// evidence, and what it does would say nothing about the model.
+// connected. FailedPrecondition when scores are to come from the model alone and there is none: the agent would go on
+// by evidence, and what it does would say nothing about the model.
 absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const SceneDaemonsOptions& options);
 
 }  // namespace truce::lab
