@@ -148,6 +148,7 @@ void Agent::Score() {
   if (model_ != nullptr) RefreshModel();
   Scores evidence = scorer_.Score(profiler_->profiles(), settings_.profiler.least_samples, clock_.Now());
   ModelScorer* const scorer = model_ == nullptr ? nullptr : model_->scorer();
+  signatures_.clear();
   if (scorer == nullptr) {
     scores_ = std::move(evidence);
     return;
@@ -164,6 +165,7 @@ void Agent::Score() {
   for (const v1::PairScore& pair : evidence.pairs) named.emplace(keys[pair.victim()], keys[pair.aggressor()]);
   scores_ =
       Fuse(std::move(evidence), scorer->Score(profiler_->profiles(), named), workloads, settings_.fuse, clock_.Now());
+  signatures_ = scorer->Sign(profiler_->profiles());
 }
 
 void Agent::RefreshModel() {
@@ -277,6 +279,9 @@ v1::Report Agent::BuildReport(const Scores& scores) {
       entry.set_diagnosis(verdict->second.diagnosis);
       entry.set_diagnosis_detail(verdict->second.detail);
       if (verdict->second.slowdown_ratio) entry.set_slowdown_ratio(*verdict->second.slowdown_ratio);
+    }
+    if (auto signature = signatures_.find(key); signature != signatures_.end()) {
+      *entry.mutable_signature() = std::move(signature->second);
     }
   }
   for (const v1::PairScore& pair : scores.pairs) *report.add_pairs() = pair;

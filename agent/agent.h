@@ -80,6 +80,8 @@ class Agent {
   std::unique_ptr<MetricsServer> metrics_;
 
   Scores scores_;
+  // Those that the last scoring made, by workload key.
+  std::map<uint64_t, v1::Signature> signatures_;
   std::vector<v1::ModeRule> mode_rules_;
   uint64_t desired_version_ = 0;
   bool hold_ = false;

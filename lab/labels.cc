@@ -96,8 +96,8 @@ std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions&
   return labels;
 }
 
-std::vector<double> RepeatDifferences(const DatasetContent& content, const std::vector<Label>& labels) {
-  std::map<std::string, std::vector<double>> same;
+std::vector<Repeat> Repeats(const DatasetContent& content, const std::vector<Label>& labels) {
+  std::map<std::string, std::vector<const Label*>> same;
   for (const Label& label : labels) {
     if (label.disturbed || label.aggressors.size() != 1) continue;
     std::string key;
@@ -105,11 +105,19 @@ std::vector<double> RepeatDifferences(const DatasetContent& content, const std::
       const DatasetLife& life = content.lives.at(id);
       StrAppend(&key, life.program, " ", life.load, " ", life.cpus.front(), "-", life.cpus.back(), ";");
     }
-    same[key].push_back(label.slowdown);
+    same[key].push_back(&label);
   }
+  std::vector<Repeat> repeats;
+  for (const auto& [_, meetings] : same) {
+    for (size_t i = 1; i < meetings.size(); ++i) repeats.push_back({meetings[i - 1], meetings[i]});
+  }
+  return repeats;
+}
+
+std::vector<double> RepeatDifferences(const DatasetContent& content, const std::vector<Label>& labels) {
   std::vector<double> differences;
-  for (const auto& [_, slowdowns] : same) {
-    for (size_t i = 1; i < slowdowns.size(); ++i) differences.push_back(std::abs(slowdowns[i] - slowdowns[i - 1]));
+  for (const Repeat& repeat : Repeats(content, labels)) {
+    differences.push_back(std::abs(repeat.first->slowdown - repeat.second->slowdown));
   }
   return differences;
 }

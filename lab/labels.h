@@ -34,8 +34,15 @@ struct LabelOptions {
 // A label for each member of each meeting that did something both alone and together.
 std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions& options = {});
 
-// Differences between the slowdowns of the same meeting of two (programs, loads and CPUs) at different times: what a
-// perfect prediction would be off by, times the square root of two.
+// Labels of the same meeting of two (programs, loads and CPUs) at different times: each with the next.
+struct Repeat {
+  const Label* first;
+  const Label* second;
+};
+std::vector<Repeat> Repeats(const DatasetContent& content, const std::vector<Label>& labels);
+
+// Differences between the slowdowns of Repeats: what a perfect prediction would be off by, times the square root of
+// two.
 std::vector<double> RepeatDifferences(const DatasetContent& content, const std::vector<Label>& labels);
 
 }  // namespace truce::lab

@@ -62,6 +62,16 @@ void Write(const Opinion& opinion, v1::PairScore* pair) {
   pair->set_confidence(std::clamp(opinion.confidence, 0.0, 1.0));
 }
 
+// The model's interval, as wide in proportion, around a severity that evidence had a say in.
+void WriteInterval(const ModelScore& score, double severity, v1::PairScore* pair) {
+  const double middle = 1 + score.Severity();
+  const auto bound = [&](double deviations) {
+    return std::max(0.0, (1 + severity) * (1 + score.Severity(deviations)) / middle - 1);
+  };
+  pair->set_severity_low(bound(-kIntervalDeviations));
+  pair->set_severity_high(bound(kIntervalDeviations));
+}
+
 }  // namespace
 
 Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::map<uint64_t, FuseWorkload>& workloads,
@@ -80,7 +90,7 @@ Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::ma
     const auto verdict = evidence.verdicts.find(score.victim);
     if (victim == workloads.end() || aggressor == workloads.end() || verdict == evidence.verdicts.end()) continue;
     if (!MayBeScored(verdict->second) || score.confidence < options.least_confidence) continue;
-    const Opinion learned{score.probability, score.severity, score.confidence};
+    const Opinion learned{score.probability, score.Severity(), score.confidence};
     v1::PairScore pair;
     Opinion opinion = learned;
     pair.set_source(v1::SCORE_SOURCE_MODEL);
@@ -102,6 +112,7 @@ Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::ma
     pair.set_aggressor(aggressor->second.name);
     *pair.mutable_scored_at() = stamp;
     Write(opinion, &pair);
+    WriteInterval(score, opinion.severity, &pair);
     pairs.push_back(std::move(pair));
   }
   // What the model is not sure of, evidence says alone.

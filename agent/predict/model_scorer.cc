@@ -10,6 +10,9 @@ namespace {
 // A fingerprint remembers about so many samples.
 constexpr size_t kCatchUpSamples = 24;
 
+// Every so many rounds a workload's signature is made anew: a minute, at a scoring every 5 s.
+constexpr uint64_t kSignatureRounds = 12;
+
 // A group of features that was not seen for so many samples is missing.
 constexpr int kMissingAfter = 10;
 
@@ -24,9 +27,9 @@ unsigned MissingGroups(const Rows& inputs, Eigen::Index row) {
   return ~present & ((1u << kFeatureGroupCount) - 1);
 }
 
-v1::Resource ResourceOf(const Rows& by_resource, Eigen::Index row) {
+v1::Resource ResourceOf(const Rows& by_resource, Eigen::Index pair) {
   Eigen::Index best = 0;
-  by_resource.row(row).maxCoeff(&best);
+  by_resource.col(pair).maxCoeff(&best);
   return static_cast<v1::Resource>(v1::RESOURCE_CPU + static_cast<int>(best));
 }
 
@@ -38,8 +41,12 @@ void Resize(Eigen::Index staying, Eigen::Index rows, Eigen::Index columns, Rows*
 
 }  // namespace
 
+double ModelScore::Severity(double deviations) const {
+  return std::max(0.0, std::expm1(log_slowdown + deviations * deviation));
+}
+
 ModelScorer::ModelScorer(ModelFile file, Topology topology, ModelScorerOptions options)
-    : file_(std::move(file)), topology_(std::move(topology)), options_(options) {}
+    : file_(std::move(file)), signatures_(file_), topology_(std::move(topology)), options_(options) {}
 
 void ModelScorer::Drop(size_t slot) {
   slot_of_.erase(slots_[slot].key);
@@ -137,14 +144,6 @@ const PairContext& ModelScorer::SharesOf(size_t victim_set, size_t aggressor_set
   return entry->second;
 }
 
-unsigned ModelScorer::Missing(const Slot& slot) {
-  unsigned missing = 0;
-  for (size_t group = 0; group < kFeatureGroupCount; ++group) {
-    if (slot.samples_since_seen[group] >= kMissingAfter) missing |= 1u << group;
-  }
-  return missing;
-}
-
 double ModelScorer::Accuracy(unsigned missing) {
   const auto found = accuracy_.find(missing);
   if (found != accuracy_.end()) return found->second;
@@ -163,6 +162,20 @@ void ModelScorer::PruneCpuSets(const Profiles& profiles) {
   for (Slot& slot : slots_) slot.cpu_set = CpuSet(profiles.at(slot.key)->free_cpus);
 }
 
+const Company& ModelScorer::CompanyOn(size_t cpu_set) {
+  Neighbourhood& neighbourhood = neighbourhoods_[cpu_set];
+  if (neighbourhood.made) return neighbourhood.company;
+  contexts_.resize(static_cast<Eigen::Index>(slots_.size()), static_cast<Eigen::Index>(PairContext::kSize));
+  for (size_t a = 0; a < slots_.size(); ++a) {
+    const auto shares = SharesOf(cpu_set, slots_[a].cpu_set).ToArray();
+    contexts_.row(static_cast<Eigen::Index>(a)) =
+        Eigen::Map<const Row>(shares.data(), static_cast<Eigen::Index>(shares.size()));
+  }
+  file_.model.Accompany(as_aggressors_, contexts_, &neighbourhood.company);
+  neighbourhood.made = true;
+  return neighbourhood.company;
+}
+
 const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles,
                                                   const std::set<std::pair<uint64_t, uint64_t>>& wanted) {
   scores_.clear();
@@ -178,42 +191,55 @@ const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles,
         std::max(profile.usage.mean(),
                  profile.window.size() > 0 ? profile.window.back(0).value_or(Reading::kCpuUsageCores, 0) : 0.0);
     slot.victim = cores >= options_.least_victim_cores && profile.samples_seen >= options_.least_samples;
+    slot.missing = 0;
+    for (size_t group = 0; group < kFeatureGroupCount; ++group) {
+      if (slot.samples_since_seen[group] >= kMissingAfter) slot.missing |= 1u << group;
+    }
   }
   unsigned missing_of_accuracy = 0;
   double accuracy = Accuracy(0);
-  contexts_.assign(cpu_sets_.size(), Rows());
-  company_.resize(cpu_sets_.size());
+  neighbourhoods_.resize(cpu_sets_.size());
+  for (Neighbourhood& neighbourhood : neighbourhoods_) neighbourhood.made = false;
   for (Eigen::Index v = 0; v < count; ++v) {
     const Slot& victim = slots_[static_cast<size_t>(v)];
     if (!victim.victim || victim.steps < options_.least_steps) continue;
-    Rows& contexts = contexts_[victim.cpu_set];
-    if (contexts.rows() == 0) {
-      contexts.resize(count, static_cast<Eigen::Index>(PairContext::kSize));
-      for (Eigen::Index a = 0; a < count; ++a) {
-        const auto shares = SharesOf(victim.cpu_set, slots_[static_cast<size_t>(a)].cpu_set).ToArray();
-        contexts.row(a) = Eigen::Map<const Row>(shares.data(), static_cast<Eigen::Index>(shares.size()));
-      }
-      file_.model.Accompany(as_aggressors_, contexts, &company_[victim.cpu_set]);
-    }
-    file_.model.Pairs(as_victims_.row(v), company_[victim.cpu_set], contexts, &by_resource_, &variance_);
-    file_.model.Probabilities(by_resource_, variance_, &probabilities_);
+    file_.model.Price(as_victims_.row(v), CompanyOn(victim.cpu_set), &effects_);
     for (Eigen::Index a = 0; a < count; ++a) {
       const Slot& aggressor = slots_[static_cast<size_t>(a)];
       if (a == v || aggressor.steps < options_.least_steps) continue;
-      const double probability = probabilities_(a);
+      const double probability = effects_.probability(a);
       if (100 * probability < options_.report_floor && !wanted.contains({victim.key, aggressor.key})) continue;
-      const float mean = by_resource_.row(a).sum();
       // Nearly all pairs of a host lack the same readings.
-      const unsigned missing = Missing(victim) | Missing(aggressor);
+      const unsigned missing = victim.missing | aggressor.missing;
       if (missing != missing_of_accuracy) {
         accuracy = Accuracy(missing);
         missing_of_accuracy = missing;
       }
-      scores_.push_back({victim.key, aggressor.key, probability, std::expm1(static_cast<double>(mean)),
-                         std::min(victim.familiarity, aggressor.familiarity) * accuracy, ResourceOf(by_resource_, a)});
+      scores_.push_back({.victim = victim.key,
+                         .aggressor = aggressor.key,
+                         .probability = probability,
+                         .log_slowdown = effects_.mean(a),
+                         .deviation = std::sqrt(effects_.variance(a) + file_.model.base_variance()),
+                         .confidence = std::min(victim.familiarity, aggressor.familiarity) * accuracy,
+                         .resource = ResourceOf(effects_.by_resource, a)});
     }
   }
   return scores_;
+}
+
+std::map<uint64_t, v1::Signature> ModelScorer::Sign(const Profiles& profiles) {
+  ++round_;
+  std::map<uint64_t, v1::Signature> signatures;
+  const size_t most = slots_.size() / kSignatureRounds + 1;
+  for (size_t i = 0; i < slots_.size() && signatures.size() < most; ++i) {
+    Slot& slot = slots_[i];
+    const Profile& profile = *profiles.at(slot.key);
+    // A fingerprint of somebody idle, or held by us, is not how the application behaves.
+    if (std::min(slot.steps, profile.busy_samples) < kCatchUpSamples || round_ < slot.sign_at) continue;
+    slot.sign_at = round_ + kSignatureRounds;
+    signatures[slot.key] = signatures_.Make(hidden_.row(static_cast<Eigen::Index>(i)));
+  }
+  return signatures;
 }
 
 std::optional<ModelScorer::View> ModelScorer::Find(uint64_t key) const {

@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "agent/profile/profiler.h"
 #include "models/interference/model_file.h"
+#include "models/interference/signature.h"
 #include "models/topology.h"
 #include "truce/v1/types.pb.h"
 
@@ -42,11 +43,15 @@ struct ModelScore {
   uint64_t aggressor = 0;
   // P(the aggressor alone slows the victim by 5 % or more), calibrated.
   double probability = 0;
-  // Expected slowdown, as a fraction.
-  double severity = 0;
+  // Expected log(1 + slowdown), and its standard deviation.
+  float log_slowdown = 0;
+  float deviation = 0;
   // 0-1: how usual the two are, times how often the model is right with the readings that this host has.
   double confidence = 0;
   v1::Resource resource = v1::RESOURCE_UNSPECIFIED;
+
+  // The slowdown, as a fraction, that lies so many standard deviations above the expected one.
+  double Severity(double deviations = 0) const;
 };
 
 class ModelScorer {
@@ -62,6 +67,9 @@ class ModelScorer {
   // call.
   const std::vector<ModelScore>& Score(const Profiles& profiles,
                                        const std::set<std::pair<uint64_t, uint64_t>>& wanted = {});
+  // Once after each scoring: signatures of a few workloads at work, so that each has a new one after a dozen scorings.
+  // By key.
+  std::map<uint64_t, v1::Signature> Sign(const Profiles& profiles);
   // The fingerprint of a workload, and how usual it is, 0-1; null when it has none.
   struct View {
     Row fingerprint;
@@ -84,7 +92,11 @@ class ModelScorer {
     // Of the last sample taken.
     absl::Duration sampled_at = -absl::InfiniteDuration();
     size_t cpu_set = 0;
+    // The round from which a new signature is due.
+    uint64_t sign_at = 0;
     bool victim = false;
+    // A bit per FeatureGroup that its samples lack.
+    unsigned missing = 0;
     // By FeatureGroup; begins as missing.
     std::array<int, kFeatureGroupCount> samples_since_seen = AllMissing();
     double familiarity = 0;
@@ -96,15 +108,16 @@ class ModelScorer {
   void Take(const Profile& profile, size_t age, size_t slot);
   // One step for everybody whose sample of `age` ticks ago is newer than the last one taken.
   void StepAll(const Profiles& profiles, size_t age);
+  // Everybody as the company of a victim on those CPUs.
+  const Company& CompanyOn(size_t cpu_set);
   size_t CpuSet(const std::vector<int>& cpus);
   const PairContext& SharesOf(size_t victim_set, size_t aggressor_set);
   // Forgets CPU sets that nobody has any more, when there are many.
   void PruneCpuSets(const Profiles& profiles);
-  // A bit per FeatureGroup.
-  static unsigned Missing(const Slot& slot);
   double Accuracy(unsigned missing);
 
   ModelFile file_;
+  SignatureMaker signatures_;
   const Topology topology_;
   const ModelScorerOptions options_;
   std::vector<Slot> slots_;
@@ -118,17 +131,21 @@ class ModelScorer {
   // Scratch.
   Rows stepped_hidden_;
   Rows stepped_cell_;
-  Rows by_resource_;
-  Row variance_;
-  Row probabilities_;
+  PairEffects effects_;
   // Distinct CPU sets, and what a victim on one shares with an aggressor on another.
   std::vector<std::vector<int>> cpu_sets_;
   std::map<std::vector<int>, size_t> cpu_set_of_;
   std::map<std::pair<size_t, size_t>, PairContext> shares_;
-  // contexts_[victim's CPU set]: what each slot shares with it; made anew for each scoring.
-  std::vector<Rows> contexts_;
-  std::vector<Rows> company_;
+  // By the victim's CPU set: all slots as its company, and whether that was made in this scoring.
+  struct Neighbourhood {
+    bool made = false;
+    Company company;
+  };
+  std::vector<Neighbourhood> neighbourhoods_;
+  Rows contexts_;
   std::map<unsigned, double> accuracy_;
+  // Calls of Sign.
+  uint64_t round_ = 0;
   std::vector<ModelScore> scores_;
 };
 

@@ -66,6 +66,7 @@ using Command = absl::Status (*)(Session&);
 
 absl::Status GetHosts(Session& session);
 absl::Status GetWorkloads(Session& session);
+absl::Status GetApplications(Session& session);
 absl::Status GetPairs(Session& session);
 absl::Status GetActions(Session& session);
 absl::Status GetEvents(Session& session);
@@ -76,6 +77,7 @@ absl::Status TopHosts(Session& session);
 absl::Status TopWorkloads(Session& session);
 absl::Status DescribeHost(Session& session);
 absl::Status DescribeWorkload(Session& session);
+absl::Status DescribeApplication(Session& session);
 absl::Status Explain(Session& session);
 absl::Status SetMode(Session& session);
 absl::Status Hold(Session& session);

@@ -120,6 +120,7 @@ absl::StatusOr<std::unique_ptr<OperatorClient>> OperatorClient::Connect(const Co
   }
 TRUCE_OPERATOR_CALL(ListHosts)
 TRUCE_OPERATOR_CALL(ListWorkloads)
+TRUCE_OPERATOR_CALL(ListApplications)
 TRUCE_OPERATOR_CALL(ListPairs)
 TRUCE_OPERATOR_CALL(ListActions)
 TRUCE_OPERATOR_CALL(ListEvents)

@@ -28,6 +28,7 @@ class OperatorClient {
 
   absl::StatusOr<v1::ListHostsResponse> ListHosts(const v1::ListHostsRequest& request);
   absl::StatusOr<v1::ListWorkloadsResponse> ListWorkloads(const v1::ListWorkloadsRequest& request);
+  absl::StatusOr<v1::ListApplicationsResponse> ListApplications(const v1::ListApplicationsRequest& request);
   absl::StatusOr<v1::ListPairsResponse> ListPairs(const v1::ListPairsRequest& request);
   absl::StatusOr<v1::ListActionsResponse> ListActions(const v1::ListActionsRequest& request);
   absl::StatusOr<v1::ListEventsResponse> ListEvents(const v1::ListEventsRequest& request);

@@ -1,4 +1,7 @@
 // trucectl describe host|workload NAME: everything that is known of one thing.
+#include <algorithm>
+#include <map>
+
 #include "absl/strings/str_join.h"
 #include "controller/cli/rows.h"
 #include "controller/cli/view.h"
@@ -8,13 +11,6 @@
 
 namespace truce::cli {
 namespace {
-
-// "Name:        value" lines that align.
-std::string Fact(const std::string& name, const std::string& value) {
-  std::string line = name + ":";
-  line.resize(std::max<size_t>(line.size() + 1, 16), ' ');
-  return line + (value.empty() ? "-" : value);
-}
 
 Section HostFacts(const v1::HostStatus& host, absl::Time now) {
   const v1::HostInventory& inventory = host.inventory();
@@ -106,7 +102,21 @@ Table ReadingsTable(const v1::WorkloadReport& report) {
   return table;
 }
 
-Section WorkloadFacts(const v1::WorkloadStatus& status, absl::Time now) {
+// What its application resembles, by what was learned of that. An answer that fails only leaves the line open.
+std::string Resembling(OperatorClient& controller, const std::string& application) {
+  v1::ListApplicationsRequest request;
+  request.set_application(application);
+  if (application.empty()) return "not known";
+  const absl::StatusOr<v1::ListApplicationsResponse> response = controller.ListApplications(request);
+  if (!response.ok() || response->applications().empty()) return "not known";
+  std::vector<std::string> names;
+  for (const v1::Resemblance& one : Resemblances(response->applications(0))) names.push_back(ResemblanceCell(one));
+  if (names.empty()) return "not known";
+  names.resize(std::min<size_t>(names.size(), 3));
+  return absl::StrJoin(names, ", ");
+}
+
+Section WorkloadFacts(const v1::WorkloadStatus& status, const std::string& resembling, absl::Time now) {
   const v1::WorkloadReport& report = status.report();
   const v1::Workload& workload = report.workload();
   std::vector<std::string> levers;
@@ -130,6 +140,7 @@ Section WorkloadFacts(const v1::WorkloadStatus& status, absl::Time now) {
                                                            : StrCat(FormatNumber(status.worst_score_as_victim(), 0),
                                                                     " from ", status.worst_aggressor())),
       Fact("Risk", FormatRatio(status.risk())),
+      Fact("Resembles", resembling),
   };
   return section;
 }
@@ -146,9 +157,13 @@ absl::StatusOr<View> FetchWorkload(Session& session) {
                                       "; trucectl get workloads lists those that the controller knows"));
   }
   View view;
+  std::map<std::string, std::string> resembling;
   for (const v1::WorkloadStatus& status : response.workloads()) {
+    const std::string& application = status.report().workload().application();
+    const auto [known, is_new] = resembling.try_emplace(application);
+    if (is_new) known->second = Resembling(*controller, application);
     view.names.push_back(status.report().workload().name());
-    view.sections.push_back(WorkloadFacts(status, session.Now()));
+    view.sections.push_back(WorkloadFacts(status, known->second, session.Now()));
     Table readings = ReadingsTable(status.report());
     if (!readings.empty()) view.sections.push_back({.title = "Readings", .table = std::move(readings)});
     if (!status.actions().empty()) {

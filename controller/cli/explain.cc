@@ -29,6 +29,8 @@ Table EvidenceTable(const google::protobuf::RepeatedPtrField<v1::PairStatus>& pa
   Table table({{"AGGRESSOR", Align::kLeft, false, true},
                {"SCORE", Align::kRight},
                {"SEVERITY", Align::kRight},
+               {"LOW", Align::kRight, true},
+               {"HIGH", Align::kRight, true},
                {"CONFIDENCE", Align::kRight},
                {"RESOURCE"},
                {"SIGNAL"},
@@ -48,14 +50,25 @@ Table EvidenceTable(const google::protobuf::RepeatedPtrField<v1::PairStatus>& pa
     const v1::PairScore& score = pair.score();
     const v1::Evidence& evidence = score.evidence();
     const bool seen = score.has_evidence();
-    table.AddRow({score.aggressor(), FormatNumber(score.score(), 0), FormatRatio(score.severity()),
-                  FormatNumber(score.confidence(), 2), EnumCell(score.resource()), evidence.signal(),
+    table.AddRow({score.aggressor(),
+                  FormatNumber(score.score(), 0),
+                  FormatRatio(score.severity()),
+                  score.has_severity_low() ? FormatRatio(score.severity_low()) : "-",
+                  score.has_severity_high() ? FormatRatio(score.severity_high()) : "-",
+                  FormatNumber(score.confidence(), 2),
+                  EnumCell(score.resource()),
+                  evidence.signal(),
                   ReadingCell(evidence.signal(), seen, evidence.observed()),
-                  ReadingCell(evidence.signal(), seen, evidence.baseline_mean()), seen ? Deviations(evidence) : "-",
-                  seen ? StrCat(evidence.outlier_count()) : "-", seen ? FormatNumber(evidence.correlation(), 2) : "-",
-                  ReadingCell(evidence.usage_reading(), seen, evidence.aggressor_usage()), pair.response(),
-                  EnumCell(score.source()), evidence.usage_reading(),
-                  seen ? FormatRatio(evidence.attributed_ratio()) : "-", evidence.summary(),
+                  ReadingCell(evidence.signal(), seen, evidence.baseline_mean()),
+                  seen ? Deviations(evidence) : "-",
+                  seen ? StrCat(evidence.outlier_count()) : "-",
+                  seen ? FormatNumber(evidence.correlation(), 2) : "-",
+                  ReadingCell(evidence.usage_reading(), seen, evidence.aggressor_usage()),
+                  pair.response(),
+                  EnumCell(score.source()),
+                  evidence.usage_reading(),
+                  seen ? FormatRatio(evidence.attributed_ratio()) : "-",
+                  evidence.summary(),
                   FormatAge(now, score.scored_at(), score.has_scored_at())});
   }
   return table;

@@ -90,6 +90,12 @@ std::string FormatReading(std::string_view name, double value) {
   return FormatCount(value);
 }
 
+std::string Fact(const std::string& name, const std::string& value) {
+  std::string line = name + ":";
+  line.resize(std::max<size_t>(line.size() + 1, 16), ' ');
+  return line + (value.empty() ? "-" : value);
+}
+
 std::string Coloured(std::string_view text, Tone tone, bool colour) {
   if (!colour || tone == Tone::kPlain || text.empty()) return std::string(text);
   constexpr std::array<const char*, 5> kCodes = {"0", "32", "33", "31", "2"};

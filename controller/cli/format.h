@@ -37,6 +37,8 @@ std::string FormatRatio(double ratio);
 std::string FormatNumber(double value, int decimals);
 // A reading in the unit that its name ends with ("..._bytes_per_second" -> "1.2M/s").
 std::string FormatReading(std::string_view name, double value);
+// "Name:          value": lines that align; "-" for no value.
+std::string Fact(const std::string& name, const std::string& value);
 // Local time for messages: "2026-01-31 12:34:56".
 std::string FormatMoment(const google::protobuf::Timestamp& moment);
 

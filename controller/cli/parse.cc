@@ -127,7 +127,8 @@ class CommandLine {
   }
 
   void AddGet() {
-    CLI::App* get = Verb("get", "List hosts, workloads, pairs, actions, events, receipts, decisions or the policy");
+    CLI::App* get =
+        Verb("get", "List hosts, workloads, applications, pairs, actions, events, receipts, decisions or the policy");
     CLI::App* leaf =
         Leaf(get, "hosts", "Hosts and how they are", "  trucectl get hosts\n  trucectl get hosts -o wide\n", &GetHosts);
     leaf->alias("host")->add_option("NAME", options_->name, "Only this host");
@@ -136,6 +137,10 @@ class CommandLine {
                 "  trucectl get workloads\n  trucectl get workloads redis.service --host web-17\n", &GetWorkloads);
     leaf->alias("workload")->add_option("NAME", options_->name, "Its name, last path element or application");
     AddHost(leaf);
+    AddOutput(leaf);
+    leaf = Leaf(get, "applications", "Applications: what they do to others and suffer from them",
+                "  trucectl get applications\n  trucectl get applications shop-db -o wide\n", &GetApplications);
+    leaf->alias("application")->add_option("NAME", options_->name, "Only this application");
     AddOutput(leaf);
     leaf = Leaf(get, "pairs", "Scored pairs, worst first: who slows whom",
                 "  trucectl get pairs --watch\n  trucectl get pairs redis.service --min-score 50\n", &GetPairs);
@@ -184,7 +189,7 @@ class CommandLine {
     top->callback([this, top] {
       if (top->get_subcommands().empty()) command_ = &TopWorkloads;
     });
-    CLI::App* describe = Verb("describe", "Everything about one host or workload");
+    CLI::App* describe = Verb("describe", "Everything about one host, workload or application");
     leaf = Leaf(describe, "host", "Everything about one host", "  trucectl describe host web-17\n", &DescribeHost);
     leaf->alias("hosts")->add_option("NAME", options_->name, "The host")->required();
     AddOutput(leaf);
@@ -194,6 +199,10 @@ class CommandLine {
         ->add_option("NAME", options_->name, "Its name, last path element or application")
         ->required();
     AddHost(leaf);
+    AddOutput(leaf);
+    leaf = Leaf(describe, "application", "What one application does to others and suffers from them",
+                "  trucectl describe application shop-db\n", &DescribeApplication);
+    leaf->alias("applications")->add_option("NAME", options_->name, "The application")->required();
     AddOutput(leaf);
     leaf = Leaf(&app_, "explain", "Why a workload is slow and who is suspected, in words and numbers",
                 "  trucectl explain redis.service\n  trucectl explain redis.service stress.service --host web-17\n",

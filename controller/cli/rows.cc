@@ -1,5 +1,7 @@
 #include "controller/cli/rows.h"
 
+#include <algorithm>
+
 #include "src/base/enum_words.h"
 #include "src/base/text.h"
 
@@ -54,6 +56,39 @@ std::string ActionValue(const v1::LeasedAction& action) {
 
 std::string PairName(const v1::PairScore& score) {
   return StrCat(score.victim(), " <- ", score.aggressor());
+}
+
+namespace {
+
+std::string MeanOverKinds(const v1::ApplicationStatus& application, double (v1::KindEffect::*ratio)() const) {
+  const auto& kinds = application.learned().signature().kinds();
+  if (kinds.empty()) return "-";
+  double sum = 0;
+  for (const v1::KindEffect& kind : kinds) sum += (kind.*ratio)();
+  return FormatRatio(sum / kinds.size());
+}
+
+}  // namespace
+
+std::string HurtsCell(const v1::ApplicationStatus& application) {
+  return MeanOverKinds(application, &v1::KindEffect::hurts_on_same_cpus_ratio);
+}
+
+std::string SuffersCell(const v1::ApplicationStatus& application) {
+  return MeanOverKinds(application, &v1::KindEffect::suffers_on_same_cpus_ratio);
+}
+
+std::vector<v1::Resemblance> Resemblances(const v1::ApplicationStatus& application) {
+  const auto& programs = application.learned().signature().resembles();
+  std::vector<v1::Resemblance> all(application.resembles().begin(), application.resembles().end());
+  all.insert(all.end(), programs.begin(), programs.end());
+  std::stable_sort(all.begin(), all.end(),
+                   [](const v1::Resemblance& a, const v1::Resemblance& b) { return a.similarity() > b.similarity(); });
+  return all;
+}
+
+std::string ResemblanceCell(const v1::Resemblance& one) {
+  return StrCat(one.name(), " ", FormatNumber(one.similarity(), 2));
 }
 
 Table PairTable(const google::protobuf::RepeatedPtrField<v1::PairStatus>& pairs, absl::Time now) {

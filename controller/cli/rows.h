@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "controller/cli/format.h"
@@ -24,6 +26,19 @@ std::string ReadingCell(std::string_view name, bool has, T value) {
 }
 // "victim <- aggressor": names an ordered pair.
 std::string PairName(const v1::PairScore& score);
+
+// What an application does to its neighbours on the same CPUs, and what it suffers from them: the mean over all kinds;
+// "-" while nothing was learned of it.
+std::string HurtsCell(const v1::ApplicationStatus& application);
+std::string SuffersCell(const v1::ApplicationStatus& application);
+// The other applications and the lab's programs that it is like, most alike first.
+std::vector<v1::Resemblance> Resemblances(const v1::ApplicationStatus& application);
+// "memcached 0.93".
+std::string ResemblanceCell(const v1::Resemblance& one);
+// Why there may be no signature of an application that runs, for people.
+inline constexpr char kNothingLearned[] =
+    "no host reports a signature: its interference model is not installed (trucectl describe host HOST names what is "
+    "missing), or the workloads are younger than a minute";
 
 Table PairTable(const google::protobuf::RepeatedPtrField<v1::PairStatus>& pairs, absl::Time now);
 Table ActionTable(const google::protobuf::RepeatedPtrField<v1::ActionStatus>& actions, absl::Time now);

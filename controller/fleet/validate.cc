@@ -1,6 +1,7 @@
 #include "controller/fleet/validate.h"
 
 #include <cmath>
+#include <initializer_list>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -14,14 +15,33 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+// What a signature may hold: more than any model makes, and little enough to keep for 10,000 applications.
+constexpr size_t kSignatureNameBytes = 128;
+constexpr int kSignatureDimensions = 256;
+constexpr int kSignatureKinds = 64;
+constexpr int kSignatureResources = 16;
+constexpr int kSignatureResemblances = 8;
+// Bounds of a severity come from other sums than the severity itself.
+constexpr double kSeveritySlack = 1e-6;
+
 // Checks what holds for every field of every message: strings are short, numbers are finite, and readings are not
 // negative. Walks by reflection so that a field added to the wire is covered from its first day.
 std::optional<Refusal> CheckFields(const Message& message, const MessageLimits& limits, const std::string& path);
 
-std::optional<Refusal> CheckText(const std::string& text, const MessageLimits& limits, const std::string& path) {
-  if (text.size() <= limits.string_bytes) return std::nullopt;
-  return Refusal{"long_string",
-                 StrCat(path, " has ", text.size(), " bytes; at most ", limits.string_bytes, " are accepted")};
+std::optional<Refusal> CheckText(const std::string& text, size_t most, const std::string& path) {
+  if (text.size() <= most) return std::nullopt;
+  return Refusal{"long_string", StrCat(path, " has ", text.size(), " bytes; at most ", most, " are accepted")};
+}
+
+// The field, or its element `index` where it is repeated.
+double NumberOf(const Message& message, const FieldDescriptor& field, int index) {
+  const auto& reflection = *message.GetReflection();
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_FLOAT) {
+    return field.is_repeated() ? reflection.GetRepeatedFloat(message, &field, index)
+                               : reflection.GetFloat(message, &field);
+  }
+  return field.is_repeated() ? reflection.GetRepeatedDouble(message, &field, index)
+                             : reflection.GetDouble(message, &field);
 }
 
 std::optional<Refusal> CheckField(const Message& message, const FieldDescriptor& field, const MessageLimits& limits,
@@ -36,12 +56,12 @@ std::optional<Refusal> CheckField(const Message& message, const FieldDescriptor&
         const std::string& text = field.is_repeated()
                                       ? reflection.GetRepeatedStringReference(message, &field, i, &scratch)
                                       : reflection.GetStringReference(message, &field, &scratch);
-        refusal = CheckText(text, limits, StrCat(path, field.name()));
+        refusal = CheckText(text, limits.string_bytes, StrCat(path, field.name()));
         break;
       }
+      case FieldDescriptor::CPPTYPE_FLOAT:
       case FieldDescriptor::CPPTYPE_DOUBLE: {
-        const double value = field.is_repeated() ? reflection.GetRepeatedDouble(message, &field, i)
-                                                 : reflection.GetDouble(message, &field);
+        const double value = NumberOf(message, field, i);
         if (!std::isfinite(value)) {
           refusal = Refusal{"not_a_number", StrCat(path, field.name(), " is ", value, "; a finite number is needed")};
         } else if (value < 0 && message.GetDescriptor() == v1::Readings::descriptor()) {
@@ -72,10 +92,68 @@ std::optional<Refusal> CheckFields(const Message& message, const MessageLimits& 
   return std::nullopt;
 }
 
-std::optional<Refusal> CheckCount(int count, const MessageLimits& limits, std::string_view what) {
-  if (count <= limits.workloads_per_host) return std::nullopt;
-  return Refusal{"too_many_entries",
-                 StrCat(count, " ", what, "; at most ", limits.workloads_per_host, " are accepted")};
+std::optional<Refusal> CheckCount(int count, int most, std::string_view what) {
+  if (count <= most) return std::nullopt;
+  return Refusal{"too_many_entries", StrCat(count, " ", what, "; at most ", most, " are accepted")};
+}
+
+std::optional<Refusal> CheckSizes(const v1::Signature& signature) {
+  if (signature.model_version().empty()) return Refusal{"missing_field", "model_version is empty"};
+  if (signature.embedding().empty()) return Refusal{"missing_field", "embedding is empty"};
+  for (const auto& refusal : {CheckText(signature.model_version(), kSignatureNameBytes, "model_version"),
+                              CheckCount(signature.embedding_size(), kSignatureDimensions, "values in embedding"),
+                              CheckCount(signature.resources_size(), kSignatureResources, "resources"),
+                              CheckCount(signature.kinds_size(), kSignatureKinds, "kinds"),
+                              CheckCount(signature.resembles_size(), kSignatureResemblances, "resembles")}) {
+    if (refusal.has_value()) return refusal;
+  }
+  for (const auto& kind : signature.kinds()) {
+    if (auto refusal = CheckText(kind.kind(), kSignatureNameBytes, "kinds.kind")) return refusal;
+  }
+  for (const auto& one : signature.resembles()) {
+    if (auto refusal = CheckText(one.name(), kSignatureNameBytes, "resembles.name")) return refusal;
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> CheckSlowdowns(std::initializer_list<double> ratios, std::string_view where) {
+  for (const double ratio : ratios) {
+    if (ratio < 0) return Refusal{"out_of_range", StrCat(where, " has the slowdown ", ratio, ", which is negative")};
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> CheckShare(double value, std::string_view what) {
+  if (value >= 0 && value <= 1) return std::nullopt;
+  return Refusal{"out_of_range", StrCat(what, " ", value, " is outside 0-1")};
+}
+
+std::optional<Refusal> CheckRanges(const v1::Signature& signature) {
+  if (auto refusal = CheckShare(signature.familiarity(), "familiarity")) return refusal;
+  for (const auto& effect : signature.resources()) {
+    if (auto refusal = CheckSlowdowns({effect.hurts_ratio(), effect.suffers_ratio()}, "resources")) return refusal;
+  }
+  for (const auto& effect : signature.kinds()) {
+    if (auto refusal = CheckSlowdowns({effect.hurts_on_same_cpus_ratio(), effect.hurts_on_own_cpus_ratio(),
+                                       effect.suffers_on_same_cpus_ratio(), effect.suffers_on_own_cpus_ratio()},
+                                      "kinds")) {
+      return refusal;
+    }
+  }
+  for (const auto& one : signature.resembles()) {
+    if (auto refusal = CheckShare(one.similarity(), "resembles.similarity")) return refusal;
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> CheckSignature(const v1::WorkloadReport& report) {
+  if (!report.has_signature()) return std::nullopt;
+  auto refusal = CheckSizes(report.signature());
+  if (!refusal.has_value()) refusal = CheckRanges(report.signature());
+  if (refusal.has_value()) {
+    refusal->detail = StrCat("signature of workload \"", report.workload().name(), "\": ", refusal->detail);
+  }
+  return refusal;
 }
 
 using Names = absl::flat_hash_set<std::string_view>;
@@ -99,6 +177,12 @@ std::optional<Refusal> CheckPair(const v1::PairScore& pair, const Names& names) 
   if (pair.severity() < 0) {
     return Refusal{"out_of_range", StrCat(describe(), ": severity ", pair.severity(), " is negative")};
   }
+  const double low = pair.has_severity_low() ? pair.severity_low() : pair.severity();
+  const double high = pair.has_severity_high() ? pair.severity_high() : pair.severity();
+  if (low < -kSeveritySlack || low > pair.severity() + kSeveritySlack || high < pair.severity() - kSeveritySlack) {
+    return Refusal{"out_of_range", StrCat(describe(), ": severity ", pair.severity(), " with bounds ", low, " and ",
+                                          high, "; expected 0 <= low <= severity <= high")};
+  }
   return std::nullopt;
 }
 
@@ -107,7 +191,7 @@ std::optional<Refusal> CheckPair(const v1::PairScore& pair, const Names& names) 
 std::optional<Refusal> CheckHello(const v1::Hello& hello, const MessageLimits& limits) {
   if (hello.inventory().host().empty()) return Refusal{"missing_field", "inventory.host is empty"};
   if (hello.inventory().cpus().empty()) return Refusal{"missing_field", "inventory.cpus is empty"};
-  if (auto refusal = CheckCount(hello.held_size(), limits, "held actions")) return refusal;
+  if (auto refusal = CheckCount(hello.held_size(), limits.workloads_per_host, "held actions")) return refusal;
   return CheckFields(hello, limits, "hello.");
 }
 
@@ -116,8 +200,8 @@ std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits
     return Refusal{"too_many_workloads",
                    StrCat(report.workloads_size(), " workloads; at most ", limits.workloads_per_host, " are accepted")};
   }
-  if (auto refusal = CheckCount(report.held_size(), limits, "held actions")) return refusal;
-  if (auto refusal = CheckCount(report.events_size(), limits, "events")) return refusal;
+  if (auto refusal = CheckCount(report.held_size(), limits.workloads_per_host, "held actions")) return refusal;
+  if (auto refusal = CheckCount(report.events_size(), limits.workloads_per_host, "events")) return refusal;
   if (auto refusal = CheckFields(report, limits, "report.")) return refusal;
   Names names;
   names.reserve(static_cast<size_t>(report.workloads_size()));
@@ -127,6 +211,7 @@ std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits
     if (!names.insert(name).second) {
       return Refusal{"duplicate_workload", StrCat("workload \"", name, "\" is listed twice")};
     }
+    if (auto refusal = CheckSignature(workload)) return refusal;
   }
   for (const auto& pair : report.pairs()) {
     if (auto refusal = CheckPair(pair, names)) return refusal;
@@ -135,7 +220,7 @@ std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits
 }
 
 std::optional<Refusal> CheckReceipts(const v1::ReceiptBatch& batch, const MessageLimits& limits) {
-  if (auto refusal = CheckCount(batch.receipts_size(), limits, "receipts")) return refusal;
+  if (auto refusal = CheckCount(batch.receipts_size(), limits.workloads_per_host, "receipts")) return refusal;
   for (const auto& receipt : batch.receipts()) {
     if (receipt.action().lease_id().empty()) return Refusal{"missing_field", "a receipt names no lease"};
   }
@@ -143,7 +228,7 @@ std::optional<Refusal> CheckReceipts(const v1::ReceiptBatch& batch, const Messag
 }
 
 std::optional<Refusal> CheckResult(const v1::DesiredSetResult& result, const MessageLimits& limits) {
-  if (auto refusal = CheckCount(result.results_size(), limits, "results")) return refusal;
+  if (auto refusal = CheckCount(result.results_size(), limits.workloads_per_host, "results")) return refusal;
   return CheckFields(result, limits, "desired_set_result.");
 }
 

@@ -204,25 +204,6 @@ void DescribeRuleChanges(const v1::Policy& before, const v1::Policy& after, std:
 
 }  // namespace
 
-absl::Duration ToDuration(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
-
-void SetDuration(absl::Duration value, google::protobuf::Duration* duration) {
-  duration->set_seconds(absl::IDivDuration(value, absl::Seconds(1), &value));
-  duration->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(value)));
-}
-
-absl::Time ToTime(const google::protobuf::Timestamp& timestamp) {
-  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
-}
-
-void SetTime(absl::Time value, google::protobuf::Timestamp* timestamp) {
-  const int64_t seconds = absl::ToUnixSeconds(value);
-  timestamp->set_seconds(seconds);
-  timestamp->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(value - absl::FromUnixSeconds(seconds))));
-}
-
 v1::Policy DefaultPolicy() {
   v1::Policy policy;
   auto* threshold = policy.add_thresholds();

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 #include "controller/fleet/fleet.h"
 #include "truce/v1/operator.pb.h"
 
@@ -48,10 +47,5 @@ v1::Mode ModeOfHost(const v1::Policy& policy, const HostState& host);
 void SetModeRule(const v1::ModeRule& rule, v1::Policy* policy);
 // "host web-1, workload x", "class best_effort", "the fleet".
 std::string DescribeScope(const v1::ModeRule& rule);
-
-absl::Duration ToDuration(const google::protobuf::Duration& duration);
-void SetDuration(absl::Duration value, google::protobuf::Duration* duration);
-absl::Time ToTime(const google::protobuf::Timestamp& timestamp);
-void SetTime(absl::Time value, google::protobuf::Timestamp* timestamp);
 
 }  // namespace truce::controller

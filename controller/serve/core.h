@@ -23,6 +23,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "controller/fleet/fleet.h"
+#include "controller/learn/signatures.h"
 #include "controller/plan/planner.h"
 #include "controller/serve/history.h"
 #include "controller/serve/metrics.h"
@@ -77,6 +78,7 @@ class ControllerCore {
   // What operators ask.
   absl::StatusOr<v1::ListHostsResponse> ListHosts(const v1::ListHostsRequest& request);
   absl::StatusOr<v1::ListWorkloadsResponse> ListWorkloads(const v1::ListWorkloadsRequest& request);
+  absl::StatusOr<v1::ListApplicationsResponse> ListApplications(const v1::ListApplicationsRequest& request);
   absl::StatusOr<v1::ListPairsResponse> ListPairs(const v1::ListPairsRequest& request);
   absl::StatusOr<v1::ListActionsResponse> ListActions(const v1::ListActionsRequest& request);
   absl::StatusOr<v1::ListEventsResponse> ListEvents(const v1::ListEventsRequest& request);
@@ -137,6 +139,10 @@ class ControllerCore {
   void TellRefusal(HostState& host, const Refusal& refusal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsHeld(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status KnownHost(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Learns from the signatures in the host's last report.
+  void Learn(const HostState& host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Once a minute, what was learned since.
+  void StoreSignatures(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Policy and holds on their way to the store. What is in force but not on disk is stored again by Tick until that
   // works.
   struct Saving {
@@ -181,6 +187,8 @@ class ControllerCore {
   bool policy_is_set_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> holds_ ABSL_GUARDED_BY(mutex_);
   MinuteHistory history_ ABSL_GUARDED_BY(mutex_);
+  Signatures signatures_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration store_signatures_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   PlacementLedger placements_ ABSL_GUARDED_BY(mutex_);
   MetricsCounts counts_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_session_ ABSL_GUARDED_BY(mutex_) = 1;

@@ -4,7 +4,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/str_join.h"
 #include "controller/fleet/words.h"
 #include "controller/plan/policy.h"
 #include "controller/serve/core.h"
@@ -15,22 +14,11 @@
 namespace truce::controller {
 namespace {
 
-constexpr size_t kCandidates = 8;
 constexpr int kDefaultLimit = 100;
 constexpr int kExplainRows = 10;
 
 int Limit(uint32_t limit) {
   return limit == 0 ? kDefaultLimit : static_cast<int>(std::min<uint32_t>(limit, 10'000));
-}
-
-// "; did you mean a, b, c?" or "".
-std::string Candidates(std::vector<std::string> names) {
-  if (names.empty()) return "";
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
-  const bool more = names.size() > kCandidates;
-  if (more) names.resize(kCandidates);
-  return absl::StrJoin(names, ", ") + (more ? ", ..." : "");
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
     }
   }
   CompletePolicy(options_.initial_policy, &policy_);
+  for (const auto& learned : store.restored().signatures) signatures_.Restore(learned);
 }
 
 uint64_t ControllerCore::OnOpened(std::shared_ptr<SessionSink> sink, std::optional<std::string> certified_host) {
@@ -174,6 +175,7 @@ void ControllerCore::OnReport(Session& session, HostState& host, v1::Report repo
     TellRefusal(host, *refusal);
   } else {
     for (const auto& event : host.report.events()) Tell(host.name, event.workload(), event.kind(), event.message());
+    Learn(host);
     if (options_.history) {
       MinuteHistory::Rows rows = history_.Add(host, clock_.Now());
       for (auto& row : rows.pairs) store_.Add(std::move(row));
@@ -334,6 +336,7 @@ void ControllerCore::Tick() {
       Close(session, absl::DeadlineExceededError("no hello"), pumps);
     }
     if (saves_->stored != saves_->begun && now.monotonic >= save_again_at_) (void)SaveState();
+    StoreSignatures(now.monotonic);
     const StoreStatus store = store_.status();
     const uint64_t losses = store.dropped + store.failed;
     if (losses > store_losses_told_ && now.monotonic - store_told_at_ >= kTellAgain) {

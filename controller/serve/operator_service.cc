@@ -37,6 +37,10 @@ class OperatorServiceImpl final : public v1::OperatorService::Service {
                              v1::ListWorkloadsResponse* response) override {
     return Read(context, &ControllerCore::ListWorkloads, request, response);
   }
+  grpc::Status ListApplications(grpc::ServerContext* context, const v1::ListApplicationsRequest* request,
+                                v1::ListApplicationsResponse* response) override {
+    return Read(context, &ControllerCore::ListApplications, request, response);
+  }
   grpc::Status ListPairs(grpc::ServerContext* context, const v1::ListPairsRequest* request,
                          v1::ListPairsResponse* response) override {
     return Read(context, &ControllerCore::ListPairs, request, response);

@@ -12,6 +12,8 @@
 namespace truce::controller {
 namespace {
 
+constexpr size_t kCandidates = 8;
+
 // "cpu_pin on 1", "cpu_quota 0.60 cores".
 std::string How(const v1::LeasedAction& action) {
   if (action.lever() == v1::LEVER_CPU_PIN) return StrCat(LeverWord(action.lever()), " on ", action.cpus());
@@ -23,6 +25,14 @@ std::string Age(absl::Duration age) {
 }
 
 }  // namespace
+
+std::string Candidates(std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  const bool more = names.size() > kCandidates;
+  if (more) names.resize(kCandidates);
+  return absl::StrJoin(names, ", ") + (more ? ", ..." : "");
+}
 
 v1::HostStatus ViewHost(const HostState& host, const HostPlan& plan, const v1::Policy& policy, bool held) {
   v1::HostStatus status;
@@ -137,6 +147,15 @@ std::string SayVictim(const HostState& host, const v1::WorkloadReport& victim, M
   return text;
 }
 
+// "40 %", or "40 % (10 to 80 %)" where the model gave bounds.
+std::string SaySeverity(const v1::PairScore& score) {
+  std::string text = absl::StrFormat("%.0f %%", 100 * score.severity());
+  if (score.has_severity_low() && score.has_severity_high()) {
+    StrAppend(&text, absl::StrFormat(" (%.0f to %.0f %%)", 100 * score.severity_low(), 100 * score.severity_high()));
+  }
+  return text;
+}
+
 std::string SaySuspect(const HostState& host, const v1::PairStatus& pair) {
   const auto& score = pair.score();
   const v1::WorkloadReport* aggressor = host.Find(score.aggressor());
@@ -148,8 +167,8 @@ std::string SaySuspect(const HostState& host, const v1::PairStatus& pair) {
   }
   StrAppend(&text,
             absl::StrFormat(": score %.0f of 100 that it alone slows the victim by 5 %% or more, expected slowdown "
-                            "%.0f %%, confidence %.2f; they contend for %s.",
-                            score.score(), 100 * score.severity(), score.confidence(),
+                            "%s, confidence %.2f; they contend for %s.",
+                            score.score(), SaySeverity(score), score.confidence(),
                             std::string(ResourceWord(score.resource()))));
   if (!score.has_evidence()) return text;
   const auto& evidence = score.evidence();

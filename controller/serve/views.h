@@ -11,6 +11,9 @@
 
 namespace truce::controller {
 
+// "a, b, c, ...": the first few of the names, each once; "" for none.
+std::string Candidates(std::vector<std::string> names);
+
 v1::HostStatus ViewHost(const HostState& host, const HostPlan& plan, const v1::Policy& policy, bool held);
 v1::ActionStatus ViewAction(const HostState& host, const PlannedAction& planned);
 v1::PairStatus ViewPair(const HostState& host, const HostPlan& plan, const v1::Policy& policy,

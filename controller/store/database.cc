@@ -21,7 +21,7 @@ namespace truce::controller {
 namespace {
 
 constexpr int64_t kPageBytes = 4096;
-// Tables that are pruned; all have `at`, all but the batches have `id`.
+// Tables that are pruned by rows too: `id` rises with time.
 constexpr std::array kNumberedTables = {"decisions", "events", "receipts", "pair_minutes", "workload_minutes"};
 
 std::string ToJson(const google::protobuf::Message& message) {
@@ -145,6 +145,8 @@ absl::StatusOr<StoredState> Database::Load() {
     }
     state.next_decision_id = static_cast<uint64_t>(NextId("decisions"));
     state.next_event_sequence = static_cast<uint64_t>(NextId("events"));
+    soci::rowset<std::string> signatures = (sql_->prepare << "SELECT body FROM signatures ORDER BY at");
+    for (const auto& body : signatures) state.signatures.push_back(FromJson<v1::ApplicationSignature>(body));
   }));
   return state;
 }
@@ -245,6 +247,18 @@ absl::Status Database::SaveHolds(const std::map<std::string, std::string>& holds
   return absl::OkStatus();
 }
 
+absl::Status Database::SaveSignature(const v1::ApplicationSignature& learned) {
+  return Guard("writing a signature", [&] {
+    const std::string& model = learned.signature().model_version();
+    const long long at = Micros(learned.last_learned_at());
+    const std::string body = ToJson(learned);
+    *sql_ << "DELETE FROM signatures WHERE application = :application AND model = :model",
+        soci::use(learned.application()), soci::use(model);
+    *sql_ << "INSERT INTO signatures (application, model, at, body) VALUES (:application, :model, :at, :body)",
+        soci::use(learned.application()), soci::use(model), soci::use(at), soci::use(body);
+  });
+}
+
 absl::StatusOr<std::vector<v1::Decision>> Database::Decisions(const std::string& host, const std::string& workload,
                                                               int limit) {
   std::vector<v1::Decision> decisions;
@@ -313,6 +327,7 @@ absl::StatusOr<int64_t> Database::Prune(absl::Time oldest, int64_t rows, int64_t
       deleted += statement.get_affected_rows();
     }
     *sql_ << "DELETE FROM receipt_batches WHERE at < :before", soci::use(before);
+    *sql_ << "DELETE FROM signatures WHERE at < :before", soci::use(before);
   }));
   return deleted;
 }

@@ -30,6 +30,8 @@ struct StoredState {
   // Continue here.
   uint64_t next_decision_id = 1;
   uint64_t next_event_sequence = 1;
+  // What was learned of applications, the longest unlearned first.
+  std::vector<v1::ApplicationSignature> signatures;
 };
 
 // A pair's scores within one minute.
@@ -76,6 +78,8 @@ class Database {
   absl::Status Insert(const WorkloadMinute& row);
   absl::Status SavePolicy(const v1::Policy& policy);
   absl::Status SaveHolds(const std::map<std::string, std::string>& holds);
+  // Replaces what was stored of the same application and model.
+  absl::Status SaveSignature(const v1::ApplicationSignature& learned);
 
   // The newest `limit`, newest last. Empty filters let everything through.
   absl::StatusOr<std::vector<v1::Decision>> Decisions(const std::string& host, const std::string& workload, int limit);
@@ -85,7 +89,7 @@ class Database {
   absl::StatusOr<std::vector<v1::Event>> Events(const std::string& host, uint64_t after, int limit);
 
   // Deletes at most `batch` rows of each table that are older than `oldest` or beyond the newest `rows`. Returns how
-  // many went; fewer than `batch` means that it is done for now.
+  // many went; fewer than `batch` means that it is done for now. Signatures go by age alone, and are not counted.
   absl::StatusOr<int64_t> Prune(absl::Time oldest, int64_t rows, int64_t batch);
   absl::StatusOr<int64_t> CountRows(std::string_view table);
 

@@ -37,6 +37,11 @@ const std::vector<std::vector<const char*>>& Steps() {
           "CREATE INDEX receipts_by_host ON receipts (host, id)",
           "CREATE INDEX receipt_batches_by_time ON receipt_batches (at)",
       },
+      {
+          "CREATE TABLE signatures (application TEXT NOT NULL, model TEXT NOT NULL, at BIGINT NOT NULL, "
+          "body TEXT NOT NULL, PRIMARY KEY (application, model))",
+          "CREATE INDEX signatures_by_time ON signatures (at)",
+      },
   };
   return *kSteps;
 }

@@ -65,6 +65,12 @@ bool Store::Add(PairMinute row) {
 bool Store::Add(WorkloadMinute row) {
   return Post({.run = [row = std::move(row)](Database& database) { return database.Insert(row); }});
 }
+bool Store::Add(std::vector<v1::ApplicationSignature> learned) {
+  return Post({.run = [learned = std::move(learned)](Database& database) -> absl::Status {
+    for (const auto& one : learned) TRUCE_RETURN_IF_ERROR(database.SaveSignature(one));
+    return absl::OkStatus();
+  }});
+}
 bool Store::SaveState(std::optional<v1::Policy> policy, std::map<std::string, std::string> holds,
                       std::function<void(const absl::Status&)> done) {
   return Post({.run = [policy = std::move(policy), holds = std::move(holds)](Database& database) -> absl::Status {

@@ -60,6 +60,8 @@ class Store {
   bool Add(v1::Event event);
   bool Add(PairMinute row);
   bool Add(WorkloadMinute row);
+  // As one write, however many they are.
+  bool Add(std::vector<v1::ApplicationSignature> learned);
   // What operators set, whole: so that the newest one that is stored makes good what an older one could not. No policy:
   // none was set, and the one in the configuration holds.
   bool SaveState(std::optional<v1::Policy> policy, std::map<std::string, std::string> holds,

@@ -57,6 +57,8 @@ void AddTrain(CLI::App& app, std::function<int()>& chosen) {
   train->add_option("--epochs", options->training.most_epochs, "At most so many")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
+  train->add_option("--checkpoints", options->checkpoints,
+                    "Directory of its own; with it a training that was ended goes on");
   train->add_option("--seed", options->training.seed, "Of everything random")->capture_default_str();
   train->callback([options, &chosen] { chosen = [options] { return RunTrain(*options); }; });
 }
@@ -81,6 +83,8 @@ void AddLearningCommands(CLI::App& app, std::function<int()>& chosen) {
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   evaluate->add_option("--html", options->html, "Also write a page with pictures to this file");
+  evaluate->add_option("--checkpoints", options->checkpoints,
+                       "Directory of its own; with it a training that was ended goes on");
   evaluate->add_option("--seed", options->seed, "Of everything random")->capture_default_str();
   evaluate
       ->add_option_function<std::string>(

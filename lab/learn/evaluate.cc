@@ -29,16 +29,33 @@ std::vector<Judged> Those(const std::vector<Judged>& judged, const std::function
   return those;
 }
 
+// Whether a second measurement would hardly fall on the other side of "slowed by 5 %".
+bool IsSure(const Judged& judged) {
+  constexpr double kErrors = 2;
+  const InterferenceExample& example = *judged.example;
+  return std::abs(example.log_slowdown - std::log1p(kNoticedSlowdown)) >= kErrors * example.error;
+}
+
 double MeanOf(const std::vector<double>& values) {
   double sum = 0;
   for (const double value : values) sum += value;
   return values.empty() ? std::nan("") : sum / static_cast<double>(values.size());
 }
 
+// Share of the slowdowns that lie within the interval that the model gives for 80 % of them.
+double WithinInterval(const std::vector<Judged>& judged) {
+  const auto within = std::count_if(judged.begin(), judged.end(), [](const Judged& one) {
+    return std::abs(one.example->log_slowdown - one.prediction.log_slowdown) <=
+           kIntervalDeviations * one.prediction.deviation;
+  });
+  return static_cast<double>(within) / static_cast<double>(std::max<size_t>(1, judged.size()));
+}
+
 void WriteRows(const std::string& title, const std::vector<NamedMarks>& rows, std::ostream& out) {
   if (rows.empty()) return;
   out << absl::StrFormat("\n%-24s %-20s %-20s %-20s %-22s %8s\n", title, "AUC", "ERROR", "BRIER", "RANK", "EXAMPLES");
   const auto cell = [](const Estimate& estimate) {
+    if (std::isnan(estimate.interval.low)) return std::string("-");
     return absl::StrFormat("%.3f (%.3f-%.3f)", estimate.value, estimate.interval.low, estimate.interval.high);
   };
   for (const auto& [name, marks] : rows) {
@@ -89,7 +106,7 @@ const std::vector<double>& JudgedMoments() {
 
 absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fold>& folds,
                                                            const TrainingOptions& training, int networks, int threads,
-                                                           std::vector<int>* epochs,
+                                                           const Checkpoints& checkpoints, std::vector<int>* epochs,
                                                            const std::function<void()>& done) {
   std::mutex mutex;
   const auto trained = [&](int one) {
@@ -99,7 +116,8 @@ absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fol
   std::vector<std::vector<FeatureGroup>> hide;
   for (const Mask& mask : Masks()) hide.push_back(mask.missing);
   return JudgeFolds(
-      folds, [&] { return std::make_unique<LstmPredictor>(training, networks, trained); }, hide, threads, done);
+      folds, [&] { return std::make_unique<LstmPredictor>(training, networks, trained, checkpoints); }, hide, threads,
+      done);
 }
 
 std::vector<Judged> AtJudgedMoments(const std::vector<Judged>& judged) {
@@ -149,6 +167,29 @@ absl::StatusOr<std::vector<Fold>> PrepareEvaluation(const DatasetContent& conten
   return folds;
 }
 
+Marks MeasuredTwice(const DatasetContent& content, int bootstrap_draws, uint64_t seed) {
+  const std::vector<Label> labels = MakeLabels(content);
+  std::vector<std::pair<const Label*, const Label*>> pairs;
+  for (const Repeat& repeat : Repeats(content, labels)) {
+    pairs.emplace_back(repeat.first, repeat.second);
+    pairs.emplace_back(repeat.second, repeat.first);
+  }
+  std::vector<InterferenceExample> measured(pairs.size());
+  std::vector<Judged> judged;
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    const auto& [said, label] = pairs[i];
+    measured[i].meeting = static_cast<size_t>(label->meeting);
+    measured[i].programs = {content.lives.at(label->victim).program, content.lives.at(label->aggressors[0]).program};
+    measured[i].log_slowdown = std::log1p(std::max(-0.5, label->slowdown));
+    Judged& one = judged.emplace_back();
+    one.example = &measured[i];
+    one.prediction.log_slowdown = std::log1p(std::max(-0.5, said->slowdown));
+    const double error = std::hypot(said->error, label->error);
+    one.prediction.probability = 0.5 * std::erfc((kNoticedSlowdown - said->slowdown) / (M_SQRT2 * error));
+  }
+  return MarksOf(judged, bootstrap_draws, seed);
+}
+
 absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream& progress) {
   TRUCE_ASSIGN_OR_RETURN(const DatasetContent content, Dataset::Load(options.file));
   Evaluation evaluation;
@@ -165,17 +206,27 @@ absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream
   TrainingOptions training;
   training.seed = options.seed;
   std::vector<int> epochs;
-  TRUCE_ASSIGN_OR_RETURN(auto ours, JudgeLstm(folds, training, options.networks, options.threads, &epochs,
+  TRUCE_ASSIGN_OR_RETURN(const Checkpoints checkpoints, Checkpoints::In(options.checkpoints));
+  TRUCE_ASSIGN_OR_RETURN(auto ours, JudgeLstm(folds, training, options.networks, options.threads, checkpoints, &epochs,
                                               [&] { steps.Step("Truce's LSTM"); }));
-  evaluation.predictors.push_back(
-      {"Truce's LSTM", MarksOf(AtJudgedMoments(ours[0]), options.bootstrap_draws, options.seed)});
+  const auto mark = [&](const std::string& name, const std::vector<Judged>& judged) {
+    const std::vector<Judged> marked = AtJudgedMoments(judged);
+    evaluation.predictors.push_back({name, MarksOf(marked, options.bootstrap_draws, options.seed)});
+    evaluation.sure.push_back({name, MarksOf(Those(marked, IsSure), options.bootstrap_draws, options.seed)});
+  };
+  mark("Truce's LSTM", ours[0]);
   CutJudged(content, std::move(ours), options.bootstrap_draws, options.seed, &evaluation);
+  if (!std::isnan(evaluation.noise_floor)) {
+    evaluation.ceiling.push_back(
+        {"measured a second time", MeasuredTwice(content, options.bootstrap_draws, options.seed)});
+  }
   for (const auto& baseline : baselines) {
     const std::string& name = baseline.first;
     TRUCE_ASSIGN_OR_RETURN(const auto judged,
                            JudgeFolds(folds, baseline.second, {{}}, options.threads, [&] { steps.Step(name); }));
-    evaluation.predictors.push_back({name, MarksOf(AtJudgedMoments(judged[0]), options.bootstrap_draws, options.seed)});
+    mark(name, judged[0]);
   }
+  checkpoints.Remove();
   return evaluation;
 }
 
@@ -184,14 +235,19 @@ void WriteEvaluation(const Evaluation& evaluation, std::ostream& out) {
       << evaluation.programs << " programs, " << evaluation.meetings
       << " meetings; every program was predicted by a model that had never seen it\n";
   WriteRows("PREDICTOR", evaluation.predictors, out);
+  WriteRows("SURE LABELS ONLY", evaluation.sure, out);
+  WriteRows("NO PREDICTION IS BETTER", evaluation.ceiling, out);
   WriteRows("TRUCE'S LSTM", evaluation.moments, out);
   WriteRows("WHO WAS NEW", evaluation.novelty, out);
   WriteRows("READINGS", evaluation.masked, out);
   WriteRows("FAMILIARITY", evaluation.familiar, out);
   if (evaluation.foresight.bursts > 0) WriteForesight(evaluation.foresight, out);
-  out << "\nAUC and Brier score of \"slowed by 5 % or more\"; error: mean absolute error of the slowdown (1 = twice "
-         "the "
-         "time); rank: Spearman\nper victim; in brackets 95 % bootstrap intervals over meetings\n\n";
+  out << R"(
+AUC and Brier score of "slowed by 5 % or more"; error: mean absolute error of the slowdown (1 = twice the time);
+rank: Spearman per victim; in brackets 95 % bootstrap intervals over meetings. Sure labels lie two standard errors
+or more from 5 %.
+
+)";
 }
 
 FigureTable EvaluationFigures(const Evaluation& evaluation) {
@@ -216,6 +272,14 @@ FigureTable EvaluationFigures(const Evaluation& evaluation) {
              .value = ours.error.value / best_error,
              .unit = "x",
              .target = AtMost(1)});
+  if (!evaluation.sure.empty()) {
+    table.Add({.name = "AUC over labels that are sure", .value = evaluation.sure[0].marks.auc.value, .unit = ""});
+  }
+  if (!evaluation.ceiling.empty() && !std::isnan(evaluation.ceiling[0].marks.auc.value)) {
+    table.Add({.name = "AUC of measuring a second time", .value = evaluation.ceiling[0].marks.auc.value, .unit = ""});
+  }
+  table.Add(
+      {.name = "slowdowns within their 80 % interval", .value = WithinInterval(evaluation.judged), .unit = "ratio"});
   table.Add({.name = "Brier score", .value = ours.brier.value, .unit = ""});
   table.Add({.name = "rank of neighbours", .value = ours.rank.value, .unit = ""});
   return table;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lab/learn/checkpoints.h"
 #include "lab/learn/foresight.h"
 #include "lab/learn/scoring.h"
 #include "models/training/trainer.h"
@@ -27,6 +28,8 @@ struct EvaluateOptions {
   uint64_t seed = 1;
   // A page with pictures is written here; empty: none.
   std::string html;
+  // Trainings that were ended go on from here; empty: they begin anew.
+  std::string checkpoints;
 };
 
 // Readings that a host may lack, by name; the first lacks none.
@@ -53,6 +56,8 @@ struct Evaluation {
   // Mean difference between two measurements of the same meeting; NaN when nothing was repeated.
   double noise_floor = 0;
   std::vector<NamedMarks> predictors;  // the first is ours
+  std::vector<NamedMarks> sure;        // the same over labels two standard errors or more from 5 %
+  std::vector<NamedMarks> ceiling;     // a meeting's first measurement as the prediction of its second, and the reverse
   std::vector<NamedMarks> moments;     // ours, by seconds of company that were seen
   std::vector<NamedMarks> masked;      // ours, without some readings
   std::vector<NamedMarks> novelty;     // ours, by who was new
@@ -72,10 +77,14 @@ absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream
 absl::StatusOr<std::vector<Fold>> PrepareEvaluation(const DatasetContent& content, int held_out, uint64_t seed,
                                                     Evaluation* evaluation);
 
+// Marks of a measurement as a prediction of its repeat: a better prediction cannot be told from a worse one.
+Marks MeasuredTwice(const DatasetContent& content, int bootstrap_draws, uint64_t seed);
+
 // Ours, judged on `folds` without each of Masks(). `epochs` gets what each training took; `done` as in JudgeFolds.
 absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fold>& folds,
                                                            const TrainingOptions& training, int networks, int threads,
-                                                           std::vector<int>* epochs, const std::function<void()>& done);
+                                                           const Checkpoints& checkpoints, std::vector<int>* epochs,
+                                                           const std::function<void()>& done);
 
 // Those that marks are given by.
 std::vector<Judged> AtJudgedMoments(const std::vector<Judged>& judged);

@@ -13,8 +13,9 @@ absl::Status LstmPredictor::Fit(const ExampleList& training, const ExampleList& 
     TrainingOptions options = options_;
     options.seed += static_cast<uint64_t>(i);
     try {
-      TrainedInterference trained =
-          TrainInterference(training, validation, options, [](const EpochReport&) { return true; });
+      TrainedInterference trained = TrainInterference(
+          training, validation, options, [](const EpochReport&) { return true; },
+          checkpoints_.Of(training, validation, options));
       if (trained_) trained_(trained.epochs);
       members_.push_back(std::move(trained.model));
     } catch (const std::exception& error) {  // libtorch's way

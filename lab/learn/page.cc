@@ -44,6 +44,7 @@ std::string Table(const std::vector<NamedMarks>& rows, std::string_view title, b
   std::string html = StrCat("<table><tr><th>", title,
                             "<th>AUC<th>error of the slowdown<th>Brier score<th>rank of neighbours<th>examples");
   const auto cell = [](const Estimate& estimate) {
+    if (std::isnan(estimate.interval.low)) return std::string("<td>–");
     return absl::StrFormat("<td>%.3f <small>%.3f–%.3f</small>", estimate.value, estimate.interval.low,
                            estimate.interval.high);
   };
@@ -191,7 +192,13 @@ std::string EvaluationPage(const Evaluation& evaluation) {
       figures, "</table><h2>Beside other methods</h2>", Table(evaluation.predictors, "predictor", true),
       "<p>AUC and Brier score of “slowed by 5 % or more”; error: mean absolute error of the slowdown (1 = twice the "
       "time); "
-      "rank: Spearman's, over the neighbours of a victim.<h2>Calibration</h2>",
+      "rank: Spearman's, over the neighbours of a victim.",
+      "<p>The same over meetings whose label lies two standard errors or more from 5 %.",
+      Table(evaluation.sure, "predictor", true),
+      evaluation.ceiling.empty() ? ""
+                                 : "<p>A meeting's first measurement as the prediction of its second: no "
+                                   "prediction can be told to be better.",
+      evaluation.ceiling.empty() ? "" : Table(evaluation.ceiling, "measurement", false), "<h2>Calibration</h2>",
       CalibrationPicture(evaluation.judged), "<h2>Predicted against measured</h2>", ScatterPicture(evaluation.judged),
       "<h2>Who slows whom</h2><p>Rows are victims. In each cell: measured (upper left) and predicted (lower right), "
       "averaged over the CPUs that they shared; white is nothing, red twice the time or more.<br>",

@@ -13,6 +13,7 @@
 #include "lab/dataset.h"
 #include "lab/learn/evaluate.h"
 #include "lab/learn/folds.h"
+#include "lab/learn/references.h"
 #include "models/interference/model_file.h"
 #include "models/training/calibrate.h"
 #include "src/base/figures.h"
@@ -96,7 +97,8 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
                          PrepareEvaluation(content, options.held_out, options.training.seed, &evaluation));
   Progress steps(&progress, &SystemClock(), static_cast<int>(folds.size()) + 1);
   std::vector<int> epochs;
-  TRUCE_ASSIGN_OR_RETURN(auto judged, JudgeLstm(folds, options.training, 1, options.threads, &epochs,
+  TRUCE_ASSIGN_OR_RETURN(const Checkpoints checkpoints, Checkpoints::In(options.checkpoints));
+  TRUCE_ASSIGN_OR_RETURN(auto judged, JudgeLstm(folds, options.training, 1, options.threads, checkpoints, &epochs,
                                                 [&] { steps.Step("programs held out in turn"); }));
   std::vector<Skill> skills;
   for (size_t i = 0; i < judged.size(); ++i) {
@@ -119,14 +121,16 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   ExampleList all;
   for (const InterferenceExample& example : evaluation.examples) all.push_back(&example);
   steps.Step("all programs");
-  const TrainedInterference trained =
-      TrainInterference(all, {}, training, [&progress, &training](const EpochReport& told) {
-        progress << absl::StrFormat("epoch %d of %d: loss %.4f\n", told.epoch, training.stop_after, told.training_loss);
-        return true;
-      });
+  const auto tell = [&progress, &training](const EpochReport& told) {
+    progress << absl::StrFormat("epoch %d of %d: loss %.4f\n", told.epoch, training.stop_after, told.training_loss);
+    return true;
+  };
+  const TrainedInterference trained = TrainInterference(all, {}, training, tell, checkpoints.Of(all, {}, training));
   const std::string today = absl::FormatTime("%Y-%m-%d", absl::Now(), absl::UTCTimeZone());
+  InterferenceModel model = Recalibrated(trained.model, evaluation.judged);
+  std::vector<ModelReference> references = MakeReferences(content, model);
   const ModelFile file{options.version.empty() ? today : options.version, evaluation.machine, std::move(skills),
-                       Recalibrated(trained.model, evaluation.judged)};
+                       std::move(model), std::move(references)};
   const auto pair =
       std::find_if(all.begin(), all.end(), [](const InterferenceExample* one) { return !one->aggressors.empty(); });
   const std::string bytes = SerializeModel(file, **pair);
@@ -134,8 +138,10 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   TRUCE_RETURN_IF_ERROR(rpc::WriteFileAtomically(options.output, bytes, 0644, rpc::IfExists::kReplace));
   std::string card = options.output;
   if (const size_t dot = card.rfind('.'); dot != std::string::npos && dot > card.rfind('/') + 1) card.erase(dot);
-  return rpc::WriteFileAtomically(card + ".md", Card(options, file, evaluation, trained.epochs), 0644,
-                                  rpc::IfExists::kReplace);
+  TRUCE_RETURN_IF_ERROR(rpc::WriteFileAtomically(card + ".md", Card(options, file, evaluation, trained.epochs), 0644,
+                                                 rpc::IfExists::kReplace));
+  checkpoints.Remove();
+  return absl::OkStatus();
 }
 
 }  // namespace truce::lab

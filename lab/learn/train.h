@@ -21,6 +21,8 @@ struct TrainOptions {
   int held_out = 3;
   int threads = 2;
   int bootstrap_draws = 300;
+  // Trainings that were ended go on from here; the directory is removed at the end. Empty: they begin anew.
+  std::string checkpoints;
   TrainingOptions training;
 };
 

@@ -15,6 +15,9 @@ namespace truce {
 // A slowdown from here on is one that users notice (design: contention score).
 inline constexpr double kNoticedSlowdown = 0.05;
 
+// Standard deviations on either side of the middle that hold 80 % of a normal distribution: intervals that are told.
+inline constexpr double kIntervalDeviations = 1.2816;
+
 // What a slowdown is split into; in the order of v1::Resource from RESOURCE_CPU on.
 enum class ModelResource : uint8_t { kCpu, kLlc, kMemoryBandwidth, kMemory, kDisk, kNetwork };
 inline constexpr size_t kResourceCount = 6;

@@ -10,14 +10,12 @@ namespace {
 // Nothing is surer than this; keeps logits finite.
 constexpr float kSurest = 1e-6F;
 
-float Softplus(float x) {
-  return std::max(x, 0.0F) + std::log1p(std::exp(-std::abs(x)));
-}
+// Added to a resource whose gate is closed: its contribution becomes zero.
+constexpr float kClosed = -1e4F;
+// No pair is slowed by more than e to this, so that a product of e^x over all resources stays finite.
+constexpr float kSteepest = 12;
 
-template <typename Derived>
-auto Softplus(const Eigen::ArrayBase<Derived>& x) {
-  return x.max(0.0F) + (1.0F + (-x.abs()).exp()).log();
-}
+using RowArray = Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor>;
 
 template <typename Derived>
 auto Sigmoid(const Eigen::ArrayBase<Derived>& x) {
@@ -25,35 +23,39 @@ auto Sigmoid(const Eigen::ArrayBase<Derived>& x) {
 }
 
 // erfc(x) / 2, to 1e-7 (Abramowitz and Stegun 1964, formula 7.1.26; erfc(-x) = 2 - erfc(x)).
-template <typename Derived>
-Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor> TailOf(const Eigen::ArrayBase<Derived>& x) {
-  const Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor> size = x.abs();
-  const Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor> t = (1 + 0.3275911F * size).inverse();
-  const Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor> half =
+RowArray TailOf(const RowArray& x) {
+  const RowArray size = x.abs();
+  const RowArray t = (1 + 0.3275911F * size).inverse();
+  const RowArray half =
       0.5F * t * (0.254829592F + t * (-0.284496736F + t * (1.421413741F + t * (-1.453152027F + t * 1.061405429F)))) *
       (-size.square()).exp();
-  return (x.derived() < 0).select(1 - half, half);
+  return (x < 0).select(1 - half, half);
 }
 
-// Resources that need something in common at all: no CPU in common, no waiting for a CPU.
-void CloseGates(const Rows& contexts, Rows* by_resource) {
-  for (Eigen::Index i = 0; i < contexts.rows(); ++i) {
-    if (contexts(i, 0) + contexts(i, 2) <= 0) (*by_resource)(i, static_cast<Eigen::Index>(ModelResource::kCpu)) = 0;
-    if (contexts(i, 3) <= 0) (*by_resource)(i, static_cast<Eigen::Index>(ModelResource::kLlc)) = 0;
-    if (contexts(i, 4) <= 0) (*by_resource)(i, static_cast<Eigen::Index>(ModelResource::kMemoryBandwidth)) = 0;
-  }
+RowArray Calibrate(const Calibration& calibration, const RowArray& probability) {
+  const RowArray bounded = probability.max(kSurest).min(1 - kSurest);
+  return Sigmoid(calibration.slope * (bounded / (1 - bounded)).log() + calibration.intercept);
+}
+
+// P(slowdown >= 5 %), not calibrated.
+RowArray NoticedProbability(const RowArray& mean, const RowArray& variance) {
+  const auto bound = static_cast<float>(std::log1p(kNoticedSlowdown));
+  return TailOf((bound - mean) * (2 * variance).rsqrt());
 }
 
 }  // namespace
 
 float Calibration::Apply(float probability) const {
-  const float bounded = std::clamp(probability, kSurest, 1 - kSurest);
-  const float logit = slope * std::log(bounded / (1 - bounded)) + intercept;
-  return 1 / (1 + std::exp(-logit));
+  return Calibrate(*this, RowArray::Constant(1, probability))(0);
+}
+
+Row Familiarity::Embed(Eigen::Ref<const Row> fingerprint) const {
+  if (mean.size() == 0) return fingerprint;
+  return (fingerprint - mean) * whiten;
 }
 
 float Familiarity::Distance(Eigen::Ref<const Row> fingerprint) const {
-  return mean.size() == 0 ? 0 : ((fingerprint - mean) * whiten).norm();
+  return mean.size() == 0 ? 0 : Embed(fingerprint).norm();
 }
 
 float Familiarity::OfDistance(float distance) const {
@@ -66,8 +68,13 @@ float Familiarity::OfDistance(float distance) const {
 
 InterferenceModel::InterferenceModel(InterferenceWeights weights, Calibration calibration, Familiarity familiarity)
     : weights_(std::move(weights)), calibration_(calibration), familiarity_(std::move(familiarity)) {
-  const float spread = Softplus(weights_.base_spread(0));
+  const float spread = PairEffects::Contribution(weights_.base_spread(0));
   base_variance_ = spread * spread;
+  const auto resources = static_cast<Eigen::Index>(kResourceCount);
+  head_.resize(resources + 1, weights_.pair());
+  head_ << weights_.slowdown, weights_.spread;
+  head_bias_.resize(resources + 1);
+  head_bias_ << weights_.slowdown_bias, weights_.spread_bias;
 }
 
 void InterferenceModel::Step(const Rows& inputs, Rows* hidden, Rows* cell) {
@@ -86,40 +93,50 @@ void InterferenceModel::Step(const Rows& inputs, Rows* hidden, Rows* cell) {
 void InterferenceModel::Project(const Rows& hidden, Rows* as_victims, Rows* as_aggressors) const {
   as_victims->noalias() = hidden * weights_.victim.transpose();
   as_victims->rowwise() += weights_.pair_bias;
-  as_aggressors->noalias() = hidden * weights_.aggressor.transpose();
+  as_aggressors->noalias() = weights_.aggressor * hidden.transpose();
 }
 
-void InterferenceModel::Accompany(const Rows& as_aggressors, const Rows& contexts, Rows* company) const {
-  company->noalias() = contexts * weights_.context.transpose();
-  *company += as_aggressors;
+void InterferenceModel::Accompany(const Rows& as_aggressors, const Rows& contexts, Company* company) const {
+  company->pair.noalias() = weights_.context * contexts.transpose();
+  company->pair += as_aggressors;
+  company->gates.setZero(static_cast<Eigen::Index>(kResourceCount), contexts.rows());
+  const auto close = [company](ModelResource resource, Eigen::Index aggressor) {
+    company->gates(static_cast<Eigen::Index>(resource), aggressor) = kClosed;
+  };
+  for (Eigen::Index i = 0; i < contexts.rows(); ++i) {
+    // Resources that need something in common at all: no CPU in common, no waiting for a CPU.
+    if (contexts(i, 0) + contexts(i, 2) <= 0) close(ModelResource::kCpu, i);
+    if (contexts(i, 3) <= 0) close(ModelResource::kLlc, i);
+    if (contexts(i, 4) <= 0) close(ModelResource::kMemoryBandwidth, i);
+  }
 }
 
-void InterferenceModel::Pairs(Eigen::Ref<const Row> as_victim, const Rows& company, const Rows& contexts,
-                              Rows* by_resource, Row* variance) {
-  pair_ = (company.rowwise() + as_victim).array().max(0.0F);
-  by_resource->noalias() = pair_ * weights_.slowdown.transpose();
-  by_resource->rowwise() += weights_.slowdown_bias;
-  *by_resource = Softplus(by_resource->array()).eval();
-  CloseGates(contexts, by_resource);
-  variance->noalias() = weights_.spread * pair_.transpose();
-  variance->array() += weights_.spread_bias(0);
-  *variance = Softplus(variance->array()).square().eval();
+void InterferenceModel::Price(Eigen::Ref<const Row> as_victim, const Company& company, PairEffects* effects) {
+  const auto resources = static_cast<Eigen::Index>(kResourceCount);
+  // Row by row: what is added is one number for the whole row, and Eigen's broadcasts don't use vector units.
+  pair_.resizeLike(company.pair);
+  for (Eigen::Index k = 0; k < pair_.rows(); ++k) {
+    pair_.row(k) = (company.pair.row(k).array() + as_victim(k)).max(0.0F);
+  }
+  outputs_.noalias() = head_ * pair_;
+  effects->by_resource.resize(resources, outputs_.cols());
+  for (Eigen::Index r = 0; r < resources; ++r) {
+    effects->by_resource.row(r) =
+        (outputs_.row(r).array() + company.gates.row(r).array() + head_bias_(r)).min(kSteepest);
+  }
+  // The sum of log(1 + e^x) over the resources, by one logarithm for all.
+  scratch_.setOnes(outputs_.cols());
+  for (Eigen::Index r = 0; r < resources; ++r) scratch_.array() *= 1 + effects->by_resource.row(r).array().exp();
+  effects->mean = scratch_.array().log().matrix();
+  scratch_ = (outputs_.row(resources).array() + head_bias_(resources)).min(kSteepest).matrix();
+  effects->variance = (1 + scratch_.array().exp()).log().square().matrix();
+  effects->probability =
+      Calibrate(calibration_, NoticedProbability(effects->mean.array(), effects->variance.array() + base_variance_))
+          .matrix();
 }
 
-void InterferenceModel::Probabilities(const Rows& by_resource, const Row& variance, Row* probabilities) const {
-  const auto bound = static_cast<float>(std::log1p(kNoticedSlowdown));
-  *probabilities =
-      (bound - by_resource.rowwise().sum().transpose().array()) / (2 * (variance.array() + base_variance_)).sqrt();
-  *probabilities = TailOf(probabilities->array()).max(kSurest).min(1 - kSurest).eval();
-  const auto odds = probabilities->array() / (1 - probabilities->array());
-  *probabilities = Sigmoid(calibration_.slope * odds.log() + calibration_.intercept).eval();
-}
-
-float InterferenceModel::Uncalibrated(float mean, float variance) const {
-  const auto bound = static_cast<float>(std::log1p(kNoticedSlowdown));
-  Eigen::Array<float, 1, 1> scaled;
-  scaled << (bound - mean) / std::sqrt(2 * (variance + base_variance_));
-  return TailOf(scaled)(0);
+float InterferenceModel::Probability(float mean, float variance) const {
+  return NoticedProbability(RowArray::Constant(1, mean), RowArray::Constant(1, variance + base_variance_))(0);
 }
 
 Row InterferenceModel::Fingerprint(const InputSequence& sequence) {
@@ -146,27 +163,29 @@ InterferencePrediction InterferenceModel::Predict(const InterferenceExample& exa
   float mean = 0;
   float variance = 0;
   if (count > 1) {
-    Rows victims, aggressors, by_resource;
-    Row variances;
+    Rows victims, aggressors;
     Project(hidden, &victims, &aggressors);
     Rows contexts(count - 1, static_cast<Eigen::Index>(PairContext::kSize));
     for (Eigen::Index i = 0; i + 1 < count; ++i) {
       const auto shares = example.contexts[static_cast<size_t>(i)].ToArray();
       contexts.row(i) = Eigen::Map<const Row>(shares.data(), static_cast<Eigen::Index>(shares.size()));
     }
-    Rows company;
-    Accompany(aggressors.bottomRows(count - 1), contexts, &company);
-    Pairs(victims.row(0), company, contexts, &by_resource, &variances);
-    mean = by_resource.sum();
-    variance = variances.sum();
+    Company company;
+    PairEffects effects;
+    Accompany(aggressors.rightCols(count - 1), contexts, &company);
+    Price(victims.row(0), company, &effects);
+    mean = effects.mean.sum();
+    variance = effects.variance.sum();
     for (size_t r = 0; r < kResourceCount; ++r) {
-      prediction.by_resource[r] = by_resource.col(static_cast<Eigen::Index>(r)).sum();
+      for (Eigen::Index i = 0; i + 1 < count; ++i) {
+        prediction.by_resource[r] += PairEffects::Contribution(effects.by_resource(static_cast<Eigen::Index>(r), i));
+      }
     }
   }
   prediction.log_slowdown = mean;
   prediction.deviation = std::sqrt(variance + base_variance_);
-  prediction.probability = Probability(mean, variance);
-  prediction.uncalibrated = Uncalibrated(mean, variance);
+  prediction.uncalibrated = Probability(mean, variance);
+  prediction.probability = calibration_.Apply(static_cast<float>(prediction.uncalibrated));
   return prediction;
 }
 

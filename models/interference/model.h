@@ -11,7 +11,9 @@
 #pragma once
 
 #include <Eigen/Core>
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -64,6 +66,9 @@ struct Familiarity {
   std::vector<float> distances;
   // 1: as usual as half of those or more; falls to 0 as fewer and fewer lie so far out.
   float Of(Eigen::Ref<const Row> fingerprint) const { return OfDistance(Distance(fingerprint)); }
+  // The fingerprint in units of its spread over the training programs, [hidden]: distances count. Not scaled by a model
+  // that knows no spread.
+  Row Embed(Eigen::Ref<const Row> fingerprint) const;
   float Distance(Eigen::Ref<const Row> fingerprint) const;
   float OfDistance(float distance) const;
 };
@@ -75,6 +80,26 @@ struct Skill {
   double auc = 0;
 };
 
+// M aggressors, ready to be put beside victims. One column each: what is the same for all is long, so that the CPU's
+// vector units are full.
+struct Company {
+  Rows pair;   // [pair, M]
+  Rows gates;  // [kResourceCount, M]: 0, or kClosed where what the resource needs is not shared
+};
+
+// What each of M aggressors alone would do to one victim.
+struct PairEffects {
+  // [kResourceCount, M]; Contribution() of each is its part of log(1 + slowdown).
+  Rows by_resource;
+  // [1, M]: log(1 + slowdown), its variance without the base variance, and P(slowdown >= 5 %), calibrated.
+  Row mean;
+  Row variance;
+  Row probability;
+  static float Contribution(float by_resource) {
+    return std::max(by_resource, 0.0F) + std::log1p(std::exp(-std::abs(by_resource)));
+  }
+};
+
 class InterferenceModel {
  public:
   InterferenceModel(InterferenceWeights weights, Calibration calibration, Familiarity familiarity);
@@ -83,20 +108,15 @@ class InterferenceModel {
   // One second of N workloads: `inputs` is [N, kModelInputs]; `hidden` and `cell`, [N, hidden()], are zeros for a new
   // workload and are replaced by the next state.
   void Step(const Rows& inputs, Rows* hidden, Rows* cell);
-  // Each workload's part of the pair head, once for all its pairs: [N, pair].
+  // Each workload's part of the pair head, once for all its pairs: `as_victims` [N, pair], `as_aggressors` [pair, N].
   void Project(const Rows& hidden, Rows* as_victims, Rows* as_aggressors) const;
-  // The same M aggressors beside any victim with which they share `contexts`, [M, PairContext::kSize]: once for all
-  // victims on the same CPUs. Gives `company`, [M, pair].
-  void Accompany(const Rows& as_aggressors, const Rows& contexts, Rows* company) const;
-  // One victim in that company. Gives `by_resource`, [M, kResourceCount], contributions to log(1 + slowdown), and
-  // `variance`, [1, M], of their sums.
-  void Pairs(Eigen::Ref<const Row> as_victim, const Rows& company, const Rows& contexts, Rows* by_resource,
-             Row* variance);
-  // Probability of each of them, [1, M].
-  void Probabilities(const Rows& by_resource, const Row& variance, Row* probabilities) const;
-  // P(slowdown >= 5 %) when log(1 + slowdown) has that mean and variance (without the base variance), calibrated.
-  float Probability(float mean, float variance) const { return calibration_.Apply(Uncalibrated(mean, variance)); }
-  float Uncalibrated(float mean, float variance) const;
+  // M aggressors, `as_aggressors` [pair, M], beside any victim with which they share `contexts`, [M,
+  // PairContext::kSize]: once for all victims on the same CPUs.
+  void Accompany(const Rows& as_aggressors, const Rows& contexts, Company* company) const;
+  // What each of that company does to one victim.
+  void Price(Eigen::Ref<const Row> as_victim, const Company& company, PairEffects* effects);
+  // P(slowdown >= 5 %), not calibrated, when log(1 + slowdown) has that mean and variance (without the base variance).
+  float Probability(float mean, float variance) const;
   float base_variance() const { return base_variance_; }
 
   // The fingerprint after a whole sequence, [hidden()].
@@ -113,10 +133,15 @@ class InterferenceModel {
   Calibration calibration_;
   Familiarity familiarity_;
   float base_variance_ = 0;
+  // The pair head's two outputs, resources and spread, as one: [kResourceCount + 1, pair] and [kResourceCount + 1].
+  Rows head_;
+  Row head_bias_;
   // Kept between calls, so that a tick allocates nothing.
   Rows projected_;
   Rows gates_;
   Rows pair_;
+  Rows outputs_;
+  Row scratch_;
 };
 
 }  // namespace truce

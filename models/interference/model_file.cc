@@ -165,6 +165,13 @@ std::string SerializeModel(const ModelFile& file, const InterferenceExample& exa
     entry.set_accuracy_ratio(skill.accuracy);
     entry.set_auc(skill.auc);
   }
+  for (const ModelReference& reference : file.references) {
+    v1::ModelReference& entry = *message.add_references();
+    entry.set_name(reference.name);
+    entry.set_kind(reference.kind);
+    entry.mutable_fingerprint()->Add(reference.fingerprint.data(),
+                                     reference.fingerprint.data() + reference.fingerprint.size());
+  }
   InterferenceExample pair = example;
   pair.aggressors.resize(1);
   pair.contexts.resize(1);
@@ -222,6 +229,13 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
     for (const std::string& group : entry.missing_groups()) {
       if (const auto known = GroupNamed(group)) skill.missing.push_back(*known);
     }
+  }
+  for (const v1::ModelReference& entry : message.references()) {
+    if (entry.fingerprint_size() != file.model.hidden()) {
+      return Damaged(name, StrCat("its reference ", entry.name(), " has a fingerprint of another size"));
+    }
+    file.references.push_back(
+        {entry.name(), entry.kind(), Eigen::Map<const Row>(entry.fingerprint().data(), entry.fingerprint_size())});
   }
   TRUCE_RETURN_IF_ERROR(RunSelfTest(message.self_test(), name, &file.model));
   return file;

@@ -12,6 +12,15 @@
 
 namespace truce {
 
+// A program that the model learned from.
+struct ModelReference {
+  std::string name;
+  // "server".
+  std::string kind;
+  // At work, [hidden].
+  Row fingerprint;
+};
+
 struct ModelFile {
   // Names this model among others: "2026-11-22.1".
   std::string version;
@@ -20,6 +29,7 @@ struct ModelFile {
   // How good it is, by missing readings; the first has them all.
   std::vector<Skill> skills;
   InterferenceModel model;
+  std::vector<ModelReference> references = {};
 };
 
 // The file's bytes, with a self-test made from `example` (which has at least one aggressor).

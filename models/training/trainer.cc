@@ -1,6 +1,5 @@
 #include "models/training/trainer.h"
 
-#include <Eigen/Dense>
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -8,137 +7,18 @@
 #include <mutex>
 #include <numeric>
 #include <random>
+#include <sstream>
 
+#include "models/training/batch.h"
 #include "models/training/calibrate.h"
 #include "models/training/network.h"
 
 namespace truce {
 namespace {
 
-// Longest sequence that is looked at; the LSTM has forgotten what was before.
-constexpr size_t kMostSteps = 24;
-// Slowdowns beyond this (in log(1 + slowdown)) are all "stands still"; they must not rule the loss.
-constexpr double kLargestLogSlowdown = 3;
 // Weights of "hurt or not" and of "by which resource" beside the size of the slowdown.
 constexpr double kNoticedWeight = 0.5;
 constexpr double kResourceWeight = 0.1;
-// A history that is cut short keeps at least so many samples.
-constexpr size_t kLeastSteps = 2;
-// A sequence must be this long to make up for another workload's state.
-constexpr size_t kLeastStaleSteps = 8;
-
-// A batch as tensors: sequences of all workloads in one block, and who belongs to which example.
-struct Batch {
-  torch::Tensor inputs;      // [N, T, kModelInputs]
-  torch::Tensor lengths;     // [N]
-  torch::Tensor stale;       // [N]: 1 for a sequence that begins with another workload's state
-  torch::Tensor victims;     // [P]: row of the pair's victim
-  torch::Tensor aggressors;  // [P]
-  torch::Tensor contexts;    // [P, PairContext::kSize]
-  torch::Tensor examples;    // [P]: the pair's example
-  torch::Tensor targets;     // [B]
-  torch::Tensor errors;      // [B]
-  torch::Tensor resources;   // [B, kResourceCount]: shares, or zeros
-};
-
-class BatchMaker {
- public:
-  // Without `random`, examples are taken as they are.
-  BatchMaker(const ExampleList& examples, const TrainingOptions& options, std::mt19937_64* random)
-      : examples_(examples), options_(options), random_(random) {}
-
-  Batch Make(const std::vector<size_t>& chosen) {
-    lines_.clear();
-    std::vector<int64_t> victims, aggressors, owners;
-    std::vector<float> contexts, targets, errors, resources;
-    for (size_t i = 0; i < chosen.size(); ++i) {
-      const InterferenceExample& example = *examples_[chosen[i]];
-      const unsigned hidden = DrawHidden();
-      const int64_t victim = AddRow(example.victim, hidden);
-      for (size_t a = 0; a < example.aggressors.size(); ++a) {
-        victims.push_back(victim);
-        aggressors.push_back(AddRow(example.aggressors[a], hidden));
-        owners.push_back(static_cast<int64_t>(i));
-        for (const float share : example.contexts[a].ToArray()) contexts.push_back(share);
-      }
-      targets.push_back(static_cast<float>(std::clamp(example.log_slowdown, -0.2, kLargestLogSlowdown)));
-      errors.push_back(static_cast<float>(std::min(example.error, 1.0)));
-      resources.insert(resources.end(), example.resources.begin(), example.resources.end());
-    }
-    Batch batch;
-    const auto pairs = static_cast<int64_t>(victims.size());
-    FillRows(&batch);
-    batch.victims = torch::tensor(victims, torch::kLong);
-    batch.aggressors = torch::tensor(aggressors, torch::kLong);
-    batch.examples = torch::tensor(owners, torch::kLong);
-    batch.contexts = torch::tensor(contexts).reshape({pairs, static_cast<int64_t>(PairContext::kSize)});
-    batch.targets = torch::tensor(targets);
-    batch.errors = torch::tensor(errors);
-    batch.resources = torch::tensor(resources).reshape({-1, static_cast<int64_t>(kResourceCount)});
-    return batch;
-  }
-
- private:
-  struct Line {
-    const InputSequence* sequence;
-    size_t length;
-    unsigned hidden;
-    bool stale;
-  };
-
-  bool Draw(double ratio) {
-    return random_ != nullptr && std::uniform_real_distribution<double>(0, 1)(*random_) < ratio;
-  }
-
-  // A host lacks a source for all of its workloads, so victim and aggressors lose the same groups.
-  unsigned DrawHidden() {
-    unsigned hidden = 0;
-    for (size_t group = 0; group < kFeatureGroupCount; ++group) {
-      const bool usage = static_cast<FeatureGroup>(group) == FeatureGroup::kUsage;  // every host has it
-      if (!usage && Draw(options_.hide_ratio)) hidden |= 1u << group;
-    }
-    return hidden;
-  }
-
-  int64_t AddRow(const InputSequence& sequence, unsigned hidden) {
-    size_t length = std::min(sequence.size(), kMostSteps);
-    if (length > kLeastSteps && Draw(options_.shorten_ratio)) {
-      length = std::uniform_int_distribution<size_t>(kLeastSteps, length)(*random_);
-    }
-    lines_.push_back({&sequence, length, hidden, length >= kLeastStaleSteps && Draw(options_.stale_ratio)});
-    return static_cast<int64_t>(lines_.size()) - 1;
-  }
-
-  void FillRows(Batch* batch) const {
-    size_t steps = 1;
-    for (const Line& line : lines_) steps = std::max(steps, line.length);
-    const auto count = static_cast<int64_t>(lines_.size());
-    batch->inputs = torch::zeros({count, static_cast<int64_t>(steps), static_cast<int64_t>(kModelInputs)});
-    batch->lengths = torch::zeros({count}, torch::kLong);
-    float* const inputs = batch->inputs.data_ptr<float>();
-    auto* const lengths = batch->lengths.data_ptr<int64_t>();
-    batch->stale = torch::zeros({count});
-    float* const stale = batch->stale.data_ptr<float>();
-    for (size_t r = 0; r < lines_.size(); ++r) {
-      const InputSequence& sequence = *lines_[r].sequence;
-      const size_t length = lines_[r].length;
-      lengths[r] = static_cast<int64_t>(length);
-      stale[r] = lines_[r].stale ? 1 : 0;
-      for (size_t step = 0; step < length; ++step) {
-        ModelInput input = sequence[sequence.size() - length + step];
-        for (size_t group = 0; group < kFeatureGroupCount; ++group) {
-          if ((lines_[r].hidden >> group) & 1u) Hide(static_cast<FeatureGroup>(group), &input);
-        }
-        std::copy(input.begin(), input.end(), inputs + (r * steps + steps - length + step) * kModelInputs);
-      }
-    }
-  }
-
-  const ExampleList& examples_;
-  const TrainingOptions& options_;
-  std::mt19937_64* const random_;
-  std::vector<Line> lines_;
-};
 
 struct Totals {
   torch::Tensor by_resource;  // [B, kResourceCount]
@@ -249,44 +129,130 @@ double TrainEpoch(InterferenceNet& net, torch::optim::Optimizer& optimizer, Batc
   return sum / static_cast<double>(std::max<size_t>(1, order.size()));
 }
 
+// A training between two epochs.
+struct Course {
+  InterferenceNet net;
+  torch::optim::AdamW optimizer;
+  std::mt19937_64 random;
+  std::vector<size_t> order;
+  // The weights to be kept, so far.
+  InterferenceNet best;
+  double least = std::numeric_limits<double>::infinity();
+  int epoch = 0;
+  int best_epoch = 0;
+};
+
+void Copy(const InterferenceNet& from, InterferenceNet& to) {
+  torch::NoGradGuard no_gradient;
+  for (size_t i = 0; i < from->parameters().size(); ++i) to->parameters()[i].copy_(from->parameters()[i]);
+}
+
+Course NewCourse(const ExampleList& training, const TrainingOptions& options) {
+  InterferenceNet net = NewNetwork(options);
+  net->Ignore(UnseenInputs(training));
+  const auto adamw = torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay);
+  Course course{
+      net, torch::optim::AdamW(net->parameters(), adamw), std::mt19937_64(options.seed), {}, NewNetwork(options)};
+  course.order.resize(training.size());
+  std::iota(course.order.begin(), course.order.end(), size_t{0});
+  Copy(course.net, course.best);
+  return course;
+}
+
+std::string State(const Course& course) {
+  torch::serialize::OutputArchive archive, net, best, optimizer;
+  course.net->save(net);
+  course.best->save(best);
+  course.optimizer.save(optimizer);
+  archive.write("net", net);
+  archive.write("best", best);
+  archive.write("optimizer", optimizer);
+  std::ostringstream random;
+  random << course.random;
+  archive.write("random", c10::IValue(random.str()));
+  archive.write("order", torch::tensor(std::vector<int64_t>(course.order.begin(), course.order.end())));
+  archive.write("least", c10::IValue(course.least));
+  archive.write("epoch", c10::IValue(int64_t{course.epoch}));
+  archive.write("best_epoch", c10::IValue(int64_t{course.best_epoch}));
+  std::ostringstream bytes;
+  archive.save_to(bytes);
+  return bytes.str();
+}
+
+void Restore(const std::string& state, Course* course) {
+  std::istringstream bytes(state);
+  torch::serialize::InputArchive archive, net, best, optimizer;
+  archive.load_from(bytes);
+  archive.read("net", net);
+  archive.read("best", best);
+  archive.read("optimizer", optimizer);
+  course->net->load(net);
+  course->best->load(best);
+  course->optimizer.load(optimizer);
+  c10::IValue value;
+  archive.read("random", value);
+  std::istringstream(value.toStringRef()) >> course->random;
+  torch::Tensor order;
+  archive.read("order", order);
+  TORCH_CHECK(order.numel() == static_cast<int64_t>(course->order.size()), "the checkpoint is of other data");
+  std::copy_n(order.data_ptr<int64_t>(), order.numel(), course->order.begin());
+  archive.read("least", value);
+  course->least = value.toDouble();
+  archive.read("epoch", value);
+  course->epoch = static_cast<int>(value.toInt());
+  archive.read("best_epoch", value);
+  course->best_epoch = static_cast<int>(value.toInt());
+}
+
+// The rate falls along half a cosine (Loshchilov and Hutter 2017), so that the last epochs settle.
+double LearningRate(const TrainingOptions& options, int epoch) {
+  const double left = 0.5 * (1 + std::cos(M_PI * (epoch - 1) / options.most_epochs));
+  return options.learning_rate * std::max(0.02, left);
+}
+
+bool Ended(const Course& course, const TrainingOptions& options) {
+  const int last = options.stop_after > 0 ? std::min(options.stop_after, options.most_epochs) : options.most_epochs;
+  return course.epoch >= last || course.epoch - course.best_epoch > options.patience;
+}
+
+EpochReport NextEpoch(const ExampleList& training, const ExampleList& validation, const TrainingOptions& options,
+                      Course* course) {
+  ++course->epoch;
+  std::shuffle(course->order.begin(), course->order.end(), course->random);
+  static_cast<torch::optim::AdamWOptions&>(course->optimizer.param_groups()[0].options())
+      .lr(LearningRate(options, course->epoch));
+  BatchMaker maker(training, options, &course->random);
+  EpochReport told{course->epoch,
+                   TrainEpoch(course->net, course->optimizer, maker, course->order, static_cast<size_t>(options.batch)),
+                   0, validation.empty()};
+  if (!validation.empty()) {
+    told.validation_loss = MeanLoss(course->net, validation, options);
+    told.best = told.validation_loss < course->least;
+  }
+  if (told.best) {
+    course->least = told.validation_loss;
+    course->best_epoch = course->epoch;
+    Copy(course->net, course->best);
+  }
+  return told;
+}
+
 }  // namespace
 
 TrainedInterference TrainInterference(const ExampleList& training, const ExampleList& validation,
                                       const TrainingOptions& options,
-                                      const std::function<bool(const EpochReport&)>& report) {
-  std::mt19937_64 random(options.seed);
-  InterferenceNet net = NewNetwork(options);
-  net->Ignore(UnseenInputs(training));
-  torch::optim::AdamW optimizer(net->parameters(),
-                                torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
-  BatchMaker maker(training, options, &random);
-  std::vector<size_t> order(training.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  InterferenceWeights best = net->Export();
-  double least = std::numeric_limits<double>::infinity();
-  int waited = 0;
-  int best_epoch = 0;
-  for (int epoch = 1; epoch <= options.most_epochs; ++epoch) {
-    std::shuffle(order.begin(), order.end(), random);
-    // The rate falls along half a cosine (Loshchilov and Hutter 2017), so that the last epochs settle.
-    const double left = 0.5 * (1 + std::cos(M_PI * (epoch - 1) / options.most_epochs));
-    static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups()[0].options())
-        .lr(options.learning_rate * std::max(0.02, left));
-    EpochReport told{epoch, TrainEpoch(net, optimizer, maker, order, static_cast<size_t>(options.batch)), 0,
-                     validation.empty()};
-    if (!validation.empty()) {
-      told.validation_loss = MeanLoss(net, validation, options);
-      told.best = told.validation_loss < least;
-    }
-    waited = told.best ? 0 : waited + 1;
-    if (told.best) {
-      least = told.validation_loss;
-      best = net->Export();
-      best_epoch = epoch;
-    }
-    if (!report(told) || waited > options.patience || epoch == options.stop_after) break;
+                                      const std::function<bool(const EpochReport&)>& report,
+                                      const TrainingCheckpoint& checkpoint) {
+  Course course = NewCourse(training, options);
+  if (checkpoint.load) {
+    if (const auto state = checkpoint.load()) Restore(*state, &course);
   }
-  return {Calibrated(std::move(best), training, validation), best_epoch};
+  while (!Ended(course, options)) {
+    const EpochReport told = NextEpoch(training, validation, options, &course);
+    if (checkpoint.save) checkpoint.save(State(course));
+    if (!report(told)) break;
+  }
+  return {Calibrated(course.best->Export(), training, validation), course.best_epoch};
 }
 
 }  // namespace truce

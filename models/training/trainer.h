@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "models/interference/example.h"
@@ -41,6 +43,13 @@ struct EpochReport {
   bool best = false;
 };
 
+// Where a training keeps its state, so that one that was ended goes on instead of beginning anew. What `load` gives
+// must be what `save` got last for the same data and options; nullopt begins anew. Both may be empty.
+struct TrainingCheckpoint {
+  std::function<std::optional<std::string>()> load;
+  std::function<void(const std::string& state)> save;
+};
+
 struct TrainedInterference {
   InterferenceModel model;
   // Epochs after which its weights were taken.
@@ -49,9 +58,11 @@ struct TrainedInterference {
 
 // `validation` (programs that are not in `training`) says when to stop, how to calibrate and how far out unknown
 // programs lie. It may be empty: then all epochs are run and nothing is calibrated. `report` is called after each
-// epoch; false ends the training with the best weights so far.
+// epoch; false ends the training with the best weights so far. One that goes on from a checkpoint ends with the same
+// weights as one that was never ended. Throws c10::Error when the checkpoint's state is not one.
 TrainedInterference TrainInterference(const ExampleList& training, const ExampleList& validation,
                                       const TrainingOptions& options,
-                                      const std::function<bool(const EpochReport&)>& report);
+                                      const std::function<bool(const EpochReport&)>& report,
+                                      const TrainingCheckpoint& checkpoint = {});
 
 }  // namespace truce

@@ -31,6 +31,25 @@ inline v1::Hello MakeHello(const std::string& host, int cpus = 4, v1::Mode ceili
   return hello;
 }
 
+// A sound signature with one resource and one kind; `hurts` is every slowdown in it.
+inline v1::Signature MakeSignature(const std::string& model, const std::vector<float>& embedding, double hurts = 0.2) {
+  v1::Signature signature;
+  signature.set_model_version(model);
+  signature.mutable_embedding()->Add(embedding.begin(), embedding.end());
+  signature.set_familiarity(0.5);
+  v1::ResourceEffect* by_resource = signature.add_resources();
+  by_resource->set_resource(v1::RESOURCE_LLC);
+  by_resource->set_hurts_ratio(hurts);
+  by_resource->set_suffers_ratio(hurts);
+  v1::KindEffect* by_kind = signature.add_kinds();
+  by_kind->set_kind("server");
+  by_kind->set_hurts_on_same_cpus_ratio(hurts);
+  by_kind->set_hurts_on_own_cpus_ratio(hurts);
+  by_kind->set_suffers_on_same_cpus_ratio(hurts);
+  by_kind->set_suffers_on_own_cpus_ratio(hurts);
+  return signature;
+}
+
 struct WorkloadSpec {
   std::string name;
   v1::WorkloadClass workload_class = v1::WORKLOAD_CLASS_STANDARD;

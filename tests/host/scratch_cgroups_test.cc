@@ -8,6 +8,7 @@
 
 #include "src/base/child_process.h"
 #include "src/base/text.h"
+#include "tests/fixtures/tree.h"
 
 namespace truce::host {
 namespace {
@@ -110,6 +111,55 @@ TEST_F(ScratchCgroupsTest, OneThatWasMovedFromRemovesNothing) {
     EXPECT_EQ(Where(name_).size(), layout_->hierarchies().size());
   }
   EXPECT_TRUE(Where(name_).empty());
+}
+
+TEST_F(ScratchCgroupsTest, WhatAToolThatWasKilledLeftBehindIsEndedAndRemovedAndNobodyElses) {
+  auto tool = ChildProcess::Start({.arguments = {"true"}});
+  ASSERT_TRUE(tool.ok()) << tool.status();
+  const int gone = tool->pid();
+  tool->Stop();
+  const std::string prefix = StrCat("truce-test-abandoned-", getpid(), "-");
+  auto left = ScratchCgroups::Create(*layout_, StrCat(prefix, gone));
+  ASSERT_TRUE(left.ok()) << left.status();
+  ASSERT_TRUE(left->Add("child").ok());
+  auto process =
+      ChildProcess::Start({.arguments = {"sleep", "1000"}, .before_exec = [&] { return left->Enter("child", 0); }});
+  ASSERT_TRUE(process.ok()) << process.status();
+  ASSERT_TRUE(left->SetFrozen("child", true).ok());
+  auto living = ScratchCgroups::Create(*layout_, StrCat(prefix, getpid()));
+  ASSERT_TRUE(living.ok()) << living.status();
+
+  ASSERT_TRUE(ScratchCgroups::RemoveAbandoned(*layout_, prefix).ok());
+  EXPECT_TRUE(Where(StrCat(prefix, gone)).empty());
+  EXPECT_FALSE(process->Running());
+  EXPECT_EQ(Where(StrCat(prefix, getpid())).size(), layout_->hierarchies().size()) << "its tool still runs";
+}
+
+// The state letter of a process in /proc: R, S, T (stopped), ...
+char StateOf(int pid) {
+  const std::string stat = ReadFile(StrCat("/proc/", pid, "/stat")).value_or("");
+  const size_t name_end = stat.rfind(") ");
+  return name_end == std::string::npos ? '?' : stat[name_end + 2];
+}
+
+TEST(FreezeBySignalTest, StopsEverybodyAndLetsThemGoOnWhereThereIsNoFreezer) {
+  const test::Tree tree({{"cpu/cpu.shares", "1024"}, {"cpuset/cpuset.cpus", "0"}, {"cpuset/cpuset.mems", "0"}});
+  const auto layout = CgroupLayout::Detect(tree.root());
+  ASSERT_TRUE(layout.ok()) << layout.status();
+  auto scratch = ScratchCgroups::Create(*layout, "tool");
+  ASSERT_TRUE(scratch.ok()) << scratch.status();
+  tree.MakeDirectory("cpu/tool/child");
+  auto process = ChildProcess::Start({.arguments = {"sleep", "1000"}});
+  ASSERT_TRUE(process.ok()) << process.status();
+  tree.Put("cpu/tool/child/cgroup.procs", StrCat(process->pid(), "\n"));
+  const auto becomes = [&process](bool stopped) {
+    for (int i = 0; i < 500 && (StateOf(process->pid()) == 'T') != stopped; ++i) usleep(10'000);
+    return (StateOf(process->pid()) == 'T') == stopped;
+  };
+  ASSERT_TRUE(scratch->SetFrozen("child", true).ok());
+  EXPECT_TRUE(becomes(true));
+  ASSERT_TRUE(scratch->SetFrozen("child", false).ok());
+  EXPECT_TRUE(becomes(false));
 }
 
 }  // namespace

@@ -115,6 +115,21 @@ TEST(MakeExamplesTest, WithoutATopologyNothingIsKnownOfSharing) {
   EXPECT_TRUE(absl::IsInvalidArgument(MakeExamples(content).status()));
 }
 
+TEST(RepeatsTest, AreLabelsOfTheSameMeetingOnTheSameCpus) {
+  DatasetContent content = Meeting();
+  for (DatasetSegment segment : Meeting().segments) {
+    segment.meeting = 8;
+    content.segments.push_back(segment);
+  }
+  const auto labels = MakeLabels(content);
+  const auto repeats = Repeats(content, labels);
+  ASSERT_THAT(repeats, SizeIs(2));
+  for (const Repeat& repeat : repeats) {
+    EXPECT_EQ(repeat.first->victim, repeat.second->victim);
+    EXPECT_NE(repeat.first->meeting, repeat.second->meeting);
+  }
+}
+
 TEST(RepeatDifferencesTest, AreBetweenTheSameMeetings) {
   DatasetContent content = Meeting();
   const auto labels = MakeLabels(content);

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 namespace truce::agent {
 namespace {
 
@@ -32,7 +34,13 @@ Scores Evidence(v1::Diagnosis diagnosis, std::optional<double> score = std::null
 }
 
 std::vector<ModelScore> Model(double probability, double confidence = 0.8) {
-  return {{kVictim, kHog, probability, 0.3, confidence, v1::RESOURCE_DISK}};
+  return {{.victim = kVictim,
+           .aggressor = kHog,
+           .probability = probability,
+           .log_slowdown = std::log1p(0.3F),
+           .deviation = 0.1F,
+           .confidence = confidence,
+           .resource = v1::RESOURCE_DISK}};
 }
 
 Scores Fused(Scores evidence, const std::vector<ModelScore>& model, ScoreFrom from = ScoreFrom::kBoth,
@@ -46,12 +54,25 @@ TEST(FuseTest, BothAgreeAndAreSurerThanOneThatDoubts) {
   const Scores scores = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90), Model(0.9));
   ASSERT_THAT(scores.pairs, SizeIs(1));
   EXPECT_THAT(scores.pairs[0].score(), DoubleNear(90, 0.1));
-  EXPECT_THAT(scores.pairs[0].severity(), DoubleNear(0.4, 1e-9));
+  EXPECT_THAT(scores.pairs[0].severity(), DoubleNear(0.4, 1e-6));
   EXPECT_EQ(scores.pairs[0].source(), v1::SCORE_SOURCE_BOTH);
   EXPECT_EQ(scores.pairs[0].evidence().signal(), "cpu_wait") << "what was seen is still told";
   EXPECT_EQ(scores.pairs[0].scored_at().seconds(), 1000);
   const Scores doubting = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90), Model(0.2));
   EXPECT_THAT(doubting.pairs[0].score(), DoubleNear(60, 1));
+}
+
+TEST(FuseTest, TheModelGivesTheIntervalAroundWhatBothSay) {
+  const v1::PairScore alone = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR), Model(0.9), ScoreFrom::kModel).pairs[0];
+  EXPECT_THAT(alone.severity(), DoubleNear(0.3, 1e-6));
+  // 80 % of a normal distribution lie within 1.28 standard deviations, here of log(1 + slowdown).
+  EXPECT_THAT(alone.severity_low(), DoubleNear(1.3 * std::exp(-0.12816) - 1, 1e-5));
+  EXPECT_THAT(alone.severity_high(), DoubleNear(1.3 * std::exp(0.12816) - 1, 1e-5));
+  const v1::PairScore both = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90), Model(0.9)).pairs[0];
+  EXPECT_THAT(both.severity_low(), DoubleNear(1.4 * std::exp(-0.12816) - 1, 1e-5));
+  EXPECT_THAT(both.severity_high(), DoubleNear(1.4 * std::exp(0.12816) - 1, 1e-5));
+  const v1::PairScore seen = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90), {}).pairs[0];
+  EXPECT_FALSE(seen.has_severity_low()) << "evidence alone knows no interval";
 }
 
 TEST(FuseTest, TheSurerSideWeighsMore) {

@@ -106,9 +106,35 @@ TEST(ModelScorerTest, ScoresEachOrderedPairAsTheModelWouldOnItsOwn) {
   for (const auto& [pair, score] : scores) {
     const auto expected = Expected(*host.profiles().at(pair.first), *host.profiles().at(pair.second));
     EXPECT_NEAR(score.probability, expected.probability, 1e-5);
-    EXPECT_NEAR(score.severity, std::expm1(expected.log_slowdown), 1e-4);
+    EXPECT_NEAR(score.log_slowdown, expected.log_slowdown, 1e-5);
+    EXPECT_NEAR(score.deviation, expected.deviation, 1e-5);
   }
   EXPECT_NE((scores.at({1, 2}).probability), (scores.at({2, 1}).probability)) << "a pair has two directions";
+}
+
+TEST(ModelScorerTest, SignsEachWorkloadAtWorkOnceInADozenRounds) {
+  Workloads host;
+  for (uint64_t key = 1; key <= 5; ++key) host.Add(key, {0, 1}).busy_samples = 1000;
+  host.Add(6, {0, 1}).busy_samples = 3;  // was idle or held until a moment ago
+  ModelScorer scorer(SomeModel(), TwoCpus(), TellAll());
+  std::map<uint64_t, int> signed_times;
+  for (int i = 0; i < 60; ++i) {
+    host.Second();
+    scorer.Tick(host.profiles());
+    if (i < 23) {
+      EXPECT_THAT(scorer.Sign(host.profiles()), IsEmpty()) << "a fingerprint needs samples";
+    }
+    if (i < 36) continue;
+    const auto signatures = scorer.Sign(host.profiles());
+    EXPECT_LE(signatures.size(), 1u) << "they are spread over the rounds";
+    for (const auto& [key, signature] : signatures) {
+      ++signed_times[key];
+      EXPECT_EQ(signature.model_version(), "one");
+      EXPECT_EQ(signature.embedding_size(), kHidden);
+    }
+  }
+  EXPECT_THAT(signed_times, testing::ElementsAre(testing::Pair(1, 2), testing::Pair(2, 2), testing::Pair(3, 2),
+                                                 testing::Pair(4, 2), testing::Pair(5, 2)));
 }
 
 TEST(ModelScorerTest, WorkloadsMayComeAndGoBetweenTicks) {

@@ -173,6 +173,9 @@ TEST_F(CompletionTest, OffersWordsFlagsAndLiveNames) {
   EXPECT_EQ(Offers("trucectl set mode e"), "enforce\n");
   EXPECT_EQ(Offers("trucectl get hosts -o j"), "json\n");
   EXPECT_EQ(Offers("trucectl describe host l"), "live\n");
+  EXPECT_EQ(Offers("trucectl describe app"), "application\n");
+  EXPECT_EQ(Offers("trucectl describe application l"), "live\n");
+  EXPECT_EQ(Offers("trucectl get applications l"), "live\n");
 }
 
 }  // namespace

@@ -57,6 +57,7 @@ class FakeController final : public v1::OperatorService::Service {
   int calls = 0;
   TRUCE_FAKE_CALL(ListHosts, hosts)
   TRUCE_FAKE_CALL(ListWorkloads, workloads)
+  TRUCE_FAKE_CALL(ListApplications, applications)
   TRUCE_FAKE_CALL(ListPairs, pairs)
   TRUCE_FAKE_CALL(ListActions, actions)
   TRUCE_FAKE_CALL(ListEvents, events)

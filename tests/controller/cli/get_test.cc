@@ -225,6 +225,18 @@ TEST_F(GetTest, ExplainSpeaksFirstAndThenShowsNumbers) {
                                 HasSubstr("+4.0"), HasSubstr("0.77"), HasSubstr("cpu_pin on 1")));
 }
 
+TEST_F(GetTest, ExplainWideShowsBetweenWhatTheSeverityLies) {
+  v1::PairStatus* pair = controller_.explanation.add_pairs();
+  *pair = controller_.pairs.pairs(0);
+  EXPECT_THAT(RunWith({"explain", "redis.service"}).out, Not(HasSubstr("LOW")));
+  EXPECT_THAT(RunWith({"explain", "redis.service", "-o", "wide"}).out, HasSubstr("SEVERITY  LOW  HIGH  CONFIDENCE"))
+      << "evidence alone knows no bounds";
+  pair->mutable_score()->set_severity_low(0.17);
+  pair->mutable_score()->set_severity_high(0.93);
+  const Result result = RunWith({"explain", "redis.service", "-o", "wide"});
+  EXPECT_THAT(result.out, AllOf(HasSubstr("SEVERITY  LOW  HIGH  CONFIDENCE"), HasSubstr("42%  17%   93%")));
+}
+
 TEST_F(GetTest, WatchRepeatsBlocksInAPipeAndRedrawsOnATerminal) {
   pacer_.blocks = 3;
   Result result = RunWith({"get", "hosts", "-o", "name", "--watch"});

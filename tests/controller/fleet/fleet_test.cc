@@ -6,6 +6,8 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "tests/controller/host_builder.h"
 
@@ -112,6 +114,13 @@ TEST(FleetTest, NonsenseIsRefusedCountedAndLeavesTheStateAlone) {
     std::function<void(v1::Report&)> spoil;
   };
   const double nan = std::nan("");
+  const auto sign = [](v1::Report& report) {
+    *report.mutable_workloads(0)->mutable_signature() = MakeSignature("m1", {0, 1});
+    return report.mutable_workloads(0)->mutable_signature();
+  };
+  const auto fill = [](int size, auto* list) {
+    while (list->size() < size) list->Add();
+  };
   const Case cases[] = {
       {"not_a_number", [&](auto& r) { r.mutable_pairs(0)->set_score(nan); }},
       {"not_a_number", [&](auto& r) { r.mutable_workloads(0)->mutable_readings()->set_psi_cpu_some_ratio(nan); }},
@@ -126,6 +135,25 @@ TEST(FleetTest, NonsenseIsRefusedCountedAndLeavesTheStateAlone) {
       {"missing_field", [](auto& r) { r.add_workloads(); }},
       {"long_string", [](auto& r) { r.mutable_workloads(0)->set_diagnosis_detail(std::string(4097, 'x')); }},
       {"long_string", [](auto& r) { r.mutable_pairs(0)->mutable_evidence()->set_summary(std::string(4097, 'x')); }},
+      {"missing_field", [&](auto& r) { sign(r)->clear_model_version(); }},
+      {"missing_field", [&](auto& r) { sign(r)->clear_embedding(); }},
+      {"long_string", [&](auto& r) { sign(r)->set_model_version(std::string(129, 'x')); }},
+      {"long_string", [&](auto& r) { sign(r)->mutable_kinds(0)->set_kind(std::string(129, 'x')); }},
+      {"long_string", [&](auto& r) { sign(r)->add_resembles()->set_name(std::string(129, 'x')); }},
+      {"too_many_entries", [&](auto& r) { sign(r)->mutable_embedding()->Resize(257, 0); }},
+      {"too_many_entries", [&](auto& r) { fill(65, sign(r)->mutable_kinds()); }},
+      {"too_many_entries", [&](auto& r) { fill(17, sign(r)->mutable_resources()); }},
+      {"too_many_entries", [&](auto& r) { fill(9, sign(r)->mutable_resembles()); }},
+      {"not_a_number", [&](auto& r) { sign(r)->set_embedding(1, static_cast<float>(nan)); }},
+      {"not_a_number", [&](auto& r) { sign(r)->mutable_kinds(0)->set_hurts_on_own_cpus_ratio(INFINITY); }},
+      {"out_of_range", [&](auto& r) { sign(r)->mutable_kinds(0)->set_suffers_on_own_cpus_ratio(-0.1); }},
+      {"out_of_range", [&](auto& r) { sign(r)->mutable_resources(0)->set_suffers_ratio(-0.1); }},
+      {"out_of_range", [&](auto& r) { sign(r)->set_familiarity(1.1); }},
+      {"out_of_range", [&](auto& r) { sign(r)->add_resembles()->set_similarity(1.1); }},
+      {"not_a_number", [&](auto& r) { r.mutable_pairs(0)->set_severity_high(nan); }},
+      {"out_of_range", [](auto& r) { r.mutable_pairs(0)->set_severity_low(0.41); }},
+      {"out_of_range", [](auto& r) { r.mutable_pairs(0)->set_severity_low(-0.1); }},
+      {"out_of_range", [](auto& r) { r.mutable_pairs(0)->set_severity_high(0.39); }},
       {"too_many_workloads",
        [](auto& r) {
          for (int i = 0; i < 10; ++i) AddWorkload({std::to_string(i)}, &r);
@@ -147,6 +175,21 @@ TEST(FleetTest, NonsenseIsRefusedCountedAndLeavesTheStateAlone) {
     EXPECT_TRUE(host.connected);
     EXPECT_FALSE(fleet.OnReport(host, MakeScene(60), At(15)).has_value()) << "the session survives";
   }
+}
+
+TEST(FleetTest, TakesASoundSignatureAndBoundsThatRoundingMoved) {
+  Fleet fleet({});
+  HostState& host = *fleet.OnHello(1, MakeHello("web-1"), At(0))->host;
+  v1::Report report = MakeScene();
+  v1::Signature& signature = *report.mutable_workloads(0)->mutable_signature();
+  signature = MakeSignature(std::string(128, 'm'), std::vector<float>(256, -3));
+  while (signature.kinds_size() < 64) *signature.add_kinds() = signature.kinds(0);
+  signature.add_resembles()->set_similarity(1);
+  report.mutable_pairs(0)->set_severity(0);
+  report.mutable_pairs(0)->set_severity_low(-1e-7);
+  report.mutable_pairs(0)->set_severity_high(-1e-7);
+  const auto refusal = fleet.OnReport(host, report, At(5));
+  EXPECT_FALSE(refusal.has_value()) << refusal->detail;
 }
 
 }  // namespace

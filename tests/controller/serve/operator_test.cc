@@ -101,6 +101,37 @@ TEST_F(OperatorTest, ExplainsInSentencesWithNumbers) {
   EXPECT_THAT(text, HasSubstr("Last decision"));
 }
 
+TEST_F(OperatorTest, ExplainsWithTheBoundsOfTheSlowdownThatAModelExpects) {
+  v1::Report report = MakeScene();
+  report.mutable_pairs(0)->set_severity_low(0.1);
+  report.mutable_pairs(0)->set_severity_high(0.8);
+  agent_.Send(report);
+  agent_.ReadDesired();
+  v1::ExplainRequest request;
+  request.set_victim("redis");
+  v1::ExplainResponse response;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::Explain, request, &response).ok());
+  EXPECT_THAT(absl::StrJoin(response.sentences(), "\n"),
+              HasSubstr("expected slowdown 40 % (10 to 80 %), confidence 0.80"));
+}
+
+TEST_F(OperatorTest, ListsApplicationsAndTheirSignatures) {
+  v1::Report report = MakeScene();
+  report.mutable_workloads(0)->mutable_workload()->set_application("cache");
+  *report.mutable_workloads(0)->mutable_signature() = MakeSignature("m1", {0, 1});
+  agent_.Send(report);
+  agent_.ReadDesired();
+  v1::ListApplicationsRequest request;
+  v1::ListApplicationsResponse response;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::ListApplications, request, &response).ok());
+  ASSERT_THAT(response.applications(), SizeIs(1));
+  EXPECT_EQ(response.applications(0).application(), "cache");
+  EXPECT_EQ(response.applications(0).learned().sample_count(), 1u);
+  request.set_application("nobody");
+  EXPECT_EQ(Call(&v1::OperatorService::Stub::ListApplications, request, &response).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+}
+
 TEST_F(OperatorTest, HoldAndResumeTakeEffectAtOnceAndAreAudited) {
   v1::HoldRequest hold;
   hold.set_reason("maintenance");

@@ -50,6 +50,15 @@ class StoreTest : public testing::Test {
     event.set_host(host);
     return event;
   }
+  v1::ApplicationSignature MakeLearned(const std::string& application, const std::string& model, uint64_t samples) {
+    v1::ApplicationSignature learned;
+    learned.set_application(application);
+    learned.mutable_signature()->set_model_version(model);
+    learned.mutable_signature()->add_embedding(0.1F);
+    learned.set_sample_count(samples);
+    learned.mutable_last_learned_at()->set_seconds(absl::ToUnixSeconds(clock_.Now()));
+    return learned;
+  }
   static v1::ReceiptBatch MakeBatch(uint64_t id, const std::string& lease) {
     v1::ReceiptBatch batch;
     batch.set_batch_id(id);
@@ -127,6 +136,26 @@ TEST_F(StoreTest, ARepeatedReceiptBatchIsStoredOnce) {
   EXPECT_EQ(receipts->front().receipt().changes(0).original(), std::string("\x00\xff\n", 3)) << "bytes survive";
 }
 
+TEST_F(StoreTest, KeepsTheNewestOfWhatWasLearnedOfEachApplicationAndModel) {
+  {
+    auto store = Open();
+    EXPECT_THAT(store->restored().signatures, testing::IsEmpty());
+    store->Add({MakeLearned("cache", "m1", 1), MakeLearned("batch", "m1", 2), MakeLearned("cache", "m2", 3)});
+    ASSERT_TRUE(store->Flush().ok());
+    EXPECT_EQ(store->status().written, 1u) << "a fleet's applications must not fill the queue";
+    clock_.Advance(absl::Minutes(1));
+    store->Add({MakeLearned("cache", "m1", 40)});
+    ASSERT_TRUE(store->Flush().ok()) << store->status().last_error;
+  }
+  auto store = Open();
+  const auto& known = store->restored().signatures;
+  ASSERT_THAT(known, SizeIs(3));
+  EXPECT_EQ(known[2].application(), "cache") << "the last learned comes last";
+  EXPECT_EQ(known[2].signature().model_version(), "m1");
+  EXPECT_EQ(known[2].sample_count(), 40u);
+  EXPECT_EQ(known[2].signature().embedding(0), 0.1F) << "to the last bit";
+}
+
 TEST_F(StoreTest, BringsADatabaseOfVersionOneUpToDate) {
   {
     soci::session sql(soci::sqlite3, "db=" + options_.file);
@@ -143,6 +172,7 @@ TEST_F(StoreTest, BringsADatabaseOfVersionOneUpToDate) {
   EXPECT_EQ(store->Decisions("", "", 10)->front().id(), 9u);
   store->Add(PairMinute{clock_.Now(), "web-1", "redis", "stress", 50, 80, 12});
   store->Add(WorkloadMinute{clock_.Now(), "web-1", "redis", 0.5, 0.9, 12});
+  store->Add({MakeLearned("cache", "m1", 1)});
   EXPECT_TRUE(store->Flush().ok());
 }
 
@@ -228,6 +258,18 @@ TEST_F(StoreTest, PrunesByAgeAndByRows) {
   EXPECT_EQ(*database->Prune(clock_.Now() - absl::Hours(24), 1'000, 1'000), 6);
   EXPECT_EQ(*database->Prune(clock_.Now() - absl::Hours(24), 3, 1'000), 7);
   EXPECT_EQ(*database->CountRows("decisions"), 3);
+}
+
+TEST_F(StoreTest, ForgetsApplicationsOfWhichNothingWasLearnedForLong) {
+  auto database = *Database::Open(options_.file, 0);
+  ASSERT_TRUE(database->SaveSignature(MakeLearned("gone", "m1", 1)).ok());
+  clock_.Advance(absl::Hours(48));
+  ASSERT_TRUE(database->SaveSignature(MakeLearned("cache", "m1", 1)).ok());
+  ASSERT_TRUE(database->Prune(clock_.Now() - absl::Hours(24), 1'000, 1'000).ok());
+  const auto state = database->Load();
+  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_THAT(state->signatures, SizeIs(1));
+  EXPECT_EQ(state->signatures[0].application(), "cache");
 }
 
 }  // namespace

@@ -135,10 +135,12 @@ TEST(EvaluationPageTest, IsOnePageThatNeedsNothingElse) {
   evaluation.judged = JudgedBy(true, evaluation.examples);
   evaluation.predictors = {{"ours", MarksOf(evaluation.judged, 10, 1)},
                            {"theirs", MarksOf(JudgedBy(false, evaluation.examples), 10, 1)}};
+  evaluation.ceiling = {{"again", MarksOf({}, 10, 1)}};
   const std::string page = EvaluationPage(evaluation);
   EXPECT_THAT(page, HasSubstr("A &lt;strange> machine"));
   EXPECT_THAT(page, HasSubstr("<svg"));
   EXPECT_THAT(page, HasSubstr("theirs"));
+  EXPECT_THAT(page, HasSubstr("<td>again<td>–"));
   EXPECT_THAT(page, Not(HasSubstr("http://")));
   EXPECT_THAT(page, Not(HasSubstr("https://")));
   EXPECT_THAT(page, Not(HasSubstr("nan")));

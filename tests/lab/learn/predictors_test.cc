@@ -51,7 +51,8 @@ TEST(PredictorsTest, LstmFindsIt) {
   options.learning_rate = 1e-2;
   options.most_epochs = 45;
   int trained = 0;
-  const Marks marks = MarksFor([&] { return std::make_unique<LstmPredictor>(options, 1, [&](int) { ++trained; }); });
+  const auto count = [&trained](int) { ++trained; };
+  const Marks marks = MarksFor([&] { return std::make_unique<LstmPredictor>(options, 1, count, Checkpoints::None()); });
   EXPECT_GT(marks.auc.value, 0.95);
   EXPECT_LT(marks.error.value, 0.15);
   EXPECT_EQ(trained, 4);

@@ -2,9 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <fstream>
 #include <random>
 #include <sstream>
+#include <utility>
 
 #include "lab/dataset.h"
 #include "lab/learn/evaluate.h"
@@ -17,6 +19,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 // A data set as collect would have made it, of programs that hunger for CPU more or less and share it or not.
 class TrainTest : public testing::Test {
@@ -101,10 +104,33 @@ TEST_F(TrainTest, MakesAModelThatAgentsTakeAndACardThatSaysHowGoodItIs) {
   ASSERT_EQ(model->skills.size(), Masks().size());
   EXPECT_GT(model->skills[0].accuracy, 0.6);
   EXPECT_FALSE(model->model.familiarity().distances.empty());
+  ASSERT_EQ(model->references.size(), 10u) << "it knows the programs that it learned from";
+  EXPECT_EQ(model->references[3].name, "p3");
+  EXPECT_EQ(model->references[3].kind, "made up");
   const std::string card = *host::ReadFile(tree_.Path("m.md"));
   EXPECT_THAT(card, AllOf(HasSubstr("# Interference model test"), HasSubstr("a machine of its own"),
                           HasSubstr("10 programs, 60 meetings"), HasSubstr("held out")));
   EXPECT_THAT(progress.str(), HasSubstr("all programs"));
+}
+
+TEST_F(TrainTest, OneThatWasEndedGoesOn) {
+  TrainOptions options = Quick();
+  options.checkpoints = tree_.Path("checkpoints");
+  const std::string output = std::exchange(options.output, tree_.Path("not/there/m.truce"));
+  std::ostringstream first;
+  EXPECT_FALSE(Train(options, first).ok()) << "ends when all was trained, and nothing could be written";
+  EXPECT_THAT(first.str(), HasSubstr("epoch 1 of"));
+  EXPECT_FALSE(std::filesystem::is_empty(options.checkpoints));
+  options.output = output;
+  std::ostringstream second;
+  const absl::Status status = Train(options, second);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_THAT(second.str(), Not(HasSubstr("epoch 1 of"))) << "nothing is trained again";
+  EXPECT_FALSE(std::filesystem::exists(options.checkpoints)) << "of no use any more";
+  options.checkpoints.clear();
+  options.output = tree_.Path("anew.truce");
+  ASSERT_TRUE(Train(options, second).ok());
+  EXPECT_EQ(*host::ReadFile(output), *host::ReadFile(options.output));
 }
 
 TEST_F(TrainTest, NothingIsWrittenWhenTheDataSetIsNoGood) {
@@ -128,9 +154,13 @@ TEST_F(TrainTest, EvaluateSetsEverybodySideBySide) {
   const auto evaluation = Evaluate(options, progress);
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   EXPECT_EQ(evaluation->predictors.size(), 6u);
+  EXPECT_EQ(evaluation->sure.size(), 6u);
   EXPECT_EQ(evaluation->masked.size(), Masks().size());
   EXPECT_EQ(evaluation->moments.size(), JudgedMoments().size());
   EXPECT_EQ(evaluation->programs, 10u);
+  ASSERT_EQ(evaluation->ceiling.size(), 1u);
+  EXPECT_EQ(evaluation->ceiling[0].marks.auc.value, 1) << "what is measured without noise repeats";
+  EXPECT_NEAR(evaluation->ceiling[0].marks.error.value, 0, 1e-9);
   std::ostringstream tables;
   WriteEvaluation(*evaluation, tables);
   EXPECT_THAT(tables.str(), AllOf(HasSubstr("Truce's LSTM"), HasSubstr("boosted trees"), HasSubstr("only CPU usage")));

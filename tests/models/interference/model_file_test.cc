@@ -24,7 +24,8 @@ ModelFile SomeFile() {
           {{{}, 0.9, 0.95},
            {{FeatureGroup::kCounters}, 0.8, 0.9},
            {{FeatureGroup::kCounters, FeatureGroup::kPressure}, 0.7, 0.8}},
-          InterferenceModel(RandomWeights(11), calibration, AnythingGoes(6))};
+          InterferenceModel(RandomWeights(11), calibration, AnythingGoes(6)),
+          {{"gcc", "compiler", Row::LinSpaced(6, -1, 1)}}};
 }
 
 std::string SomeBytes() {
@@ -54,11 +55,22 @@ TEST(ModelFileTest, ComesBackAsItWas) {
   EXPECT_EQ(read->version, "2026-01-02");
   EXPECT_EQ(read->machine, "a machine");
   EXPECT_EQ(read->skills.size(), 3u);
+  ASSERT_EQ(read->references.size(), 1u);
+  EXPECT_EQ(read->references[0].name, "gcc");
+  EXPECT_EQ(read->references[0].kind, "compiler");
+  EXPECT_EQ(read->references[0].fingerprint, Row(Row::LinSpaced(6, -1, 1)));
   InterferenceModel before = SomeFile().model;
   for (const InterferenceExample& example : MadeUpMeetings(6, 10, 4)) {
     EXPECT_DOUBLE_EQ(read->model.Predict(example).probability, before.Predict(example).probability);
     EXPECT_DOUBLE_EQ(read->model.Predict(example).familiarity, before.Predict(example).familiarity);
   }
+}
+
+TEST(ModelFileTest, AReferenceOfAnotherSizeIsDamage) {
+  EXPECT_THAT(Problem(With([](v1::InterferenceModelFile& message) {
+                message.mutable_references(0)->mutable_fingerprint()->RemoveLast();
+              })),
+              HasSubstr("its reference gcc has a fingerprint of another size"));
 }
 
 TEST(ModelFileTest, EveryDamagedByteIsFound) {

@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <optional>
 #include <random>
 #include <set>
+#include <string>
 
 #include "models/judgement.h"
 #include "models/training/calibrate.h"
@@ -127,6 +129,30 @@ TEST(TrainInterferenceTest, EndsWhenToldTo) {
   int epochs = 0;
   (void)TrainInterference(Pointers(examples), {}, Small(), [&](const EpochReport&) { return ++epochs < 2; });
   EXPECT_EQ(epochs, 2);
+}
+
+TEST(TrainInterferenceTest, GoesOnFromACheckpointAsIfItWasNeverEnded) {
+  const std::vector<InterferenceExample> examples = MadeUpMeetings(8, 80, 2);
+  const std::vector<InterferenceExample> others = MadeUpMeetings(8, 40, 7);
+  TrainingOptions options = Small();
+  options.most_epochs = 6;
+  const auto whole = TrainInterference(Pointers(examples), Pointers(others), options, GoOn);
+  std::optional<std::string> state;
+  const TrainingCheckpoint checkpoint{[&] { return state; }, [&](const std::string& saved) { state = saved; }};
+  int epochs = 0;
+  const auto end_after = [&epochs](int most) {
+    return [&epochs, most](const EpochReport&) { return ++epochs < most; };
+  };
+  (void)TrainInterference(Pointers(examples), Pointers(others), options, end_after(2), checkpoint);
+  (void)TrainInterference(Pointers(examples), Pointers(others), options, end_after(5), checkpoint);
+  const auto resumed = TrainInterference(Pointers(examples), Pointers(others), options, end_after(100), checkpoint);
+  EXPECT_EQ(epochs, 6) << "no epoch is run twice";
+  EXPECT_EQ(resumed.epochs, whole.epochs);
+  EXPECT_EQ(resumed.model.weights().project, whole.model.weights().project);
+  EXPECT_EQ(resumed.model.weights().slowdown, whole.model.weights().slowdown);
+  (void)TrainInterference(Pointers(examples), Pointers(others), options, end_after(100), checkpoint);
+  EXPECT_EQ(epochs, 6) << "one that had ended is not trained on";
+  EXPECT_THROW(TrainInterference(Pointers(others), {}, options, GoOn, checkpoint), std::exception) << "other data";
 }
 
 TEST(TrainInterferenceTest, WhatItLearnedStaysTrueOnLongSequences) {

@@ -1,0 +1,160 @@
+#include "controller/learn/signatures.h"
+
+#include <algorithm>
+#include <iterator>
+#include <span>
+#include <utility>
+
+#include "controller/fleet/moment.h"
+#include "google/protobuf/repeated_ptr_field.h"
+#include "models/similarity.h"
+
+namespace truce::controller {
+namespace {
+
+// What the newest signature weighs at least.
+constexpr double kLeastWeight = 0.02;
+
+std::span<const float> Embedding(const v1::ApplicationSignature& learned) {
+  const auto& embedding = learned.signature().embedding();
+  return {embedding.data(), static_cast<size_t>(embedding.size())};
+}
+
+double Blend(double mean, double newest, double weight) {
+  return mean + weight * (newest - mean);
+}
+
+bool SameThing(const v1::ResourceEffect& a, const v1::ResourceEffect& b) {
+  return a.resource() == b.resource();
+}
+bool SameThing(const v1::KindEffect& a, const v1::KindEffect& b) {
+  return a.kind() == b.kind();
+}
+
+void Blend(const v1::ResourceEffect& mean, double weight, v1::ResourceEffect* newest) {
+  newest->set_hurts_ratio(Blend(mean.hurts_ratio(), newest->hurts_ratio(), weight));
+  newest->set_suffers_ratio(Blend(mean.suffers_ratio(), newest->suffers_ratio(), weight));
+}
+
+void Blend(const v1::KindEffect& mean, double weight, v1::KindEffect* newest) {
+  newest->set_hurts_on_same_cpus_ratio(
+      Blend(mean.hurts_on_same_cpus_ratio(), newest->hurts_on_same_cpus_ratio(), weight));
+  newest->set_hurts_on_own_cpus_ratio(Blend(mean.hurts_on_own_cpus_ratio(), newest->hurts_on_own_cpus_ratio(), weight));
+  newest->set_suffers_on_same_cpus_ratio(
+      Blend(mean.suffers_on_same_cpus_ratio(), newest->suffers_on_same_cpus_ratio(), weight));
+  newest->set_suffers_on_own_cpus_ratio(
+      Blend(mean.suffers_on_own_cpus_ratio(), newest->suffers_on_own_cpus_ratio(), weight));
+}
+
+template <typename Effect>
+void BlendAll(const google::protobuf::RepeatedPtrField<Effect>& mean, double weight,
+              google::protobuf::RepeatedPtrField<Effect>* newest) {
+  for (Effect& effect : *newest) {
+    const auto before =
+        std::find_if(mean.begin(), mean.end(), [&effect](const Effect& one) { return SameThing(one, effect); });
+    if (before != mean.end()) Blend(*before, weight, &effect);
+  }
+}
+
+// Turns the newest signature into the new mean.
+void Blend(const v1::Signature& mean, double weight, v1::Signature* newest) {
+  if (mean.embedding_size() == newest->embedding_size()) {
+    for (int i = 0; i < mean.embedding_size(); ++i) {
+      newest->set_embedding(i, static_cast<float>(Blend(mean.embedding(i), newest->embedding(i), weight)));
+    }
+  }
+  newest->set_familiarity(Blend(mean.familiarity(), newest->familiarity(), weight));
+  BlendAll(mean.resources(), weight, newest->mutable_resources());
+  BlendAll(mean.kinds(), weight, newest->mutable_kinds());
+}
+
+}  // namespace
+
+void Signatures::Learn(const std::string& application, const v1::Signature& signature, absl::Time now) {
+  v1::ApplicationSignature learned;
+  if (const auto place = PlaceOf(application, signature.model_version())) {
+    learned = Remove(*place);
+  } else {
+    learned.set_application(application);
+    SetTime(now, learned.mutable_first_learned_at());
+  }
+  SetTime(now, learned.mutable_last_learned_at());
+  learned.set_sample_count(learned.sample_count() + 1);
+  v1::Signature newest = signature;
+  Blend(learned.signature(), std::max(1.0 / static_cast<double>(learned.sample_count()), kLeastWeight), &newest);
+  *learned.mutable_signature() = std::move(newest);
+  Append(std::move(learned), true);
+}
+
+void Signatures::Restore(v1::ApplicationSignature learned) {
+  // What the store can't read comes without a name.
+  if (!learned.application().empty()) Append(std::move(learned), false);
+}
+
+const v1::ApplicationSignature* Signatures::Find(std::string_view application) const {
+  const auto found = places_.find(application);
+  return found == places_.end() ? nullptr : &entries_.at(found->second.back()).learned;
+}
+
+std::vector<const v1::ApplicationSignature*> Signatures::All() const {
+  std::vector<const v1::ApplicationSignature*> all;
+  for (const auto& [_, places] : places_) all.push_back(&entries_.at(places.back()).learned);
+  return all;
+}
+
+std::vector<v1::Resemblance> Signatures::Resembling(std::string_view application, size_t limit) const {
+  const v1::ApplicationSignature* const self = Find(application);
+  if (self == nullptr) return {};
+  std::vector<std::pair<double, const std::string*>> others;
+  for (const auto& [_, entry] : entries_) {
+    const v1::ApplicationSignature& other = entry.learned;
+    if (other.application() == self->application()) continue;
+    if (other.signature().model_version() != self->signature().model_version()) continue;
+    others.emplace_back(Similarity(Embedding(*self), Embedding(other)), &other.application());
+  }
+  const size_t count = std::min(limit, others.size());
+  std::partial_sort(
+      others.begin(), std::next(others.begin(), static_cast<std::ptrdiff_t>(count)), others.end(),
+      [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : *a.second < *b.second; });
+  std::vector<v1::Resemblance> most_alike(count);
+  for (size_t i = 0; i < count; ++i) {
+    most_alike[i].set_name(*others[i].second);
+    most_alike[i].set_similarity(others[i].first);
+  }
+  return most_alike;
+}
+
+std::vector<v1::ApplicationSignature> Signatures::TakeDirty() {
+  std::vector<v1::ApplicationSignature> dirty;
+  for (auto& [_, entry] : entries_) {
+    if (std::exchange(entry.dirty, false)) dirty.push_back(entry.learned);
+  }
+  return dirty;
+}
+
+std::optional<uint64_t> Signatures::PlaceOf(const std::string& application, const std::string& model) const {
+  const auto found = places_.find(application);
+  if (found == places_.end()) return std::nullopt;
+  for (const uint64_t place : found->second) {
+    if (entries_.at(place).learned.signature().model_version() == model) return place;
+  }
+  return std::nullopt;
+}
+
+v1::ApplicationSignature Signatures::Remove(uint64_t place) {
+  v1::ApplicationSignature learned = std::move(entries_.extract(place).mapped().learned);
+  const auto places = places_.find(learned.application());
+  std::erase(places->second, place);
+  if (places->second.empty()) places_.erase(places);
+  return learned;
+}
+
+void Signatures::Append(v1::ApplicationSignature learned, bool dirty) {
+  const auto found = places_.find(learned.application());
+  if (found != places_.end() && found->second.size() >= kModelsPerApplication) Remove(found->second.front());
+  if (entries_.size() >= kMost) Remove(entries_.begin()->first);
+  places_[learned.application()].push_back(next_place_);
+  entries_.emplace(next_place_++, Entry{std::move(learned), dirty});
+}
+
+}  // namespace truce::controller

@@ -1,0 +1,67 @@
+// What was learned of applications from the signatures that agents report: one mean signature for each application and
+// model. A plain state machine without locks, clock or store; ControllerCore (controller/serve) feeds it, has it stored
+// and reads it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "truce/v1/operator.pb.h"
+#include "truce/v1/types.pb.h"
+
+namespace truce::controller {
+
+// Signatures of different models can't be compared, and while a new model is rolled out hosts differ in theirs: an
+// application has a mean for each of the models that were heard of it last. Pointers are good until the next change.
+class Signatures {
+ public:
+  // Most models of one application, and most means in all; what was not learned for longest is forgotten first.
+  static constexpr size_t kModelsPerApplication = 2;
+  static constexpr size_t kMost = 10'000;
+
+  // Moves the application's mean towards `signature`, which CheckReport (controller/fleet) found sound: by 1 / (n + 1)
+  // after n signatures, but never by less than 0.02, so that an application that changes is known by its new ways after
+  // some 50 signatures. Resources and kinds are matched by name, and those that `signature` lacks are dropped; what it
+  // resembles is taken over.
+  void Learn(const std::string& application, const v1::Signature& signature, absl::Time now);
+  // Takes over what was stored, the longest unlearned first, before anything is learned.
+  void Restore(v1::ApplicationSignature learned);
+
+  // The mean of the model that was heard of it last, or nullptr.
+  const v1::ApplicationSignature* Find(std::string_view application) const;
+  // The same of every application, by name.
+  std::vector<const v1::ApplicationSignature*> All() const;
+  // At most `limit` other applications by their likeness to Find(application) (models/similarity.h), most alike first.
+  // Looks at every mean of the same model.
+  std::vector<v1::Resemblance> Resembling(std::string_view application, size_t limit) const;
+  // Applications of which something was learned.
+  size_t size() const { return places_.size(); }
+
+  // Those that were learned since this was last asked, the longest unlearned first.
+  std::vector<v1::ApplicationSignature> TakeDirty();
+
+ private:
+  struct Entry {
+    v1::ApplicationSignature learned;
+    bool dirty = false;
+  };
+
+  std::optional<uint64_t> PlaceOf(const std::string& application, const std::string& model) const;
+  v1::ApplicationSignature Remove(uint64_t place);
+  // Adds it as the last learned, and forgets what there is no room for.
+  void Append(v1::ApplicationSignature learned, bool dirty);
+
+  // In the order in which they were last learned.
+  std::map<uint64_t, Entry> entries_;
+  // Where each application's entries are, in the same order; never none.
+  std::map<std::string, std::vector<uint64_t>, std::less<>> places_;
+  uint64_t next_place_ = 1;
+};
+
+}  // namespace truce::controller

@@ -1,0 +1,88 @@
+// ControllerCore's part that knows applications: it learns them from reports, has them stored and lists them.
+#include <map>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "controller/serve/core.h"
+#include "controller/serve/views.h"
+#include "src/base/text.h"
+
+namespace truce::controller {
+namespace {
+
+constexpr absl::Duration kStoreSignatures = absl::Minutes(1);
+constexpr size_t kResemblances = 5;
+// All are compared with all up to so many, as that grows with the square; beyond, only one that is asked for by name.
+constexpr size_t kComparedApplications = 2'000;
+
+using Applications = std::map<std::string, v1::ApplicationStatus>;
+
+// Adds what runs on one more host.
+void Count(const HostState& host, Applications* applications) {
+  for (const auto& report : host.report.workloads()) {
+    const std::string& application = report.workload().application();
+    if (application.empty()) continue;
+    v1::ApplicationStatus& status = (*applications)[application];
+    status.set_workload_count(status.workload_count() + 1);
+    if (status.hosts().empty() || *status.hosts().rbegin() != host.name) status.add_hosts(host.name);
+  }
+}
+
+absl::Status NoSuchApplication(const std::string& query, const Applications& known) {
+  std::vector<std::string> names;
+  for (const auto& [name, _] : known) {
+    if (absl::StrContains(absl::AsciiStrToLower(name), absl::AsciiStrToLower(query))) names.push_back(name);
+  }
+  const std::string candidates = Candidates(std::move(names));
+  return absl::NotFoundError(StrCat("no application is named \"", query, "\"",
+                                    candidates.empty() ? std::string("; trucectl get applications lists them, and "
+                                                                     "discovery.rules of the agents name them")
+                                                       : StrCat("; did you mean: ", candidates)));
+}
+
+}  // namespace
+
+void ControllerCore::Learn(const HostState& host) {
+  for (const auto& report : host.report.workloads()) {
+    const std::string& application = report.workload().application();
+    if (!report.has_signature() || application.empty()) continue;
+    signatures_.Learn(application, report.signature(), clock_.Now());
+  }
+}
+
+void ControllerCore::StoreSignatures(absl::Duration now) {
+  if (now < store_signatures_at_) return;
+  store_signatures_at_ = now + kStoreSignatures;
+  std::vector<v1::ApplicationSignature> learned = signatures_.TakeDirty();
+  // What the store has no room for is stored once more is learned of it.
+  if (!learned.empty()) store_.Add(std::move(learned));
+}
+
+absl::StatusOr<v1::ListApplicationsResponse> ControllerCore::ListApplications(
+    const v1::ListApplicationsRequest& request) {
+  const std::string& query = request.application();
+  Applications applications;
+  Signatures signatures;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const HostState* host : HostsFor("")) Count(*host, &applications);
+    signatures = signatures_;
+  }
+  // Without the lock: comparing takes long, and no stream may wait for it.
+  for (const auto* learned : signatures.All()) *applications[learned->application()].mutable_learned() = *learned;
+  if (!query.empty() && !applications.contains(query)) return NoSuchApplication(query, applications);
+  const bool compare = !query.empty() || signatures.size() <= kComparedApplications;
+  v1::ListApplicationsResponse response;
+  for (auto& [name, status] : applications) {
+    if (!query.empty() && name != query) continue;
+    status.set_application(name);
+    if (compare) {
+      for (auto& like : signatures.Resembling(name, kResemblances)) *status.add_resembles() = std::move(like);
+    }
+    *response.add_applications() = std::move(status);
+  }
+  return response;
+}
+
+}  // namespace truce::controller

@@ -1,0 +1,193 @@
+// What the controller learns of applications: whose mean it is, how it moves, who is like whom, what is forgotten.
+#include "controller/learn/signatures.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/fleet/moment.h"
+#include "src/base/text.h"
+#include "tests/controller/host_builder.h"
+
+namespace truce::controller {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+absl::Time At(int seconds) {
+  return absl::FromUnixSeconds(1'700'000'000 + seconds);
+}
+
+std::vector<std::string> NamesOf(const std::vector<v1::Resemblance>& resemblances) {
+  std::vector<std::string> names;
+  for (const auto& one : resemblances) names.push_back(one.name());
+  return names;
+}
+
+std::vector<std::string> NamesOf(const std::vector<v1::ApplicationSignature>& learned) {
+  std::vector<std::string> names;
+  for (const auto& one : learned) names.push_back(one.application());
+  return names;
+}
+
+TEST(SignaturesTest, FewSignaturesCountAlike) {
+  Signatures signatures;
+  EXPECT_EQ(signatures.Find("cache"), nullptr);
+  signatures.Learn("cache", MakeSignature("m1", {0, 4}, 0.2), At(0));
+  signatures.Learn("cache", MakeSignature("m1", {2, 2}, 0.4), At(60));
+  signatures.Learn("cache", MakeSignature("m1", {4, 0}, 0.9), At(120));
+  const v1::ApplicationSignature* learned = signatures.Find("cache");
+  ASSERT_NE(learned, nullptr);
+  EXPECT_EQ(learned->application(), "cache");
+  EXPECT_EQ(learned->sample_count(), 3u);
+  EXPECT_EQ(ToTime(learned->first_learned_at()), At(0));
+  EXPECT_EQ(ToTime(learned->last_learned_at()), At(120));
+  const v1::Signature& mean = learned->signature();
+  EXPECT_EQ(mean.model_version(), "m1");
+  EXPECT_DOUBLE_EQ(mean.familiarity(), 0.5);
+  EXPECT_THAT(mean.embedding(), ElementsAre(testing::FloatEq(2), testing::FloatEq(2)));
+  EXPECT_DOUBLE_EQ(mean.resources(0).hurts_ratio(), 0.5);
+  EXPECT_DOUBLE_EQ(mean.resources(0).suffers_ratio(), 0.5);
+  EXPECT_DOUBLE_EQ(mean.kinds(0).hurts_on_same_cpus_ratio(), 0.5);
+  EXPECT_DOUBLE_EQ(mean.kinds(0).hurts_on_own_cpus_ratio(), 0.5);
+  EXPECT_DOUBLE_EQ(mean.kinds(0).suffers_on_same_cpus_ratio(), 0.5);
+  EXPECT_DOUBLE_EQ(mean.kinds(0).suffers_on_own_cpus_ratio(), 0.5);
+}
+
+TEST(SignaturesTest, AfterManyTheNewestStillWeighsTwoPerCent) {
+  Signatures signatures;
+  for (int i = 0; i < 200; ++i) signatures.Learn("cache", MakeSignature("m1", {0}, 0), At(i));
+  signatures.Learn("cache", MakeSignature("m1", {1}, 1), At(200));
+  const v1::Signature& mean = signatures.Find("cache")->signature();
+  EXPECT_NEAR(mean.kinds(0).hurts_on_same_cpus_ratio(), 0.02, 1e-12);
+  EXPECT_NEAR(mean.embedding(0), 0.02, 1e-6);
+}
+
+TEST(SignaturesTest, EffectsAreMatchedByNameAndTheNewestSaysWhichThereAre) {
+  v1::Signature first = MakeSignature("m1", {0}, 0.2);
+  first.add_kinds()->set_kind("compression");
+  first.mutable_kinds(1)->set_hurts_on_same_cpus_ratio(0.8);
+  first.add_kinds()->set_kind("gone");
+  first.add_resembles()->set_name("redis-server");
+  v1::Signature second = MakeSignature("m1", {0}, 0.4);
+  second.add_kinds()->set_kind("compression");
+  second.mutable_kinds(1)->set_hurts_on_same_cpus_ratio(0.6);
+  second.mutable_kinds()->SwapElements(0, 1);
+  second.add_kinds()->set_kind("new");
+  second.mutable_kinds(2)->set_hurts_on_same_cpus_ratio(0.3);
+  second.add_resources()->set_resource(v1::RESOURCE_CPU);
+  second.mutable_resources(1)->set_hurts_ratio(0.1);
+  second.add_resembles()->set_name("memcached");
+  Signatures signatures;
+  signatures.Learn("cache", first, At(0));
+  signatures.Learn("cache", second, At(60));
+  const v1::Signature& mean = signatures.Find("cache")->signature();
+  ASSERT_THAT(mean.kinds(), SizeIs(3));
+  EXPECT_EQ(mean.kinds(0).kind(), "compression");
+  EXPECT_DOUBLE_EQ(mean.kinds(0).hurts_on_same_cpus_ratio(), 0.7);
+  EXPECT_EQ(mean.kinds(1).kind(), "server");
+  EXPECT_DOUBLE_EQ(mean.kinds(1).hurts_on_same_cpus_ratio(), 0.3);
+  EXPECT_EQ(mean.kinds(2).kind(), "new");
+  EXPECT_DOUBLE_EQ(mean.kinds(2).hurts_on_same_cpus_ratio(), 0.3) << "nothing to be blended with";
+  EXPECT_DOUBLE_EQ(mean.resources(0).hurts_ratio(), 0.3);
+  EXPECT_DOUBLE_EQ(mean.resources(1).hurts_ratio(), 0.1);
+  ASSERT_THAT(mean.resembles(), SizeIs(1));
+  EXPECT_EQ(mean.resembles(0).name(), "memcached");
+}
+
+TEST(SignaturesTest, EachModelHasItsOwnMeanAndTheTwoLastHeardOfAreKept) {
+  Signatures signatures;
+  const auto learn = [&](const std::string& model, int second) {
+    signatures.Learn("cache", MakeSignature(model, {0}), At(second));
+    return std::pair(signatures.Find("cache")->signature().model_version(), signatures.Find("cache")->sample_count());
+  };
+  EXPECT_EQ(learn("m1", 0), std::pair(std::string("m1"), uint64_t{1}));
+  EXPECT_EQ(learn("m1", 1), std::pair(std::string("m1"), uint64_t{2}));
+  EXPECT_EQ(learn("m2", 2), std::pair(std::string("m2"), uint64_t{1}));
+  EXPECT_EQ(learn("m1", 3), std::pair(std::string("m1"), uint64_t{3})) << "another host has the old model still";
+  EXPECT_EQ(learn("m3", 4), std::pair(std::string("m3"), uint64_t{1}));
+  EXPECT_EQ(learn("m1", 5), std::pair(std::string("m1"), uint64_t{4}));
+  EXPECT_EQ(learn("m2", 6), std::pair(std::string("m2"), uint64_t{1})) << "m2 went when m3 came";
+  EXPECT_EQ(signatures.size(), 1u);
+}
+
+TEST(SignaturesTest, ResemblesOthersOfTheSameModelMostAlikeFirst) {
+  Signatures signatures;
+  signatures.Learn("cache", MakeSignature("old", {9, 9}), At(0));
+  signatures.Learn("far", MakeSignature("m1", {2, 0}), At(1));
+  signatures.Learn("near", MakeSignature("m1", {1, 1}), At(2));
+  signatures.Learn("twin", MakeSignature("m1", {0, 0}), At(3));
+  signatures.Learn("twin", MakeSignature("old", {5, 5}), At(4));
+  signatures.Learn("stranger", MakeSignature("old", {0, 0}), At(5));
+  signatures.Learn("cache", MakeSignature("m1", {0, 0}), At(6));
+  const std::vector<v1::Resemblance> alike = signatures.Resembling("cache", 5);
+  EXPECT_THAT(NamesOf(alike), ElementsAre("twin", "near", "far"));
+  EXPECT_DOUBLE_EQ(alike[0].similarity(), 1);
+  EXPECT_DOUBLE_EQ(alike[1].similarity(), std::exp(-0.5));
+  EXPECT_DOUBLE_EQ(alike[2].similarity(), std::exp(-1)) << "as far apart as two that are picked blindly: sqrt(2 * 2)";
+  EXPECT_THAT(NamesOf(signatures.Resembling("cache", 2)), ElementsAre("twin", "near"));
+  EXPECT_THAT(NamesOf(signatures.Resembling("nobody", 5)), IsEmpty());
+  std::vector<std::string> all;
+  for (const auto* learned : signatures.All()) {
+    all.push_back(StrCat(learned->application(), " ", learned->signature().model_version()));
+  }
+  EXPECT_THAT(all, ElementsAre("cache m1", "far m1", "near m1", "stranger old", "twin old"));
+}
+
+TEST(SignaturesTest, EmbeddingsOfDifferentSizesAreNotAlikeAndNotMixed) {
+  Signatures signatures;
+  signatures.Learn("cache", MakeSignature("m1", {4, 4}), At(0));
+  signatures.Learn("other", MakeSignature("m1", {4}), At(1));
+  EXPECT_EQ(signatures.Resembling("cache", 5).front().similarity(), 0);
+  signatures.Learn("cache", MakeSignature("m1", {2}), At(2));
+  EXPECT_THAT(signatures.Find("cache")->signature().embedding(), ElementsAre(2));
+}
+
+TEST(SignaturesTest, BeyondTenThousandTheLongestUnlearnedIsForgotten) {
+  Signatures signatures;
+  const v1::Signature signature = MakeSignature("m1", {0});
+  for (size_t i = 0; i < Signatures::kMost; ++i) signatures.Learn(StrCat("app", i), signature, At(0));
+  signatures.Learn("app0", signature, At(1));
+  signatures.Learn("one more", signature, At(2));
+  EXPECT_EQ(signatures.size(), Signatures::kMost);
+  EXPECT_NE(signatures.Find("app0"), nullptr);
+  EXPECT_EQ(signatures.Find("app1"), nullptr);
+  EXPECT_NE(signatures.Find("app2"), nullptr);
+  EXPECT_NE(signatures.Find("one more"), nullptr);
+  signatures.Learn("app2", MakeSignature("m2", {0}), At(3));
+  EXPECT_EQ(signatures.Find("app2")->sample_count(), 1u) << "its own older mean made room";
+  EXPECT_EQ(signatures.size(), Signatures::kMost);
+}
+
+TEST(SignaturesTest, WhatChangedIsTakenOnceAndWhatWasStoredIsNot) {
+  Signatures signatures;
+  v1::ApplicationSignature stored;
+  stored.set_application("cache");
+  *stored.mutable_signature() = MakeSignature("m1", {0}, 0.1);
+  stored.set_sample_count(9);
+  SetTime(At(0), stored.mutable_first_learned_at());
+  signatures.Restore(stored);
+  signatures.Restore({});
+  EXPECT_EQ(signatures.size(), 1u) << "what can't be read is left out";
+  EXPECT_THAT(signatures.TakeDirty(), IsEmpty());
+  signatures.Learn("batch", MakeSignature("m1", {1}), At(60));
+  signatures.Learn("cache", MakeSignature("m1", {0}, 1.1), At(120));
+  const std::vector<v1::ApplicationSignature> dirty = signatures.TakeDirty();
+  EXPECT_THAT(NamesOf(dirty), ElementsAre("batch", "cache"));
+  EXPECT_EQ(dirty[1].sample_count(), 10u);
+  EXPECT_DOUBLE_EQ(dirty[1].signature().kinds(0).hurts_on_same_cpus_ratio(), 0.2) << "one part in ten";
+  EXPECT_EQ(ToTime(dirty[1].first_learned_at()), At(0));
+  EXPECT_THAT(signatures.TakeDirty(), IsEmpty());
+  EXPECT_EQ(signatures.Find("cache")->sample_count(), 10u) << "taking leaves it there";
+  signatures.Learn("batch", MakeSignature("m1", {1}), At(180));
+  EXPECT_THAT(NamesOf(signatures.TakeDirty()), ElementsAre("batch"));
+}
+
+}  // namespace
+}  // namespace truce::controller
