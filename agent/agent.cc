@@ -85,6 +85,7 @@ absl::Status Agent::Build() {
     options.least_victim_cores = settings_.evidence.least_victim_cores;
     options.least_samples = static_cast<uint64_t>(settings_.profiler.least_samples);
     options.report_floor = settings_.evidence.report_floor;
+    options.busy_cores = settings_.profiler.busy_cores;
     model_ = std::make_unique<ModelSlot>(file, TopologyOf(inventory_), options);
     RefreshModel();
   }

@@ -10,8 +10,6 @@
 namespace truce::lab {
 namespace {
 
-// A program that got so much faster in company did so by noise.
-constexpr double kLeastRatio = 0.7;
 // A sample is of the second before it, and taken a moment after that.
 constexpr double kSampleSlack = 0.7;
 constexpr double kTimeSlack = 0.1;
@@ -119,8 +117,8 @@ absl::StatusOr<std::vector<InterferenceExample>> MakeExamples(const DatasetConte
     const MeetingSamples samples = SamplesOf(content, label);
     InterferenceExample shared;
     shared.meeting = static_cast<size_t>(label.meeting);
-    shared.log_slowdown = std::log(std::max(kLeastRatio, 1 + label.slowdown));
-    shared.error = label.error / std::max(kLeastRatio, 1 + label.slowdown);
+    shared.log_slowdown = LogSlowdown(label);
+    shared.error = label.error / std::exp(shared.log_slowdown);
     shared.resources = SharesOf(MeanLosses(samples.alone[0]), MeanLosses(samples.together[0]), label.slowdown);
     for (const int64_t life : samples.lives) shared.programs.push_back(content.lives.at(life).program);
     for (const int64_t aggressor : label.aggressors) {

@@ -13,6 +13,9 @@ namespace {
 // Of a single window's pace: no clock is better.
 constexpr double kLeastVariance = 1e-4;
 
+// A slowdown below this, plus one, is noise.
+constexpr double kLeastRatio = 0.7;
+
 // How fast one life went in one window.
 struct Pace {
   double middle = 0;
@@ -50,6 +53,10 @@ double AloneAt(const std::vector<Pace>& alone, double moment) {
 }
 
 }  // namespace
+
+double LogSlowdown(const Label& label) {
+  return std::log(std::max(kLeastRatio, 1 + label.slowdown));
+}
 
 std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions& options) {
   std::map<int64_t, std::vector<size_t>> meetings;
@@ -109,7 +116,10 @@ std::vector<Repeat> Repeats(const DatasetContent& content, const std::vector<Lab
   }
   std::vector<Repeat> repeats;
   for (const auto& [_, meetings] : same) {
-    for (size_t i = 1; i < meetings.size(); ++i) repeats.push_back({meetings[i - 1], meetings[i]});
+    for (size_t i = 1; i < meetings.size(); ++i) {
+      if (meetings[i - 1]->meeting == meetings[i]->meeting) continue;  // a program that met itself
+      repeats.push_back({meetings[i - 1], meetings[i], meetings[0]->meeting});
+    }
   }
   return repeats;
 }

@@ -31,6 +31,9 @@ struct LabelOptions {
   double least_seconds = 3;
 };
 
+// log(1 + slowdown), bounded below: a program that got much faster in company did so by noise.
+double LogSlowdown(const Label& label);
+
 // A label for each member of each meeting that did something both alone and together.
 std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions& options = {});
 
@@ -38,6 +41,8 @@ std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions&
 struct Repeat {
   const Label* first;
   const Label* second;
+  // The first meeting of all those that are alike.
+  int64_t group;
 };
 std::vector<Repeat> Repeats(const DatasetContent& content, const std::vector<Label>& labels);
 

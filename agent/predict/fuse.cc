@@ -62,14 +62,10 @@ void Write(const Opinion& opinion, v1::PairScore* pair) {
   pair->set_confidence(std::clamp(opinion.confidence, 0.0, 1.0));
 }
 
-// The model's interval, as wide in proportion, around a severity that evidence had a say in.
+// The model's interval, as wide in proportion, around a severity that evidence may have had a say in.
 void WriteInterval(const ModelScore& score, double severity, v1::PairScore* pair) {
-  const double middle = 1 + score.Severity();
-  const auto bound = [&](double deviations) {
-    return std::max(0.0, (1 + severity) * (1 + score.Severity(deviations)) / middle - 1);
-  };
-  pair->set_severity_low(bound(-kIntervalDeviations));
-  pair->set_severity_high(bound(kIntervalDeviations));
+  pair->set_severity_low(std::max(0.0, (1 + severity) * std::exp(-score.reach) - 1));
+  pair->set_severity_high((1 + severity) * std::exp(score.reach) - 1);
 }
 
 }  // namespace
@@ -90,7 +86,7 @@ Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::ma
     const auto verdict = evidence.verdicts.find(score.victim);
     if (victim == workloads.end() || aggressor == workloads.end() || verdict == evidence.verdicts.end()) continue;
     if (!MayBeScored(verdict->second) || score.confidence < options.least_confidence) continue;
-    const Opinion learned{score.probability, score.Severity(), score.confidence};
+    const Opinion learned{score.probability, score.severity(), score.confidence};
     v1::PairScore pair;
     Opinion opinion = learned;
     pair.set_source(v1::SCORE_SOURCE_MODEL);

@@ -12,6 +12,8 @@ constexpr size_t kCatchUpSamples = 24;
 
 // Every so many rounds a workload's signature is made anew: a minute, at a scoring every 5 s.
 constexpr uint64_t kSignatureRounds = 12;
+// Who was at work for some of so many samples, and is now, is signed.
+constexpr size_t kSignedSamples = 60;
 
 // A group of features that was not seen for so many samples is missing.
 constexpr int kMissingAfter = 10;
@@ -41,8 +43,8 @@ void Resize(Eigen::Index staying, Eigen::Index rows, Eigen::Index columns, Rows*
 
 }  // namespace
 
-double ModelScore::Severity(double deviations) const {
-  return std::max(0.0, std::expm1(log_slowdown + deviations * deviation));
+double ModelScore::severity() const {
+  return std::expm1(static_cast<double>(log_slowdown));
 }
 
 ModelScorer::ModelScorer(ModelFile file, Topology topology, ModelScorerOptions options)
@@ -54,8 +56,8 @@ void ModelScorer::Drop(size_t slot) {
   if (slot != last) {
     slots_[slot] = slots_[last];
     slot_of_[slots_[slot].key] = slot;
-    hidden_.row(static_cast<Eigen::Index>(slot)) = hidden_.row(static_cast<Eigen::Index>(last));
-    cell_.row(static_cast<Eigen::Index>(slot)) = cell_.row(static_cast<Eigen::Index>(last));
+    fingerprints_.row(static_cast<Eigen::Index>(slot)) = fingerprints_.row(static_cast<Eigen::Index>(last));
+    memory_.row(static_cast<Eigen::Index>(slot)) = memory_.row(static_cast<Eigen::Index>(last));
   }
   slots_.pop_back();
 }
@@ -73,8 +75,8 @@ void ModelScorer::AddSlots(const Profiles& profiles) {
   }
   const auto rows = static_cast<Eigen::Index>(slots_.size());
   Resize(staying, rows, static_cast<Eigen::Index>(kModelInputs), &inputs_);
-  Resize(staying, rows, file_.model.hidden(), &hidden_);
-  Resize(staying, rows, file_.model.hidden(), &cell_);
+  Resize(staying, rows, file_.model.fingerprint(), &fingerprints_);
+  Resize(staying, rows, file_.model.memory(), &memory_);
 }
 
 void ModelScorer::Take(const Profile& profile, size_t age, size_t slot) {
@@ -101,17 +103,17 @@ void ModelScorer::StepAll(const Profiles& profiles, size_t age) {
     const size_t slot = slot_of_[key];
     if (is_new(*profile, slots_[slot])) Take(*profile, age, slot);
   }
-  stepped_hidden_ = hidden_;
-  stepped_cell_ = cell_;
-  file_.model.Step(inputs_, &stepped_hidden_, &stepped_cell_);
+  stepped_fingerprints_ = fingerprints_;
+  stepped_memory_ = memory_;
+  file_.model.Step(inputs_, &stepped_fingerprints_, &stepped_memory_);
   for (const auto& [key, profile] : profiles) {
     const size_t i = slot_of_[key];
     if (!is_new(*profile, slots_[i])) continue;
     slots_[i].sampled_at = profile->window.back(age).taken_at;
     ++slots_[i].steps;
     const auto row = static_cast<Eigen::Index>(i);
-    hidden_.row(row) = stepped_hidden_.row(row);
-    cell_.row(row) = stepped_cell_.row(row);
+    fingerprints_.row(row) = stepped_fingerprints_.row(row);
+    memory_.row(row) = stepped_memory_.row(row);
   }
 }
 
@@ -182,11 +184,11 @@ const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles,
   PruneCpuSets(profiles);
   const auto count = static_cast<Eigen::Index>(slots_.size());
   if (count < 2) return scores_;
-  file_.model.Project(hidden_, &as_victims_, &as_aggressors_);
+  file_.model.Project(fingerprints_, &as_victims_, &as_aggressors_);
   for (size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     const Profile& profile = *profiles.at(slot.key);
-    slot.familiarity = file_.model.familiarity().Of(hidden_.row(static_cast<Eigen::Index>(i)));
+    slot.familiarity = file_.model.familiarity().Of(fingerprints_.row(static_cast<Eigen::Index>(i)));
     const double cores =
         std::max(profile.usage.mean(),
                  profile.window.size() > 0 ? profile.window.back(0).value_or(Reading::kCpuUsageCores, 0) : 0.0);
@@ -196,6 +198,7 @@ const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles,
       if (slot.samples_since_seen[group] >= kMissingAfter) slot.missing |= 1u << group;
     }
   }
+  const float deviations = file_.model.calibration().interval_deviations;
   unsigned missing_of_accuracy = 0;
   double accuracy = Accuracy(0);
   neighbourhoods_.resize(cpu_sets_.size());
@@ -219,12 +222,25 @@ const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles,
                          .aggressor = aggressor.key,
                          .probability = probability,
                          .log_slowdown = effects_.mean(a),
-                         .deviation = std::sqrt(effects_.variance(a) + file_.model.base_variance()),
+                         .reach = deviations * std::sqrt(effects_.variance(a) + file_.model.base_variance()),
                          .confidence = std::min(victim.familiarity, aggressor.familiarity) * accuracy,
                          .resource = ResourceOf(effects_.by_resource, a)});
     }
   }
   return scores_;
+}
+
+bool ModelScorer::MayBeSigned(const Profile& profile) const {
+  // A fingerprint of somebody idle, or held by us, is not how the application behaves.
+  if (profile.samples_since_held < static_cast<int>(kCatchUpSamples)) return false;
+  const auto is_busy = [this, &profile](size_t age) {
+    return profile.window.back(age).value_or(Reading::kCpuUsageCores, 0) >= options_.busy_cores;
+  };
+  const size_t seen = std::min(profile.window.size(), kSignedSamples);
+  if (seen < kCatchUpSamples || !is_busy(0) || !is_busy(1)) return false;
+  size_t busy = 0;
+  for (size_t age = 0; age < seen; ++age) busy += is_busy(age) ? 1 : 0;
+  return busy >= kCatchUpSamples / 2;
 }
 
 std::map<uint64_t, v1::Signature> ModelScorer::Sign(const Profiles& profiles) {
@@ -233,11 +249,9 @@ std::map<uint64_t, v1::Signature> ModelScorer::Sign(const Profiles& profiles) {
   const size_t most = slots_.size() / kSignatureRounds + 1;
   for (size_t i = 0; i < slots_.size() && signatures.size() < most; ++i) {
     Slot& slot = slots_[i];
-    const Profile& profile = *profiles.at(slot.key);
-    // A fingerprint of somebody idle, or held by us, is not how the application behaves.
-    if (std::min(slot.steps, profile.busy_samples) < kCatchUpSamples || round_ < slot.sign_at) continue;
+    if (round_ < slot.sign_at || slot.steps < kCatchUpSamples || !MayBeSigned(*profiles.at(slot.key))) continue;
     slot.sign_at = round_ + kSignatureRounds;
-    signatures[slot.key] = signatures_.Make(hidden_.row(static_cast<Eigen::Index>(i)));
+    signatures[slot.key] = signatures_.Make(fingerprints_.row(static_cast<Eigen::Index>(i)));
   }
   return signatures;
 }
@@ -245,7 +259,7 @@ std::map<uint64_t, v1::Signature> ModelScorer::Sign(const Profiles& profiles) {
 std::optional<ModelScorer::View> ModelScorer::Find(uint64_t key) const {
   const auto found = slot_of_.find(key);
   if (found == slot_of_.end() || slots_[found->second].steps < options_.least_steps) return std::nullopt;
-  const Row fingerprint = hidden_.row(static_cast<Eigen::Index>(found->second));
+  const Row fingerprint = fingerprints_.row(static_cast<Eigen::Index>(found->second));
   return View{fingerprint, file_.model.familiarity().Of(fingerprint)};
 }
 

@@ -35,6 +35,8 @@ struct ModelScorerOptions {
   uint64_t least_steps = 3;
   // Pairs below this score are not told.
   double report_floor = 1;
+  // A workload is at work when it uses this many cores.
+  double busy_cores = 0.05;
 };
 
 // What the model says of one ordered pair.
@@ -43,15 +45,15 @@ struct ModelScore {
   uint64_t aggressor = 0;
   // P(the aggressor alone slows the victim by 5 % or more), calibrated.
   double probability = 0;
-  // Expected log(1 + slowdown), and its standard deviation.
+  // Expected log(1 + slowdown), and half the width of the interval around it that holds 80 % of all cases.
   float log_slowdown = 0;
-  float deviation = 0;
+  float reach = 0;
   // 0-1: how usual the two are, times how often the model is right with the readings that this host has.
   double confidence = 0;
   v1::Resource resource = v1::RESOURCE_UNSPECIFIED;
 
-  // The slowdown, as a fraction, that lies so many standard deviations above the expected one.
-  double Severity(double deviations = 0) const;
+  // The expected slowdown, as a fraction.
+  double severity() const;
 };
 
 class ModelScorer {
@@ -102,6 +104,7 @@ class ModelScorer {
     double familiarity = 0;
   };
 
+  bool MayBeSigned(const Profile& profile) const;
   void Drop(size_t slot);
   void AddSlots(const Profiles& profiles);
   // The sample of `age` ticks ago of a profile as a row of inputs_.
@@ -124,13 +127,13 @@ class ModelScorer {
   std::map<uint64_t, size_t> slot_of_;
   // One row per slot.
   Rows inputs_;
-  Rows hidden_;
-  Rows cell_;
+  Rows fingerprints_;
+  Rows memory_;
   Rows as_victims_;
   Rows as_aggressors_;
   // Scratch.
-  Rows stepped_hidden_;
-  Rows stepped_cell_;
+  Rows stepped_fingerprints_;
+  Rows stepped_memory_;
   PairEffects effects_;
   // Distinct CPU sets, and what a victim on one shares with an aggressor on another.
   std::vector<std::vector<int>> cpu_sets_;

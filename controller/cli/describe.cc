@@ -1,6 +1,6 @@
 // trucectl describe host|workload NAME: everything that is known of one thing.
 #include <algorithm>
-#include <map>
+#include <optional>
 
 #include "absl/strings/str_join.h"
 #include "controller/cli/rows.h"
@@ -116,7 +116,8 @@ std::string Resembling(OperatorClient& controller, const std::string& applicatio
   return absl::StrJoin(names, ", ");
 }
 
-Section WorkloadFacts(const v1::WorkloadStatus& status, const std::string& resembling, absl::Time now) {
+// Nothing is said of what it resembles without `resembling`.
+Section WorkloadFacts(const v1::WorkloadStatus& status, const std::optional<std::string>& resembling, absl::Time now) {
   const v1::WorkloadReport& report = status.report();
   const v1::Workload& workload = report.workload();
   std::vector<std::string> levers;
@@ -140,8 +141,8 @@ Section WorkloadFacts(const v1::WorkloadStatus& status, const std::string& resem
                                                            : StrCat(FormatNumber(status.worst_score_as_victim(), 0),
                                                                     " from ", status.worst_aggressor())),
       Fact("Risk", FormatRatio(status.risk())),
-      Fact("Resembles", resembling),
   };
+  if (resembling.has_value()) section.lines.push_back(Fact("Resembles", *resembling));
   return section;
 }
 
@@ -156,14 +157,17 @@ absl::StatusOr<View> FetchWorkload(Session& session) {
                                       request.host().empty() ? "" : " on host ", request.host(),
                                       "; trucectl get workloads lists those that the controller knows"));
   }
+  // One more call at most: workloads of several applications go without what each resembles.
+  const std::string& application = response.workloads(0).report().workload().application();
+  const bool is_one = std::all_of(
+      response.workloads().begin(), response.workloads().end(),
+      [&application](const v1::WorkloadStatus& one) { return one.report().workload().application() == application; });
+  std::optional<std::string> resembling;
+  if (is_one) resembling = Resembling(*controller, application);
   View view;
-  std::map<std::string, std::string> resembling;
   for (const v1::WorkloadStatus& status : response.workloads()) {
-    const std::string& application = status.report().workload().application();
-    const auto [known, is_new] = resembling.try_emplace(application);
-    if (is_new) known->second = Resembling(*controller, application);
     view.names.push_back(status.report().workload().name());
-    view.sections.push_back(WorkloadFacts(status, known->second, session.Now()));
+    view.sections.push_back(WorkloadFacts(status, resembling, session.Now()));
     Table readings = ReadingsTable(status.report());
     if (!readings.empty()) view.sections.push_back({.title = "Readings", .table = std::move(readings)});
     if (!status.actions().empty()) {

@@ -37,8 +37,9 @@ std::vector<v1::Resemblance> Resemblances(const v1::ApplicationStatus& applicati
 std::string ResemblanceCell(const v1::Resemblance& one);
 // Why there may be no signature of an application that runs, for people.
 inline constexpr char kNothingLearned[] =
-    "no host reports a signature: its interference model is not installed (trucectl describe host HOST names what is "
-    "missing), or the workloads are younger than a minute";
+    "no host reports a signature: the agent has no interference model or scores by evidence alone (trucectl describe "
+    "host HOST names what is missing), or the application has not been at work for a minute, or an action of Truce "
+    "holds it";
 
 Table PairTable(const google::protobuf::RepeatedPtrField<v1::PairStatus>& pairs, absl::Time now);
 Table ActionTable(const google::protobuf::RepeatedPtrField<v1::ActionStatus>& actions, absl::Time now);

@@ -115,7 +115,10 @@ absl::StatusOr<Fleet::Accepted> Fleet::OnHello(uint64_t session, const v1::Hello
 std::optional<Refusal> Fleet::OnReport(HostState& host, v1::Report report, Moment now) {
   // A refused report is still a sign of life.
   host.last_heard = now;
+  LeftOut left_out = LeaveOutUnsound(options_.limits, &report);
   if (auto refusal = Count(CheckReport(report, options_.limits))) return refusal;
+  for (const auto& [reason, count] : left_out.by_reason) refused_[std::string(reason)] += count;
+  host.left_out = std::move(left_out.first);
   host.report = std::move(report);
   host.held.assign(host.report.held().begin(), host.report.held().end());
   host.last_report_at = now;

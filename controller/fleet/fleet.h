@@ -60,6 +60,8 @@ struct HostState {
   absl::flat_hash_map<std::string, int> workload_index;
   // Symmetric scores need the other direction at hand: "victim\naggressor" -> position in report.pairs.
   absl::flat_hash_map<std::string, int> pair_index;
+  // The first of what was left out of that report because it made no sense; nullopt when all was taken.
+  std::optional<Refusal> left_out;
   // Actions in force as the agent last said.
   std::vector<v1::HeldAction> held;
   HostSummary summary;
@@ -96,7 +98,8 @@ class Fleet {
   // InvalidArgument for nonsense; both are counted as refused.
   absl::StatusOr<Accepted> OnHello(uint64_t session, const v1::Hello& hello, Moment now);
   // A report of a host; nullopt when it was accepted. A refused one changes nothing but the count, and keeps the
-  // session alive: an agent with one bad report is still there.
+  // session alive: an agent with one bad report is still there. An accepted one goes without its unsound signatures and
+  // bounds (LeaveOutUnsound), each of which is counted as refused.
   std::optional<Refusal> OnReport(HostState& host, v1::Report report, Moment now);
   // Checks receipts and results; the caller acts on them.
   std::optional<Refusal> OnReceipts(const v1::ReceiptBatch& batch);
@@ -114,7 +117,7 @@ class Fleet {
   std::map<std::string, HostState, std::less<>>& hosts() { return hosts_; }
   const std::map<std::string, HostState, std::less<>>& hosts() const { return hosts_; }
   int connected_count() const { return static_cast<int>(sessions_.size()); }
-  // Refused messages by reason.
+  // Refused messages, and what was left out of accepted reports, by reason.
   const std::map<std::string, uint64_t>& refused() const { return refused_; }
   uint64_t reports() const { return reports_; }
   const FleetOptions& options() const { return options_; }

@@ -2,11 +2,13 @@
 
 #include <cmath>
 #include <initializer_list>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
+#include "models/signature_limits.h"
 #include "src/base/text.h"
 
 namespace truce::controller {
@@ -15,10 +17,9 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-// What a signature may hold: more than any model makes, and little enough to keep for 10,000 applications.
+// What a signature may hold beside what models/signature_limits.h says: more than any model makes, and little enough to
+// keep for 10,000 applications. Names are those of kinds and programs.
 constexpr size_t kSignatureNameBytes = 128;
-constexpr int kSignatureDimensions = 256;
-constexpr int kSignatureKinds = 64;
 constexpr int kSignatureResources = 16;
 constexpr int kSignatureResemblances = 8;
 // Bounds of a severity come from other sums than the severity itself.
@@ -100,10 +101,10 @@ std::optional<Refusal> CheckCount(int count, int most, std::string_view what) {
 std::optional<Refusal> CheckSizes(const v1::Signature& signature) {
   if (signature.model_version().empty()) return Refusal{"missing_field", "model_version is empty"};
   if (signature.embedding().empty()) return Refusal{"missing_field", "embedding is empty"};
-  for (const auto& refusal : {CheckText(signature.model_version(), kSignatureNameBytes, "model_version"),
-                              CheckCount(signature.embedding_size(), kSignatureDimensions, "values in embedding"),
+  for (const auto& refusal : {CheckText(signature.model_version(), kMostModelName, "model_version"),
+                              CheckCount(signature.embedding_size(), kMostEmbedding, "values in embedding"),
                               CheckCount(signature.resources_size(), kSignatureResources, "resources"),
-                              CheckCount(signature.kinds_size(), kSignatureKinds, "kinds"),
+                              CheckCount(signature.kinds_size(), kMostKinds, "kinds"),
                               CheckCount(signature.resembles_size(), kSignatureResemblances, "resembles")}) {
     if (refusal.has_value()) return refusal;
   }
@@ -146,14 +147,28 @@ std::optional<Refusal> CheckRanges(const v1::Signature& signature) {
   return std::nullopt;
 }
 
-std::optional<Refusal> CheckSignature(const v1::WorkloadReport& report) {
+std::optional<Refusal> CheckSignature(const v1::WorkloadReport& report, const MessageLimits& limits) {
   if (!report.has_signature()) return std::nullopt;
   auto refusal = CheckSizes(report.signature());
+  if (!refusal.has_value()) refusal = CheckFields(report.signature(), limits, "");
   if (!refusal.has_value()) refusal = CheckRanges(report.signature());
-  if (refusal.has_value()) {
-    refusal->detail = StrCat("signature of workload \"", report.workload().name(), "\": ", refusal->detail);
-  }
-  return refusal;
+  if (!refusal.has_value()) return std::nullopt;
+  return Refusal{"bad_signature",
+                 StrCat("signature of workload \"", report.workload().name(), "\": ", refusal->detail)};
+}
+
+double LowBound(const v1::PairScore& pair) {
+  return pair.has_severity_low() ? pair.severity_low() : pair.severity();
+}
+double HighBound(const v1::PairScore& pair) {
+  return pair.has_severity_high() ? pair.severity_high() : pair.severity();
+}
+
+bool AreBoundsSound(const v1::PairScore& pair) {
+  const double low = LowBound(pair);
+  const double high = HighBound(pair);
+  return std::isfinite(low) && std::isfinite(high) && low >= -kSeveritySlack &&
+         low <= pair.severity() + kSeveritySlack && high >= pair.severity() - kSeveritySlack;
 }
 
 using Names = absl::flat_hash_set<std::string_view>;
@@ -177,16 +192,33 @@ std::optional<Refusal> CheckPair(const v1::PairScore& pair, const Names& names) 
   if (pair.severity() < 0) {
     return Refusal{"out_of_range", StrCat(describe(), ": severity ", pair.severity(), " is negative")};
   }
-  const double low = pair.has_severity_low() ? pair.severity_low() : pair.severity();
-  const double high = pair.has_severity_high() ? pair.severity_high() : pair.severity();
-  if (low < -kSeveritySlack || low > pair.severity() + kSeveritySlack || high < pair.severity() - kSeveritySlack) {
-    return Refusal{"out_of_range", StrCat(describe(), ": severity ", pair.severity(), " with bounds ", low, " and ",
-                                          high, "; expected 0 <= low <= severity <= high")};
-  }
   return std::nullopt;
 }
 
 }  // namespace
+
+LeftOut LeaveOutUnsound(const MessageLimits& limits, v1::Report* report) {
+  LeftOut left_out;
+  for (auto& workload : *report->mutable_workloads()) {
+    auto refusal = CheckSignature(workload, limits);
+    if (!refusal.has_value()) continue;
+    workload.clear_signature();
+    ++left_out.by_reason[refusal->reason];
+    if (!left_out.first.has_value()) left_out.first = std::move(refusal);
+  }
+  for (auto& pair : *report->mutable_pairs()) {
+    if (AreBoundsSound(pair)) continue;
+    ++left_out.by_reason["bad_bounds"];
+    if (!left_out.first.has_value()) {
+      left_out.first = Refusal{"bad_bounds", StrCat("pair ", pair.victim(), " <- ", pair.aggressor(), ": severity ",
+                                                    pair.severity(), " with bounds ", LowBound(pair), " and ",
+                                                    HighBound(pair), "; expected 0 <= low <= severity <= high")};
+    }
+    pair.clear_severity_low();
+    pair.clear_severity_high();
+  }
+  return left_out;
+}
 
 std::optional<Refusal> CheckHello(const v1::Hello& hello, const MessageLimits& limits) {
   if (hello.inventory().host().empty()) return Refusal{"missing_field", "inventory.host is empty"};
@@ -211,7 +243,6 @@ std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits
     if (!names.insert(name).second) {
       return Refusal{"duplicate_workload", StrCat("workload \"", name, "\" is listed twice")};
     }
-    if (auto refusal = CheckSignature(workload)) return refusal;
   }
   for (const auto& pair : report.pairs()) {
     if (auto refusal = CheckPair(pair, names)) return refusal;

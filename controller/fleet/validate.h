@@ -1,7 +1,11 @@
 // Refuses nonsense before it reaches the state of the fleet: not-a-number, scores outside 0-100, pairs of workloads
-// that the report doesn't list, endless strings. Called by Fleet for each message of an agent; pure.
+// that the report doesn't list, endless strings. What a report can do without is left out of it instead. Called by
+// Fleet for each message of an agent; without state.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,7 +27,7 @@ struct MessageLimits {
   size_t message_bytes = size_t{16} << 20;
 };
 
-// Why a message was refused.
+// Why a message, or a part of it, was refused.
 struct Refusal {
   // A stable word for metrics, one of kRefusalReasons.
   std::string_view reason;
@@ -33,11 +37,25 @@ struct Refusal {
 
 // Every word that Refusal::reason may be: the bound of the metric's label.
 inline constexpr std::string_view kRefusalReasons[] = {
-    "not_a_number", "out_of_range",  "unknown_workload", "duplicate_workload", "too_many_workloads", "too_many_entries",
-    "long_string",  "missing_field", "out_of_order",     "protocol_version",   "wrong_identity"};
+    "not_a_number",     "out_of_range",  "unknown_workload", "duplicate_workload", "too_many_workloads",
+    "too_many_entries", "long_string",   "missing_field",    "out_of_order",       "protocol_version",
+    "wrong_identity",   "bad_signature", "bad_bounds"};
+
+// What a report had to do without.
+struct LeftOut {
+  // How many of each reason.
+  std::map<std::string_view, uint64_t> by_reason;
+  // The first of them; nullopt for none.
+  std::optional<Refusal> first;
+};
+
+// Takes each unsound signature ("bad_signature") and each severity's bounds that don't enclose it ("bad_bounds") out of
+// `report`: an agent or a model newer than this controller must not blind it to everything else that they say.
+LeftOut LeaveOutUnsound(const MessageLimits& limits, v1::Report* report);
 
 // nullopt when the message is sound.
 std::optional<Refusal> CheckHello(const v1::Hello& hello, const MessageLimits& limits);
+// After LeaveOutUnsound.
 std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits& limits);
 std::optional<Refusal> CheckReceipts(const v1::ReceiptBatch& batch, const MessageLimits& limits);
 std::optional<Refusal> CheckResult(const v1::DesiredSetResult& result, const MessageLimits& limits);

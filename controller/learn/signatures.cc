@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "controller/fleet/moment.h"
@@ -14,6 +15,8 @@ namespace {
 
 // What the newest signature weighs at least.
 constexpr double kLeastWeight = 0.02;
+// A model that an application was not signed by for so long, while another signs it, is not in use any more.
+constexpr absl::Duration kAbandonedAfter = absl::Hours(24);
 
 std::span<const float> Embedding(const v1::ApplicationSignature& learned) {
   const auto& embedding = learned.signature().embedding();
@@ -71,34 +74,37 @@ void Blend(const v1::Signature& mean, double weight, v1::Signature* newest) {
 }  // namespace
 
 void Signatures::Learn(const std::string& application, const v1::Signature& signature, absl::Time now) {
-  v1::ApplicationSignature learned;
+  auto learned = std::make_shared<v1::ApplicationSignature>();
+  learned->set_application(application);
+  *learned->mutable_signature() = signature;
+  learned->set_sample_count(1);
+  SetTime(now, learned->mutable_first_learned_at());
+  SetTime(now, learned->mutable_last_learned_at());
   if (const auto place = PlaceOf(application, signature.model_version())) {
-    learned = Remove(*place);
-  } else {
-    learned.set_application(application);
-    SetTime(now, learned.mutable_first_learned_at());
+    const Learned before = Remove(*place);
+    const uint64_t samples = before->sample_count() + 1;
+    Blend(before->signature(), std::max(1.0 / static_cast<double>(samples), kLeastWeight),
+          learned->mutable_signature());
+    learned->set_sample_count(samples);
+    *learned->mutable_first_learned_at() = before->first_learned_at();
   }
-  SetTime(now, learned.mutable_last_learned_at());
-  learned.set_sample_count(learned.sample_count() + 1);
-  v1::Signature newest = signature;
-  Blend(learned.signature(), std::max(1.0 / static_cast<double>(learned.sample_count()), kLeastWeight), &newest);
-  *learned.mutable_signature() = std::move(newest);
   Append(std::move(learned), true);
 }
 
 void Signatures::Restore(v1::ApplicationSignature learned) {
   // What the store can't read comes without a name.
-  if (!learned.application().empty()) Append(std::move(learned), false);
+  if (learned.application().empty()) return;
+  Append(std::make_shared<const v1::ApplicationSignature>(std::move(learned)), false);
 }
 
 const v1::ApplicationSignature* Signatures::Find(std::string_view application) const {
   const auto found = places_.find(application);
-  return found == places_.end() ? nullptr : &entries_.at(found->second.back()).learned;
+  return found == places_.end() ? nullptr : &Latest(found->second);
 }
 
 std::vector<const v1::ApplicationSignature*> Signatures::All() const {
   std::vector<const v1::ApplicationSignature*> all;
-  for (const auto& [_, places] : places_) all.push_back(&entries_.at(places.back()).learned);
+  for (const auto& [_, places] : places_) all.push_back(&Latest(places));
   return all;
 }
 
@@ -107,7 +113,7 @@ std::vector<v1::Resemblance> Signatures::Resembling(std::string_view application
   if (self == nullptr) return {};
   std::vector<std::pair<double, const std::string*>> others;
   for (const auto& [_, entry] : entries_) {
-    const v1::ApplicationSignature& other = entry.learned;
+    const v1::ApplicationSignature& other = *entry.learned;
     if (other.application() == self->application()) continue;
     if (other.signature().model_version() != self->signature().model_version()) continue;
     others.emplace_back(Similarity(Embedding(*self), Embedding(other)), &other.application());
@@ -124,36 +130,49 @@ std::vector<v1::Resemblance> Signatures::Resembling(std::string_view application
   return most_alike;
 }
 
-std::vector<v1::ApplicationSignature> Signatures::TakeDirty() {
+std::vector<v1::ApplicationSignature> Signatures::TakeDirty(size_t most) {
   std::vector<v1::ApplicationSignature> dirty;
   for (auto& [_, entry] : entries_) {
-    if (std::exchange(entry.dirty, false)) dirty.push_back(entry.learned);
+    if (dirty.size() >= most) break;
+    if (std::exchange(entry.dirty, false)) dirty.push_back(*entry.learned);
   }
   return dirty;
+}
+
+const v1::ApplicationSignature& Signatures::Latest(const std::vector<uint64_t>& places) const {
+  const absl::Time last = ToTime(entries_.at(places.back()).learned->last_learned_at());
+  const auto came = [this, last](uint64_t place) {
+    const v1::ApplicationSignature& learned = *entries_.at(place).learned;
+    const absl::Time heard = ToTime(learned.last_learned_at());
+    return std::tuple(last - heard < kAbandonedAfter, ToTime(learned.first_learned_at()), heard);
+  };
+  const auto latest =
+      std::max_element(places.begin(), places.end(), [&came](uint64_t a, uint64_t b) { return came(a) < came(b); });
+  return *entries_.at(*latest).learned;
 }
 
 std::optional<uint64_t> Signatures::PlaceOf(const std::string& application, const std::string& model) const {
   const auto found = places_.find(application);
   if (found == places_.end()) return std::nullopt;
   for (const uint64_t place : found->second) {
-    if (entries_.at(place).learned.signature().model_version() == model) return place;
+    if (entries_.at(place).learned->signature().model_version() == model) return place;
   }
   return std::nullopt;
 }
 
-v1::ApplicationSignature Signatures::Remove(uint64_t place) {
-  v1::ApplicationSignature learned = std::move(entries_.extract(place).mapped().learned);
-  const auto places = places_.find(learned.application());
+Signatures::Learned Signatures::Remove(uint64_t place) {
+  Learned learned = std::move(entries_.extract(place).mapped().learned);
+  const auto places = places_.find(learned->application());
   std::erase(places->second, place);
   if (places->second.empty()) places_.erase(places);
   return learned;
 }
 
-void Signatures::Append(v1::ApplicationSignature learned, bool dirty) {
-  const auto found = places_.find(learned.application());
+void Signatures::Append(Learned learned, bool dirty) {
+  const auto found = places_.find(learned->application());
   if (found != places_.end() && found->second.size() >= kModelsPerApplication) Remove(found->second.front());
   if (entries_.size() >= kMost) Remove(entries_.begin()->first);
-  places_[learned.application()].push_back(next_place_);
+  places_[learned->application()].push_back(next_place_);
   entries_.emplace(next_place_++, Entry{std::move(learned), dirty});
 }
 

@@ -6,34 +6,39 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "controller/store/database.h"
 #include "truce/v1/operator.pb.h"
 #include "truce/v1/types.pb.h"
 
 namespace truce::controller {
 
-// Signatures of different models can't be compared, and while a new model is rolled out hosts differ in theirs: an
-// application has a mean for each of the models that were heard of it last. Pointers are good until the next change.
+// Signatures of different models can't be compared, and hosts may differ in theirs, for good where each kind of machine
+// has its own: an application has a mean for each of the models that were heard of it last. Pointers are good until the
+// next change. A copy shares the means and is cheap.
 class Signatures {
  public:
   // Most models of one application, and most means in all; what was not learned for longest is forgotten first.
-  static constexpr size_t kModelsPerApplication = 2;
-  static constexpr size_t kMost = 10'000;
+  static constexpr size_t kModelsPerApplication = 8;
+  static constexpr size_t kMost = kMostSignatures;
 
-  // Moves the application's mean towards `signature`, which CheckReport (controller/fleet) found sound: by 1 / (n + 1)
-  // after n signatures, but never by less than 0.02, so that an application that changes is known by its new ways after
-  // some 50 signatures. Resources and kinds are matched by name, and those that `signature` lacks are dropped; what it
-  // resembles is taken over.
+  // Moves the application's mean towards `signature`, which LeaveOutUnsound (controller/fleet) let through: by
+  // 1 / (n + 1) after n signatures, but never by less than 0.02, so that an application that changes is known by its
+  // new ways after some 50 signatures. Resources and kinds are matched by name, and those that `signature` lacks are
+  // dropped; what it resembles is taken over.
   void Learn(const std::string& application, const v1::Signature& signature, absl::Time now);
   // Takes over what was stored, the longest unlearned first, before anything is learned.
   void Restore(v1::ApplicationSignature learned);
 
-  // The mean of the model that was heard of it last, or nullptr.
+  // The mean of the model that was new to the application last (the latest first_learned_at, then the latest
+  // last_learned_at), or nullptr: a model that is rolled out takes over with its first signature, however many hosts
+  // still sign by an older one, until it has not been heard of for a day while another was: then it was rolled back.
   const v1::ApplicationSignature* Find(std::string_view application) const;
   // The same of every application, by name.
   std::vector<const v1::ApplicationSignature*> All() const;
@@ -43,19 +48,23 @@ class Signatures {
   // Applications of which something was learned.
   size_t size() const { return places_.size(); }
 
-  // Those that were learned since this was last asked, the longest unlearned first.
-  std::vector<v1::ApplicationSignature> TakeDirty();
+  // At most `most` of those that were learned since they were last taken, the longest unlearned first.
+  std::vector<v1::ApplicationSignature> TakeDirty(size_t most);
 
  private:
+  // Never changed, since copies share it.
+  using Learned = std::shared_ptr<const v1::ApplicationSignature>;
   struct Entry {
-    v1::ApplicationSignature learned;
+    Learned learned;
     bool dirty = false;
   };
 
+  // Of one application's entries the one that Find returns.
+  const v1::ApplicationSignature& Latest(const std::vector<uint64_t>& places) const;
   std::optional<uint64_t> PlaceOf(const std::string& application, const std::string& model) const;
-  v1::ApplicationSignature Remove(uint64_t place);
+  Learned Remove(uint64_t place);
   // Adds it as the last learned, and forgets what there is no room for.
-  void Append(v1::ApplicationSignature learned, bool dirty);
+  void Append(Learned learned, bool dirty);
 
   // In the order in which they were last learned.
   std::map<uint64_t, Entry> entries_;

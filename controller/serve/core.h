@@ -1,7 +1,7 @@
 // The controller's one strand: fleet state, plans, policy, modes and holds behind one named lock. Streams feed it
 // reports, operators ask and steer it, a tick once a second looks for hosts that fell silent.
 //
-//   AgentService ─► OnMessage ─► Fleet ─► PlanHost ─► desired set ─► SessionSink (queued under the lock, sent outside)
+//   AgentService ─► OnMessage ─► Fleet ─► PlanHost ─► desired set ─► SessionSink
 //                                             └─► decisions, events ─► Store (queue)
 #pragma once
 
@@ -112,6 +112,7 @@ class ControllerCore {
     uint64_t version = 0;
     std::string content;
     absl::Duration refusal_told_at = -absl::InfiniteDuration();
+    absl::Duration left_out_told_at = -absl::InfiniteDuration();
     // Receipt batches that were acted upon already.
     std::deque<std::string> seen_batches;
   };
@@ -137,11 +138,12 @@ class ControllerCore {
   void Tell(std::string_view host, std::string_view workload, std::string_view kind, std::string message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TellRefusal(HostState& host, const Refusal& refusal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellLeftOut(const HostState& host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsHeld(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status KnownHost(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Learns from the signatures in the host's last report.
   void Learn(const HostState& host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Once a minute, what was learned since.
+  // Once a minute, what was learned since; a lot of it over several ticks.
   void StoreSignatures(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Policy and holds on their way to the store. What is in force but not on disk is stored again by Tick until that
   // works.
@@ -165,6 +167,7 @@ class ControllerCore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status NoSuchWorkload(std::string_view host, std::string_view query) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status NoSuchApplication(const std::string& query) ABSL_LOCKS_EXCLUDED(mutex_);
   // The full name that a query means, for filters of stored rows; the query itself when nobody lives by it now.
   std::string FullName(std::string_view host, const std::string& query);
   const HostPlan& PlanOf(const HostState& host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

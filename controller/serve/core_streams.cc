@@ -15,6 +15,8 @@ namespace {
 
 constexpr size_t kSeenBatches = 64;
 constexpr absl::Duration kTellAgain = absl::Minutes(1);
+// A model whose signatures make no sense makes more of them every minute.
+constexpr absl::Duration kTellLeftOutAgain = absl::Hours(1);
 
 void PumpAll(const std::vector<std::shared_ptr<SessionSink>>& sinks) {
   for (const auto& sink : sinks) sink->Pump();
@@ -175,6 +177,7 @@ void ControllerCore::OnReport(Session& session, HostState& host, v1::Report repo
     TellRefusal(host, *refusal);
   } else {
     for (const auto& event : host.report.events()) Tell(host.name, event.workload(), event.kind(), event.message());
+    TellLeftOut(host);
     Learn(host);
     if (options_.history) {
       MinuteHistory::Rows rows = history_.Add(host, clock_.Now());
@@ -314,6 +317,16 @@ void ControllerCore::TellRefusal(HostState& host, const Refusal& refusal) {
   Tell(host.name, "", "message_refused",
        StrCat("a message of host ", host.name, " was refused: ", refusal.detail, " (further ones are only counted for ",
               absl::FormatDuration(kTellAgain), ")"));
+}
+
+void ControllerCore::TellLeftOut(const HostState& host) {
+  Entry& entry = entries_[host.name];
+  if (!host.left_out.has_value() || clock_.Monotonic() - entry.left_out_told_at < kTellLeftOutAgain) return;
+  entry.left_out_told_at = clock_.Monotonic();
+  Tell(host.name, "", "part_refused",
+       StrCat("a part of a report of host ", host.name, " was left out: ", host.left_out->detail,
+              "; install agent and controller of the same release (further ones are only counted for ",
+              absl::FormatDuration(kTellLeftOutAgain), ")"));
 }
 
 void ControllerCore::Tick() {

@@ -21,6 +21,7 @@ namespace truce::controller {
 namespace {
 
 constexpr int64_t kPageBytes = 4096;
+constexpr long long kKeptSignatures = kMostSignatures;
 // Tables that are pruned by rows too: `id` rises with time.
 constexpr std::array kNumberedTables = {"decisions", "events", "receipts", "pair_minutes", "workload_minutes"};
 
@@ -145,7 +146,9 @@ absl::StatusOr<StoredState> Database::Load() {
     }
     state.next_decision_id = static_cast<uint64_t>(NextId("decisions"));
     state.next_event_sequence = static_cast<uint64_t>(NextId("events"));
-    soci::rowset<std::string> signatures = (sql_->prepare << "SELECT body FROM signatures ORDER BY at");
+    soci::rowset<std::string> signatures =
+        (sql_->prepare << "SELECT body FROM (SELECT body, at FROM signatures ORDER BY at DESC LIMIT :kept) ORDER BY at",
+         soci::use(kKeptSignatures));
     for (const auto& body : signatures) state.signatures.push_back(FromJson<v1::ApplicationSignature>(body));
   }));
   return state;
@@ -327,7 +330,9 @@ absl::StatusOr<int64_t> Database::Prune(absl::Time oldest, int64_t rows, int64_t
       deleted += statement.get_affected_rows();
     }
     *sql_ << "DELETE FROM receipt_batches WHERE at < :before", soci::use(before);
-    *sql_ << "DELETE FROM signatures WHERE at < :before", soci::use(before);
+    *sql_ << "DELETE FROM signatures WHERE rowid IN (SELECT rowid FROM signatures ORDER BY at DESC LIMIT -1 "
+             "OFFSET :kept)",
+        soci::use(kKeptSignatures);
   }));
   return deleted;
 }

@@ -1,6 +1,7 @@
 // The controller's tables, behind SOCI. Everything here runs on the store's owner thread; SOCI's exceptions stop here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -22,6 +23,10 @@ class session;
 
 namespace truce::controller {
 
+// Most signatures of applications that are kept, those that were learned last; one of each application and model.
+// However old they are: an application that runs once a month is worth remembering.
+inline constexpr size_t kMostSignatures = 10'000;
+
 // What a controller needs back after a restart.
 struct StoredState {
   std::optional<v1::Policy> policy;
@@ -30,7 +35,7 @@ struct StoredState {
   // Continue here.
   uint64_t next_decision_id = 1;
   uint64_t next_event_sequence = 1;
-  // What was learned of applications, the longest unlearned first.
+  // What was learned of applications, the longest unlearned first; at most kMostSignatures.
   std::vector<v1::ApplicationSignature> signatures;
 };
 
@@ -89,7 +94,8 @@ class Database {
   absl::StatusOr<std::vector<v1::Event>> Events(const std::string& host, uint64_t after, int limit);
 
   // Deletes at most `batch` rows of each table that are older than `oldest` or beyond the newest `rows`. Returns how
-  // many went; fewer than `batch` means that it is done for now. Signatures go by age alone, and are not counted.
+  // many went; fewer than `batch` means that it is done for now. Signatures go when they are beyond the newest
+  // kMostSignatures, whatever their age, and are not counted.
   absl::StatusOr<int64_t> Prune(absl::Time oldest, int64_t rows, int64_t batch);
   absl::StatusOr<int64_t> CountRows(std::string_view table);
 

@@ -26,7 +26,8 @@ struct StoreOptions {
   std::string file = "/var/lib/truce/controller.db";
   // Writes that may wait; more are dropped.
   int queue_capacity = 10'000;
-  // Rows older than this, and in each table all but the newest so many, are deleted in the background.
+  // Rows older than this, and in each table all but the newest so many, are deleted in the background. Signatures of
+  // applications are kept by their number alone (kMostSignatures).
   absl::Duration retention_age = absl::Hours(7 * 24);
   int retention_rows = 1'000'000;
   absl::Duration prune_interval = absl::Minutes(1);

@@ -9,6 +9,8 @@
 #include "lab/learn/evaluate.h"
 #include "lab/learn/page.h"
 #include "lab/learn/train.h"
+#include "models/signature_limits.h"
+#include "src/base/text.h"
 #include "src/rpc/atomic_file.h"
 
 namespace truce::lab {
@@ -22,19 +24,25 @@ int Failed(const absl::Status& status) {
 struct Output {
   bool json = false;
   bool check = false;
+  // Trainings that were ended go on from here; empty: they begin anew.
+  std::string checkpoints;
 };
 
 int RunEvaluate(const EvaluateOptions& options, const Output& output) {
-  const auto evaluation = Evaluate(options, std::cerr);
+  const auto checkpoints = Checkpoints::In(output.checkpoints);
+  if (!checkpoints.ok()) return Failed(checkpoints.status());
+  const auto evaluation = Evaluate(options, *checkpoints, std::cerr);
   if (!evaluation.ok()) return Failed(evaluation.status());
+  if (!output.json) WriteEvaluation(*evaluation, std::cout);
+  const int shown = ShowFigures(EvaluationFigures(*evaluation),
+                                output.json ? FigureFormat::kJson : FigureFormat::kTable, output.check, std::cout);
   if (!options.html.empty()) {
     const absl::Status written =
         rpc::WriteFileAtomically(options.html, EvaluationPage(*evaluation), 0644, rpc::IfExists::kReplace);
     if (!written.ok()) return Failed(written);
   }
-  if (!output.json) WriteEvaluation(*evaluation, std::cout);
-  return ShowFigures(EvaluationFigures(*evaluation), output.json ? FigureFormat::kJson : FigureFormat::kTable,
-                     output.check, std::cout);
+  checkpoints->Remove();
+  return shown;
 }
 
 int RunTrain(const TrainOptions& options) {
@@ -49,7 +57,13 @@ void AddTrain(CLI::App& app, std::function<int()>& chosen) {
   CLI::App* train = app.add_subcommand("train", "Make a model that agents can use from a data set, and its card");
   train->add_option("FILE", options->file, "The data set")->required();
   train->add_option("--output", options->output, "The model")->capture_default_str();
-  train->add_option("--name", options->version, "What to call this version of it (default: today's date)");
+  train
+      ->add_option("--name", options->version,
+                   "What to call this version of it (default: today's date and its checksum)")
+      ->check([](const std::string& name) {
+        const bool fits = !name.empty() && name.size() <= kMostModelName;
+        return fits ? std::string() : StrCat("a version has 1 to ", kMostModelName, " bytes");
+      });
   train->add_option("--held-out", options->held_out, "Programs held out at a time while it is judged")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
@@ -83,7 +97,7 @@ void AddLearningCommands(CLI::App& app, std::function<int()>& chosen) {
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   evaluate->add_option("--html", options->html, "Also write a page with pictures to this file");
-  evaluate->add_option("--checkpoints", options->checkpoints,
+  evaluate->add_option("--checkpoints", output->checkpoints,
                        "Directory of its own; with it a training that was ended goes on");
   evaluate->add_option("--seed", options->seed, "Of everything random")->capture_default_str();
   evaluate

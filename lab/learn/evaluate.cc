@@ -45,8 +45,7 @@ double MeanOf(const std::vector<double>& values) {
 // Share of the slowdowns that lie within the interval that the model gives for 80 % of them.
 double WithinInterval(const std::vector<Judged>& judged) {
   const auto within = std::count_if(judged.begin(), judged.end(), [](const Judged& one) {
-    return std::abs(one.example->log_slowdown - one.prediction.log_slowdown) <=
-           kIntervalDeviations * one.prediction.deviation;
+    return std::abs(one.example->log_slowdown - one.prediction.log_slowdown) <= one.prediction.reach;
   });
   return static_cast<double>(within) / static_cast<double>(std::max<size_t>(1, judged.size()));
 }
@@ -170,27 +169,29 @@ absl::StatusOr<std::vector<Fold>> PrepareEvaluation(const DatasetContent& conten
 Marks MeasuredTwice(const DatasetContent& content, int bootstrap_draws, uint64_t seed) {
   const std::vector<Label> labels = MakeLabels(content);
   std::vector<std::pair<const Label*, const Label*>> pairs;
+  std::vector<size_t> groups;
   for (const Repeat& repeat : Repeats(content, labels)) {
     pairs.emplace_back(repeat.first, repeat.second);
     pairs.emplace_back(repeat.second, repeat.first);
+    groups.resize(pairs.size(), static_cast<size_t>(repeat.group));
   }
   std::vector<InterferenceExample> measured(pairs.size());
   std::vector<Judged> judged;
   for (size_t i = 0; i < pairs.size(); ++i) {
     const auto& [said, label] = pairs[i];
-    measured[i].meeting = static_cast<size_t>(label->meeting);
+    measured[i].meeting = groups[i];
     measured[i].programs = {content.lives.at(label->victim).program, content.lives.at(label->aggressors[0]).program};
-    measured[i].log_slowdown = std::log1p(std::max(-0.5, label->slowdown));
+    measured[i].log_slowdown = LogSlowdown(*label);
     Judged& one = judged.emplace_back();
     one.example = &measured[i];
-    one.prediction.log_slowdown = std::log1p(std::max(-0.5, said->slowdown));
-    const double error = std::hypot(said->error, label->error);
-    one.prediction.probability = 0.5 * std::erfc((kNoticedSlowdown - said->slowdown) / (M_SQRT2 * error));
+    one.prediction.log_slowdown = LogSlowdown(*said);
+    one.prediction.probability = 0.5 * std::erfc((kNoticedSlowdown - said->slowdown) / (M_SQRT2 * said->error));
   }
   return MarksOf(judged, bootstrap_draws, seed);
 }
 
-absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream& progress) {
+absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, const Checkpoints& checkpoints,
+                                    std::ostream& progress) {
   TRUCE_ASSIGN_OR_RETURN(const DatasetContent content, Dataset::Load(options.file));
   Evaluation evaluation;
   TRUCE_ASSIGN_OR_RETURN(const std::vector<Fold> folds,
@@ -206,7 +207,6 @@ absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream
   TrainingOptions training;
   training.seed = options.seed;
   std::vector<int> epochs;
-  TRUCE_ASSIGN_OR_RETURN(const Checkpoints checkpoints, Checkpoints::In(options.checkpoints));
   TRUCE_ASSIGN_OR_RETURN(auto ours, JudgeLstm(folds, training, options.networks, options.threads, checkpoints, &epochs,
                                               [&] { steps.Step("Truce's LSTM"); }));
   const auto mark = [&](const std::string& name, const std::vector<Judged>& judged) {
@@ -217,8 +217,8 @@ absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream
   mark("Truce's LSTM", ours[0]);
   CutJudged(content, std::move(ours), options.bootstrap_draws, options.seed, &evaluation);
   if (!std::isnan(evaluation.noise_floor)) {
-    evaluation.ceiling.push_back(
-        {"measured a second time", MeasuredTwice(content, options.bootstrap_draws, options.seed)});
+    evaluation.again.push_back(
+        {"the first by the second", MeasuredTwice(content, options.bootstrap_draws, options.seed)});
   }
   for (const auto& baseline : baselines) {
     const std::string& name = baseline.first;
@@ -226,7 +226,6 @@ absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream
                            JudgeFolds(folds, baseline.second, {{}}, options.threads, [&] { steps.Step(name); }));
     mark(name, judged[0]);
   }
-  checkpoints.Remove();
   return evaluation;
 }
 
@@ -236,7 +235,7 @@ void WriteEvaluation(const Evaluation& evaluation, std::ostream& out) {
       << " meetings; every program was predicted by a model that had never seen it\n";
   WriteRows("PREDICTOR", evaluation.predictors, out);
   WriteRows("SURE LABELS ONLY", evaluation.sure, out);
-  WriteRows("NO PREDICTION IS BETTER", evaluation.ceiling, out);
+  WriteRows("MEASURED AGAIN", evaluation.again, out);
   WriteRows("TRUCE'S LSTM", evaluation.moments, out);
   WriteRows("WHO WAS NEW", evaluation.novelty, out);
   WriteRows("READINGS", evaluation.masked, out);
@@ -275,8 +274,9 @@ FigureTable EvaluationFigures(const Evaluation& evaluation) {
   if (!evaluation.sure.empty()) {
     table.Add({.name = "AUC over labels that are sure", .value = evaluation.sure[0].marks.auc.value, .unit = ""});
   }
-  if (!evaluation.ceiling.empty() && !std::isnan(evaluation.ceiling[0].marks.auc.value)) {
-    table.Add({.name = "AUC of measuring a second time", .value = evaluation.ceiling[0].marks.auc.value, .unit = ""});
+  if (!evaluation.again.empty() && !std::isnan(evaluation.again[0].marks.auc.value)) {
+    table.Add(
+        {.name = "AUC of one measurement for its repeat", .value = evaluation.again[0].marks.auc.value, .unit = ""});
   }
   table.Add(
       {.name = "slowdowns within their 80 % interval", .value = WithinInterval(evaluation.judged), .unit = "ratio"});

@@ -28,8 +28,6 @@ struct EvaluateOptions {
   uint64_t seed = 1;
   // A page with pictures is written here; empty: none.
   std::string html;
-  // Trainings that were ended go on from here; empty: they begin anew.
-  std::string checkpoints;
 };
 
 // Readings that a host may lack, by name; the first lacks none.
@@ -57,7 +55,7 @@ struct Evaluation {
   double noise_floor = 0;
   std::vector<NamedMarks> predictors;  // the first is ours
   std::vector<NamedMarks> sure;        // the same over labels two standard errors or more from 5 %
-  std::vector<NamedMarks> ceiling;     // a meeting's first measurement as the prediction of its second, and the reverse
+  std::vector<NamedMarks> again;       // a measurement of a meeting as the prediction of its repeat
   std::vector<NamedMarks> moments;     // ours, by seconds of company that were seen
   std::vector<NamedMarks> masked;      // ours, without some readings
   std::vector<NamedMarks> novelty;     // ours, by who was new
@@ -71,13 +69,15 @@ struct Evaluation {
 
 // Progress goes to `progress`. NotFound, DataLoss or InvalidArgument when the data set is not there, damaged or too
 // small.
-absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, std::ostream& progress);
+absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, const Checkpoints& checkpoints,
+                                    std::ostream& progress);
 
 // Fills in what an evaluation of `content` is about, its examples, and gives the folds over them.
 absl::StatusOr<std::vector<Fold>> PrepareEvaluation(const DatasetContent& content, int held_out, uint64_t seed,
                                                     Evaluation* evaluation);
 
-// Marks of a measurement as a prediction of its repeat: a better prediction cannot be told from a worse one.
+// Marks of each measurement of a meeting of two as a prediction of its repeat. Both are noisy: who knew the truth would
+// err by 0.7 of that.
 Marks MeasuredTwice(const DatasetContent& content, int bootstrap_draws, uint64_t seed);
 
 // Ours, judged on `folds` without each of Masks(). `epochs` gets what each training took; `done` as in JudgeFolds.

@@ -1,26 +1,42 @@
 #include "lab/learn/lstm.h"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
+#include "src/base/status.h"
 #include "src/base/text.h"
 
 namespace truce::lab {
 
+absl::StatusOr<TrainedInterference> TrainSafely(const ExampleList& training, const ExampleList& validation,
+                                                const TrainingOptions& options,
+                                                const std::function<bool(const EpochReport&)>& report,
+                                                const Checkpoints& checkpoints) {
+  try {
+    return TrainInterference(training, validation, options, report, checkpoints.Of(training, validation, options));
+  } catch (const std::exception& error) {  // libtorch's way
+    return absl::InternalError(StrCat("training: ", error.what()));
+  }
+}
+
 absl::Status LstmPredictor::Fit(const ExampleList& training, const ExampleList& validation) {
   members_.clear();
+  ExampleList all = training;
+  all.insert(all.end(), validation.begin(), validation.end());
   for (int i = 0; i < count_; ++i) {
     TrainingOptions options = options_;
     options.seed += static_cast<uint64_t>(i);
-    try {
-      TrainedInterference trained = TrainInterference(
-          training, validation, options, [](const EpochReport&) { return true; },
-          checkpoints_.Of(training, validation, options));
-      if (trained_) trained_(trained.epochs);
-      members_.push_back(std::move(trained.model));
-    } catch (const std::exception& error) {  // libtorch's way
-      return absl::InternalError(StrCat("training: ", error.what()));
-    }
+    const auto go_on = [](const EpochReport&) { return true; };
+    TRUCE_ASSIGN_OR_RETURN(const TrainedInterference judge,
+                           TrainSafely(training, validation, options, go_on, checkpoints_));
+    if (trained_) trained_(judge.epochs);
+    // Once it is known when to stop and how to calibrate, the programs that said so are learned from too.
+    options.stop_after = std::max(1, judge.epochs);
+    TRUCE_ASSIGN_OR_RETURN(const TrainedInterference whole, TrainSafely(all, {}, options, go_on, checkpoints_));
+    Familiarity familiarity = whole.model.familiarity();
+    familiarity.distances = judge.model.familiarity().distances;
+    members_.emplace_back(whole.model.weights(), judge.model.calibration(), std::move(familiarity));
   }
   return absl::OkStatus();
 }
@@ -36,6 +52,7 @@ absl::StatusOr<std::vector<InterferencePrediction>> LstmPredictor::Predict(const
       const double share = 1.0 / static_cast<double>(members_.size());
       sum.log_slowdown += share * one.log_slowdown;
       sum.deviation += share * one.deviation;
+      sum.reach += share * one.reach;
       sum.probability += share * one.probability;
       sum.uncalibrated += share * one.uncalibrated;
       sum.distances.resize(one.distances.size());

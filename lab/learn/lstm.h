@@ -12,6 +12,12 @@
 
 namespace truce::lab {
 
+// TrainInterference; Internal when libtorch fails.
+absl::StatusOr<TrainedInterference> TrainSafely(const ExampleList& training, const ExampleList& validation,
+                                                const TrainingOptions& options,
+                                                const std::function<bool(const EpochReport&)>& report,
+                                                const Checkpoints& checkpoints);
+
 class LstmPredictor : public Predictor {
  public:
   // The mean of `count` networks that differ in their seeds. `trained` gets the epochs of each (may be empty).

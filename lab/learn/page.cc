@@ -195,10 +195,10 @@ std::string EvaluationPage(const Evaluation& evaluation) {
       "rank: Spearman's, over the neighbours of a victim.",
       "<p>The same over meetings whose label lies two standard errors or more from 5 %.",
       Table(evaluation.sure, "predictor", true),
-      evaluation.ceiling.empty() ? ""
-                                 : "<p>A meeting's first measurement as the prediction of its second: no "
-                                   "prediction can be told to be better.",
-      evaluation.ceiling.empty() ? "" : Table(evaluation.ceiling, "measurement", false), "<h2>Calibration</h2>",
+      evaluation.again.empty() ? ""
+                               : "<p>Meetings that were measured again: one measurement as the prediction of the "
+                                 "other. Both are noisy; who knew the truth would err by 0.7 of that.",
+      evaluation.again.empty() ? "" : Table(evaluation.again, "measurement", false), "<h2>Calibration</h2>",
       CalibrationPicture(evaluation.judged), "<h2>Predicted against measured</h2>", ScatterPicture(evaluation.judged),
       "<h2>Who slows whom</h2><p>Rows are victims. In each cell: measured (upper left) and predicted (lower right), "
       "averaged over the CPUs that they shared; white is nothing, red twice the time or more.<br>",

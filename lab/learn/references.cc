@@ -18,13 +18,15 @@ std::vector<ModelReference> MakeReferences(const DatasetContent& content, Interf
     InputSequence sequence;
     for (const Sample* sample : samples.alone[0]) sequence.push_back(MakeModelInput(*sample));
     if (sequence.empty()) continue;
-    auto& [sum, count] = sums.try_emplace(life.program, Row::Zero(model.hidden()), 0).first->second;
+    auto& [sum, count] = sums.try_emplace(life.program, Row::Zero(model.fingerprint()), 0).first->second;
     sum += model.Fingerprint(sequence);
     ++count;
   }
   std::vector<ModelReference> references;
   for (const auto& [program, sum] : sums) {
-    references.push_back({program, content.kind_of_program.at(program), sum.first / static_cast<float>(sum.second)});
+    const auto kind = content.kind_of_program.find(program);
+    references.push_back({program, kind == content.kind_of_program.end() ? "other" : kind->second,
+                          sum.first / static_cast<float>(sum.second)});
   }
   return references;
 }

@@ -13,6 +13,7 @@
 #include "lab/dataset.h"
 #include "lab/learn/evaluate.h"
 #include "lab/learn/folds.h"
+#include "lab/learn/lstm.h"
 #include "lab/learn/references.h"
 #include "models/interference/model_file.h"
 #include "models/training/calibrate.h"
@@ -51,7 +52,9 @@ InterferenceModel Recalibrated(const InterferenceModel& model, const std::vector
   std::vector<double> probabilities;
   std::vector<bool> happened;
   std::vector<float> distances;
+  std::vector<double> off;
   for (const Judged& one : judged) {
+    off.push_back(DeviationsOff(*one.example, one.prediction));
     probabilities.push_back(one.prediction.uncalibrated);
     happened.push_back(one.example->log_slowdown >= std::log1p(kNoticedSlowdown));
     for (size_t i = 0; i < one.is_new.size(); ++i) {
@@ -60,7 +63,9 @@ InterferenceModel Recalibrated(const InterferenceModel& model, const std::vector
   }
   Familiarity familiarity = model.familiarity();
   familiarity.distances = Quantiles(std::move(distances));
-  return InterferenceModel(model.weights(), FitCalibration(probabilities, happened), std::move(familiarity));
+  Calibration calibration = FitCalibration(probabilities, happened);
+  calibration.interval_deviations = FitInterval(std::move(off));
+  return InterferenceModel(model.weights(), calibration, std::move(familiarity));
 }
 
 std::string Card(const TrainOptions& options, const ModelFile& file, const Evaluation& evaluation, int epochs) {
@@ -129,10 +134,13 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   const std::string today = absl::FormatTime("%Y-%m-%d", absl::Now(), absl::UTCTimeZone());
   InterferenceModel model = Recalibrated(trained.model, evaluation.judged);
   std::vector<ModelReference> references = MakeReferences(content, model);
-  const ModelFile file{options.version.empty() ? today : options.version, evaluation.machine, std::move(skills),
-                       std::move(model), std::move(references)};
+  ModelFile file{options.version.empty() ? today : options.version, evaluation.machine, std::move(skills),
+                 std::move(model), std::move(references)};
   const auto pair =
       std::find_if(all.begin(), all.end(), [](const InterferenceExample* one) { return !one->aggressors.empty(); });
+  // Two models of one day are two.
+  if (options.version.empty())
+    file.version = StrCat(today, ".", ModelDigest(SerializeModel(file, **pair)).substr(0, 6));
   const std::string bytes = SerializeModel(file, **pair);
   TRUCE_RETURN_IF_ERROR(ParseModel(bytes, "the trained model").status());
   TRUCE_RETURN_IF_ERROR(rpc::WriteFileAtomically(options.output, bytes, 0644, rpc::IfExists::kReplace));

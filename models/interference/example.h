@@ -15,9 +15,6 @@ namespace truce {
 // A slowdown from here on is one that users notice (design: contention score).
 inline constexpr double kNoticedSlowdown = 0.05;
 
-// Standard deviations on either side of the middle that hold 80 % of a normal distribution: intervals that are told.
-inline constexpr double kIntervalDeviations = 1.2816;
-
 // What a slowdown is split into; in the order of v1::Resource from RESOURCE_CPU on.
 enum class ModelResource : uint8_t { kCpu, kLlc, kMemoryBandwidth, kMemory, kDisk, kNetwork };
 inline constexpr size_t kResourceCount = 6;
@@ -51,6 +48,8 @@ struct InterferencePrediction {
   // Expected log(1 + slowdown), and its standard deviation.
   double log_slowdown = 0;
   double deviation = 0;
+  // Half the width of the interval around log_slowdown that holds 80 % of all cases.
+  double reach = 0;
   // P(slowdown >= 5 %).
   double probability = 0;
   // The same before calibration, where a model is calibrated.

@@ -77,28 +77,35 @@ InterferenceModel::InterferenceModel(InterferenceWeights weights, Calibration ca
   head_bias_ << weights_.slowdown_bias, weights_.spread_bias;
 }
 
-void InterferenceModel::Step(const Rows& inputs, Rows* hidden, Rows* cell) {
+void InterferenceModel::Step(const Rows& inputs, Rows* fingerprints, Rows* memory) {
+  const Eigen::Index width = weights_.hidden();
   projected_.noalias() = inputs * weights_.project.transpose();
   projected_.rowwise() += weights_.project_bias;
   projected_ = projected_.array().tanh();
   gates_.noalias() = projected_ * weights_.input_gates.transpose();
-  gates_.noalias() += *hidden * weights_.hidden_gates.transpose();
+  gates_.noalias() += fingerprints->leftCols(width) * weights_.hidden_gates.transpose();
   gates_.rowwise() += weights_.gate_bias;
-  const Eigen::Index width = weights_.hidden();
   const auto gate = [&](Eigen::Index which) { return gates_.middleCols(which * width, width).array(); };
-  *cell = Sigmoid(gate(1)) * cell->array() + Sigmoid(gate(0)) * gate(2).tanh();
-  *hidden = Sigmoid(gate(3)) * cell->array().tanh();
+  auto cell = memory->leftCols(width).array();
+  cell = Sigmoid(gate(1)) * cell + Sigmoid(gate(0)) * gate(2).tanh();
+  fingerprints->leftCols(width) = Sigmoid(gate(3)) * cell.tanh();
+  for (Eigen::Index i = 0; i < inputs.rows(); ++i) {
+    float& samples = (*memory)(i, width);
+    samples = std::min(samples + 1, 1 / kMeanWeight);
+    auto mean = fingerprints->row(i).tail(weights_.projected());
+    mean += (projected_.row(i) - mean) / samples;
+  }
 }
 
-void InterferenceModel::Project(const Rows& hidden, Rows* as_victims, Rows* as_aggressors) const {
-  as_victims->noalias() = hidden * weights_.victim.transpose();
+void InterferenceModel::Project(const Rows& fingerprints, Rows* as_victims, Rows* as_aggressors) const {
+  as_victims->noalias() = fingerprints * weights_.victim.transpose();
   as_victims->rowwise() += weights_.pair_bias;
-  as_aggressors->noalias() = weights_.aggressor * hidden.transpose();
+  as_aggressors->noalias() = weights_.aggressor * fingerprints.transpose();
 }
 
 void InterferenceModel::Accompany(const Rows& as_aggressors, const Rows& contexts, Company* company) const {
-  company->pair.noalias() = weights_.context * contexts.transpose();
-  company->pair += as_aggressors;
+  company->pair = as_aggressors;
+  company->pair.topRows(weights_.pair()).noalias() += weights_.context * contexts.transpose();
   company->gates.setZero(static_cast<Eigen::Index>(kResourceCount), contexts.rows());
   const auto close = [company](ModelResource resource, Eigen::Index aggressor) {
     company->gates(static_cast<Eigen::Index>(resource), aggressor) = kClosed;
@@ -114,9 +121,12 @@ void InterferenceModel::Accompany(const Rows& as_aggressors, const Rows& context
 void InterferenceModel::Price(Eigen::Ref<const Row> as_victim, const Company& company, PairEffects* effects) {
   const auto resources = static_cast<Eigen::Index>(kResourceCount);
   // Row by row: what is added is one number for the whole row, and Eigen's broadcasts don't use vector units.
-  pair_.resizeLike(company.pair);
-  for (Eigen::Index k = 0; k < pair_.rows(); ++k) {
-    pair_.row(k) = (company.pair.row(k).array() + as_victim(k)).max(0.0F);
+  const Eigen::Index pairs = weights_.pair();
+  pair_.resize(pairs, company.pair.cols());
+  for (Eigen::Index k = 0; k < pairs; ++k) {
+    const auto sum = company.pair.row(k).array() + as_victim(k);
+    const auto product = company.pair.row(pairs + k).array() * as_victim(pairs + k);
+    pair_.row(k) = (sum + product).max(0.0F);
   }
   outputs_.noalias() = head_ * pair_;
   effects->by_resource.resize(resources, outputs_.cols());
@@ -140,23 +150,23 @@ float InterferenceModel::Probability(float mean, float variance) const {
 }
 
 Row InterferenceModel::Fingerprint(const InputSequence& sequence) {
-  Rows hidden = Rows::Zero(1, weights_.hidden());
-  Rows cell = hidden;
+  Rows fingerprint = Rows::Zero(1, this->fingerprint());
+  Rows carried = Rows::Zero(1, memory());
   for (const ModelInput& input : sequence) {
-    Step(Eigen::Map<const Rows>(input.data(), 1, static_cast<Eigen::Index>(input.size())), &hidden, &cell);
+    Step(Eigen::Map<const Rows>(input.data(), 1, static_cast<Eigen::Index>(input.size())), &fingerprint, &carried);
   }
-  return hidden;
+  return fingerprint;
 }
 
 InterferencePrediction InterferenceModel::Predict(const InterferenceExample& example) {
   std::vector<const InputSequence*> sequences = {&example.victim};
   for (const InputSequence& aggressor : example.aggressors) sequences.push_back(&aggressor);
   const auto count = static_cast<Eigen::Index>(sequences.size());
-  Rows hidden(count, weights_.hidden());
-  for (Eigen::Index i = 0; i < count; ++i) hidden.row(i) = Fingerprint(*sequences[static_cast<size_t>(i)]);
+  Rows fingerprints(count, fingerprint());
+  for (Eigen::Index i = 0; i < count; ++i) fingerprints.row(i) = Fingerprint(*sequences[static_cast<size_t>(i)]);
   InterferencePrediction prediction;
   for (Eigen::Index i = 0; i < count; ++i) {
-    prediction.distances.push_back(familiarity_.Distance(hidden.row(i)));
+    prediction.distances.push_back(familiarity_.Distance(fingerprints.row(i)));
     prediction.familiarity =
         std::min(prediction.familiarity, double{familiarity_.OfDistance(prediction.distances.back())});
   }
@@ -164,7 +174,7 @@ InterferencePrediction InterferenceModel::Predict(const InterferenceExample& exa
   float variance = 0;
   if (count > 1) {
     Rows victims, aggressors;
-    Project(hidden, &victims, &aggressors);
+    Project(fingerprints, &victims, &aggressors);
     Rows contexts(count - 1, static_cast<Eigen::Index>(PairContext::kSize));
     for (Eigen::Index i = 0; i + 1 < count; ++i) {
       const auto shares = example.contexts[static_cast<size_t>(i)].ToArray();
@@ -184,6 +194,7 @@ InterferencePrediction InterferenceModel::Predict(const InterferenceExample& exa
   }
   prediction.log_slowdown = mean;
   prediction.deviation = std::sqrt(variance + base_variance_);
+  prediction.reach = calibration_.interval_deviations * prediction.deviation;
   prediction.uncalibrated = Probability(mean, variance);
   prediction.probability = calibration_.Apply(static_cast<float>(prediction.uncalibrated));
   return prediction;

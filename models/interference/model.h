@@ -1,8 +1,13 @@
 // The interference LSTM as the agent runs it: weights as plain matrices, no libtorch (which would cost every host 155
 // MB). Training (models/training) makes it; tests hold the two forward passes together.
 //
-//   inputs ─► linear, tanh ─► LSTM ─► hidden state: one workload's fingerprint
+//   inputs ─► linear, tanh ─┬─► LSTM ─────────► hidden state ┐
+//                           └─► mean of late ─► mean ────────┴─► one workload's fingerprint
 //   victim's and aggressor's fingerprint + what they share ─► pair head ─► slowdown by resource, uncertainty
+//
+// The mean fades: a new sample weighs kMeanWeight, or 1 / n while there are fewer. The LSTM sees what changes, the mean
+// what lasts, and from few meetings the head learns more from the mean. With f a fingerprint and s what is shared, the
+// head's first layer is relu(A f_v + B f_a + C s + (D f_v) * (E f_a)), the product entry by entry.
 //
 // Aggressors add up before the link: with c(v, a) >= 0 what the head says of a pair,
 //   log(1 + slowdown of v) ~ Normal(sum over a of c(v, a), s0^2 + sum over a of s(v, a)^2)
@@ -28,16 +33,20 @@ namespace truce {
 using Rows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using Row = Eigen::Matrix<float, 1, Eigen::Dynamic, Eigen::RowMajor>;
 
+// What a new sample weighs in the mean.
+inline constexpr float kMeanWeight = 0.2F;
+
 struct InterferenceWeights {
   Rows project;  // [projected, kModelInputs]
   Row project_bias;
   Rows input_gates;   // [4 * hidden, projected]
   Rows hidden_gates;  // [4 * hidden, hidden]
   Row gate_bias;
-  Rows victim;     // [pair, hidden]
-  Rows aggressor;  // [pair, hidden]
-  Rows context;    // [pair, PairContext::kSize]
-  Row pair_bias;
+  // A and D, B and E, one below the other: [2 * pair, fingerprint].
+  Rows victim;
+  Rows aggressor;
+  Row pair_bias;  // [2 * pair], added to the victim's
+  Rows context;   // C: [pair, PairContext::kSize]
   Rows slowdown;  // [kResourceCount, pair]
   Row slowdown_bias;
   Rows spread;  // [1, pair]
@@ -46,28 +55,30 @@ struct InterferenceWeights {
 
   Eigen::Index projected() const { return project.rows(); }
   Eigen::Index hidden() const { return hidden_gates.cols(); }
-  Eigen::Index pair() const { return victim.rows(); }
+  Eigen::Index fingerprint() const { return hidden() + projected(); }
+  Eigen::Index pair() const { return context.rows(); }
 };
 
-// Calibration of P(slowdown >= 5 %) on programs that training did not see (Platt 1999):
-// logit P' = slope * logit P + intercept.
+// Calibration on programs that training did not see. Of P(slowdown >= 5 %) (Platt 1999): logit P' = slope * logit P +
+// intercept. Of intervals (split conformal; Lei et al. 2018): so many deviations on either side held 80 % of the cases.
 struct Calibration {
   float slope = 1;
   float intercept = 0;
+  float interval_deviations = 1.2816F;
   float Apply(float probability) const;
 };
 
 // How usual a fingerprint is: Mahalanobis distance to the training programs' fingerprints, as the share of fingerprints
 // of programs that training did not see which lie at least so far out (a conformal p-value; Vovk et al. 2005).
 struct Familiarity {
-  Row mean;     // [hidden]
-  Rows whiten;  // [hidden, hidden]: distance^2 = |(h - mean) * whiten|^2
+  Row mean;     // [fingerprint]
+  Rows whiten;  // [fingerprint, fingerprint]: distance^2 = |(h - mean) * whiten|^2
   // Distances of fingerprints of programs that training did not see, ascending.
   std::vector<float> distances;
   // 1: as usual as half of those or more; falls to 0 as fewer and fewer lie so far out.
   float Of(Eigen::Ref<const Row> fingerprint) const { return OfDistance(Distance(fingerprint)); }
-  // The fingerprint in units of its spread over the training programs, [hidden]: distances count. Not scaled by a model
-  // that knows no spread.
+  // The fingerprint in units of its spread over the training programs, [fingerprint]: distances count. Not scaled by a
+  // model that knows no spread.
   Row Embed(Eigen::Ref<const Row> fingerprint) const;
   float Distance(Eigen::Ref<const Row> fingerprint) const;
   float OfDistance(float distance) const;
@@ -83,7 +94,7 @@ struct Skill {
 // M aggressors, ready to be put beside victims. One column each: what is the same for all is long, so that the CPU's
 // vector units are full.
 struct Company {
-  Rows pair;   // [pair, M]
+  Rows pair;   // [2 * pair, M]
   Rows gates;  // [kResourceCount, M]: 0, or kClosed where what the resource needs is not shared
 };
 
@@ -104,13 +115,17 @@ class InterferenceModel {
  public:
   InterferenceModel(InterferenceWeights weights, Calibration calibration, Familiarity familiarity);
 
-  Eigen::Index hidden() const { return weights_.hidden(); }
-  // One second of N workloads: `inputs` is [N, kModelInputs]; `hidden` and `cell`, [N, hidden()], are zeros for a new
-  // workload and are replaced by the next state.
-  void Step(const Rows& inputs, Rows* hidden, Rows* cell);
-  // Each workload's part of the pair head, once for all its pairs: `as_victims` [N, pair], `as_aggressors` [pair, N].
-  void Project(const Rows& hidden, Rows* as_victims, Rows* as_aggressors) const;
-  // M aggressors, `as_aggressors` [pair, M], beside any victim with which they share `contexts`, [M,
+  Eigen::Index fingerprint() const { return weights_.fingerprint(); }
+  // Columns of what a workload carries from sample to sample beside its fingerprint: the LSTM's cells, and how many
+  // samples are in the mean.
+  Eigen::Index memory() const { return weights_.hidden() + 1; }
+  // One second of N workloads: `inputs` is [N, kModelInputs]; `fingerprints`, [N, fingerprint()], and `memory`, [N,
+  // memory()], are zeros for a new workload and are replaced by the next ones.
+  void Step(const Rows& inputs, Rows* fingerprints, Rows* memory);
+  // Each workload's part of the pair head, once for all its pairs: `as_victims` [N, 2 * pair], `as_aggressors` [2 *
+  // pair, N].
+  void Project(const Rows& fingerprints, Rows* as_victims, Rows* as_aggressors) const;
+  // M aggressors, `as_aggressors` [2 * pair, M], beside any victim with which they share `contexts`, [M,
   // PairContext::kSize]: once for all victims on the same CPUs.
   void Accompany(const Rows& as_aggressors, const Rows& contexts, Company* company) const;
   // What each of that company does to one victim.
@@ -119,7 +134,7 @@ class InterferenceModel {
   float Probability(float mean, float variance) const;
   float base_variance() const { return base_variance_; }
 
-  // The fingerprint after a whole sequence, [hidden()].
+  // The fingerprint after a whole sequence, [fingerprint()].
   Row Fingerprint(const InputSequence& sequence);
   // A whole example at once, for training and evaluation.
   InterferencePrediction Predict(const InterferenceExample& example);

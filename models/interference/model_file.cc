@@ -9,6 +9,8 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/escaping.h"
+#include "models/signature_limits.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "truce/v1/model.pb.h"
@@ -16,7 +18,7 @@
 namespace truce {
 namespace {
 
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;
 constexpr std::string_view kMagic = "TRUCEIM1";
 constexpr size_t kDigestBytes = 32;
 // No network of ours is larger; a file that says so is not ours.
@@ -65,16 +67,18 @@ bool Consistent(const InterferenceWeights& w, const Familiarity& f) {
   const auto shares = static_cast<Eigen::Index>(PairContext::kSize);
   const Eigen::Index projected = w.projected();
   const Eigen::Index hidden = w.hidden();
+  const Eigen::Index fingerprint = w.fingerprint();
   const Eigen::Index pair = w.pair();
   const auto is = [](const auto& matrix, Eigen::Index rows, Eigen::Index columns) {
     return matrix.rows() == rows && matrix.cols() == columns && matrix.allFinite();
   };
   return projected > 0 && hidden > 0 && pair > 0 && is(w.project, projected, inputs) &&
          is(w.project_bias, 1, projected) && is(w.input_gates, 4 * hidden, projected) &&
-         is(w.hidden_gates, 4 * hidden, hidden) && is(w.gate_bias, 1, 4 * hidden) && is(w.victim, pair, hidden) &&
-         is(w.aggressor, pair, hidden) && is(w.context, pair, shares) && is(w.pair_bias, 1, pair) &&
-         is(w.slowdown, resources, pair) && is(w.slowdown_bias, 1, resources) && is(w.spread, 1, pair) &&
-         is(w.spread_bias, 1, 1) && is(w.base_spread, 1, 1) && is(f.mean, 1, hidden) && is(f.whiten, hidden, hidden);
+         is(w.hidden_gates, 4 * hidden, hidden) && is(w.gate_bias, 1, 4 * hidden) &&
+         is(w.victim, 2 * pair, fingerprint) && is(w.aggressor, 2 * pair, fingerprint) && is(w.context, pair, shares) &&
+         is(w.pair_bias, 1, 2 * pair) && is(w.slowdown, resources, pair) && is(w.slowdown_bias, 1, resources) &&
+         is(w.spread, 1, pair) && is(w.spread_bias, 1, 1) && is(w.base_spread, 1, 1) && is(f.mean, 1, fingerprint) &&
+         is(f.whiten, fingerprint, fingerprint);
 }
 
 template <typename Matrix>
@@ -158,6 +162,7 @@ std::string SerializeModel(const ModelFile& file, const InterferenceExample& exa
   });
   message.set_calibration_slope(file.model.calibration().slope);
   message.set_calibration_intercept(file.model.calibration().intercept);
+  message.set_interval_deviations(file.model.calibration().interval_deviations);
   message.mutable_familiarity_distances()->Add(familiarity.distances.begin(), familiarity.distances.end());
   for (const Skill& skill : file.skills) {
     v1::ModelSkill& entry = *message.add_skills();
@@ -191,6 +196,11 @@ std::string SerializeModel(const ModelFile& file, const InterferenceExample& exa
   return StrCat(kMagic, Digest(payload), payload);
 }
 
+std::string ModelDigest(std::string_view bytes) {
+  const std::string_view digest = bytes.substr(std::min(bytes.size(), kMagic.size()), kDigestBytes);
+  return absl::BytesToHexString({digest.data(), digest.size()});
+}
+
 absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view name) {
   if (bytes.substr(0, kMagic.size()) != kMagic) return Damaged(name, "it does not begin like one");
   if (bytes.size() < kMagic.size() + kDigestBytes) return Damaged(name, "it was cut off");
@@ -216,8 +226,15 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
   });
   TRUCE_RETURN_IF_ERROR(status);
   if (!Consistent(weights, familiarity)) return Damaged(name, "its matrices do not fit together");
+  if (message.version().empty() || message.version().size() > kMostModelName) {
+    return Damaged(name, StrCat("its version should have 1 to ", kMostModelName, " bytes"));
+  }
+  if (weights.fingerprint() > kMostEmbedding) {
+    return Damaged(name, StrCat("its fingerprints have ", weights.fingerprint(), " values; at most ", kMostEmbedding));
+  }
   familiarity.distances.assign(message.familiarity_distances().begin(), message.familiarity_distances().end());
-  const Calibration calibration{message.calibration_slope(), message.calibration_intercept()};
+  const Calibration calibration{message.calibration_slope(), message.calibration_intercept(),
+                                message.interval_deviations()};
   ModelFile file{message.version(),
                  message.machine(),
                  {},
@@ -230,13 +247,16 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
       if (const auto known = GroupNamed(group)) skill.missing.push_back(*known);
     }
   }
+  std::set<std::string> kinds;
   for (const v1::ModelReference& entry : message.references()) {
-    if (entry.fingerprint_size() != file.model.hidden()) {
+    if (entry.fingerprint_size() != file.model.fingerprint()) {
       return Damaged(name, StrCat("its reference ", entry.name(), " has a fingerprint of another size"));
     }
+    kinds.insert(entry.kind());
     file.references.push_back(
         {entry.name(), entry.kind(), Eigen::Map<const Row>(entry.fingerprint().data(), entry.fingerprint_size())});
   }
+  if (kinds.size() > kMostKinds) return Damaged(name, StrCat("it knows ", kinds.size(), " kinds of programs"));
   TRUCE_RETURN_IF_ERROR(RunSelfTest(message.self_test(), name, &file.model));
   return file;
 }

@@ -17,7 +17,7 @@ struct ModelReference {
   std::string name;
   // "server".
   std::string kind;
-  // At work, [hidden].
+  // At work, [fingerprint].
   Row fingerprint;
 };
 
@@ -34,6 +34,9 @@ struct ModelFile {
 
 // The file's bytes, with a self-test made from `example` (which has at least one aggressor).
 std::string SerializeModel(const ModelFile& file, const InterferenceExample& example);
+
+// The checksum that such bytes carry, in hexadecimal digits.
+std::string ModelDigest(std::string_view bytes);
 
 // A model that passed its self-test. DataLoss when the bytes are damaged or no model; FailedPrecondition when this
 // build does not understand it (another format, other features); Internal when the self-test gives another result.

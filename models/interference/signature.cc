@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <utility>
 
 #include "models/similarity.h"
@@ -19,43 +18,66 @@ Rows Repeated(const PairContext& context, Eigen::Index times) {
   return Eigen::Map<const Row>(shares.data(), static_cast<Eigen::Index>(shares.size())).replicate(times, 1);
 }
 
-std::span<const float> Values(Eigen::Ref<const Row> row) {
-  return {row.data(), static_cast<size_t>(row.size())};
+v1::Resource ResourceAt(size_t resource) {
+  return static_cast<v1::Resource>(v1::RESOURCE_CPU + static_cast<int>(resource));
 }
 
 }  // namespace
 
 SignatureMaker::SignatureMaker(const ModelFile& file)
     : version_(file.version), references_(file.references), model_(file.model) {
-  Rows fingerprints(static_cast<Eigen::Index>(references_.size()), model_.hidden());
-  embeddings_.resize(fingerprints.rows(), fingerprints.cols());
-  for (Eigen::Index i = 0; i < fingerprints.rows(); ++i) {
-    fingerprints.row(i) = references_[static_cast<size_t>(i)].fingerprint;
-    embeddings_.row(i) = model_.familiarity().Embed(fingerprints.row(i));
+  if (references_.empty()) return;
+  const auto count = static_cast<Eigen::Index>(references_.size());
+  Rows fingerprints(count, model_.fingerprint());
+  embeddings_.resize(count, model_.fingerprint());
+  for (size_t i = 0; i < references_.size(); ++i) {
+    const auto row = static_cast<Eigen::Index>(i);
+    fingerprints.row(row) = references_[i].fingerprint;
+    embeddings_.row(row) = model_.familiarity().Embed(fingerprints.row(row));
+    kinds_[references_[i].kind].push_back(i);
   }
-  model_.Project(fingerprints, &as_victims_, &as_aggressors_);
+  Rows as_victims, as_aggressors;
+  model_.Project(fingerprints, &as_victims, &as_aggressors);
+  const Rows same = Repeated(kSameCpus, count);
+  const Rows own = Repeated(kOwnCpus, count);
+  model_.Accompany(as_aggressors, same, &aggressors_on_same_cpus_);
+  model_.Accompany(as_aggressors, own, &aggressors_on_own_cpus_);
+  // The head's first layer treats both sides alike, so many victims of one aggressor are priced like many aggressors of
+  // one victim.
+  const Rows victims = as_victims.transpose();
+  model_.Accompany(victims, same, &victims_on_same_cpus_);
+  model_.Accompany(victims, own, &victims_on_own_cpus_);
 }
 
-std::vector<SignatureMaker::Slowdown> SignatureMaker::Price(Eigen::Ref<const Row> victim, const Rows& aggressors) {
-  std::vector<Slowdown> slowdowns(static_cast<size_t>(aggressors.cols()));
-  for (const PairContext* context : {&kSameCpus, &kOwnCpus}) {
-    model_.Accompany(aggressors, Repeated(*context, aggressors.cols()), &company_);
-    model_.Price(victim, company_, &effects_);
-    for (Eigen::Index i = 0; i < aggressors.cols(); ++i) {
-      Slowdown& slowdown = slowdowns[static_cast<size_t>(i)];
-      const double whole = std::expm1(effects_.mean(i));
-      if (context == &kOwnCpus) {
-        slowdown.on_own_cpus = whole;
-        continue;
-      }
-      slowdown.on_same_cpus = whole;
-      for (size_t r = 0; r < kResourceCount; ++r) {
-        const float part = PairEffects::Contribution(effects_.by_resource(static_cast<Eigen::Index>(r), i));
-        slowdown.by_resource[r] = std::expm1(part);
-      }
+std::vector<SignatureMaker::Slowdown> SignatureMaker::Price(Eigen::Ref<const Row> self, const Company& on_same_cpus,
+                                                            const Company& on_own_cpus) {
+  std::vector<Slowdown> slowdowns(references_.size());
+  const auto column = [](size_t reference) { return static_cast<Eigen::Index>(reference); };
+  model_.Price(self, on_own_cpus, &effects_);
+  for (size_t i = 0; i < slowdowns.size(); ++i) slowdowns[i].on_own_cpus = std::expm1(effects_.mean(column(i)));
+  model_.Price(self, on_same_cpus, &effects_);
+  for (size_t i = 0; i < slowdowns.size(); ++i) {
+    slowdowns[i].on_same_cpus = std::expm1(effects_.mean(column(i)));
+    for (size_t r = 0; r < kResourceCount; ++r) {
+      const float part = effects_.by_resource(static_cast<Eigen::Index>(r), column(i));
+      slowdowns[i].by_resource[r] = std::expm1(PairEffects::Contribution(part));
     }
   }
   return slowdowns;
+}
+
+std::vector<SignatureMaker::Slowdown> SignatureMaker::ByKind(const std::vector<Slowdown>& slowdowns) const {
+  std::vector<Slowdown> means;
+  for (const auto& [kind, members] : kinds_) {
+    Slowdown& mean = means.emplace_back();
+    const double share = 1 / static_cast<double>(members.size());
+    for (const size_t i : members) {
+      mean.on_same_cpus += share * slowdowns[i].on_same_cpus;
+      mean.on_own_cpus += share * slowdowns[i].on_own_cpus;
+      for (size_t r = 0; r < kResourceCount; ++r) mean.by_resource[r] += share * slowdowns[i].by_resource[r];
+    }
+  }
+  return means;
 }
 
 v1::Signature SignatureMaker::Make(Eigen::Ref<const Row> fingerprint) {
@@ -67,54 +89,39 @@ v1::Signature SignatureMaker::Make(Eigen::Ref<const Row> fingerprint) {
   if (references_.empty()) return signature;
   Rows as_victim, as_aggressor;
   model_.Project(fingerprint, &as_victim, &as_aggressor);
-  const std::vector<Slowdown> suffers = Price(as_victim.row(0), as_aggressors_);
-  std::vector<Slowdown> hurts;
-  for (Eigen::Index i = 0; i < as_victims_.rows(); ++i) hurts.push_back(Price(as_victims_.row(i), as_aggressor)[0]);
-  ByResource(hurts, suffers, &signature);
-  ByKind(hurts, suffers, &signature);
+  const std::vector<Slowdown> hurts =
+      ByKind(Price(as_aggressor.transpose(), victims_on_same_cpus_, victims_on_own_cpus_));
+  const std::vector<Slowdown> suffers = ByKind(Price(as_victim, aggressors_on_same_cpus_, aggressors_on_own_cpus_));
+  size_t at = 0;
+  std::array<v1::ResourceEffect, kResourceCount> resources;
+  const double share = 1 / static_cast<double>(kinds_.size());
+  for (const auto& [kind, _] : kinds_) {
+    v1::KindEffect& effect = *signature.add_kinds();
+    effect.set_kind(kind);
+    effect.set_hurts_on_same_cpus_ratio(hurts[at].on_same_cpus);
+    effect.set_hurts_on_own_cpus_ratio(hurts[at].on_own_cpus);
+    effect.set_suffers_on_same_cpus_ratio(suffers[at].on_same_cpus);
+    effect.set_suffers_on_own_cpus_ratio(suffers[at].on_own_cpus);
+    for (size_t r = 0; r < kResourceCount; ++r) {
+      resources[r].set_hurts_ratio(resources[r].hurts_ratio() + share * hurts[at].by_resource[r]);
+      resources[r].set_suffers_ratio(resources[r].suffers_ratio() + share * suffers[at].by_resource[r]);
+    }
+    ++at;
+  }
+  for (size_t r = 0; r < kResourceCount; ++r) {
+    resources[r].set_resource(ResourceAt(r));
+    *signature.add_resources() = resources[r];
+  }
   Resemble(embedding, &signature);
   return signature;
 }
 
-void SignatureMaker::ByResource(const std::vector<Slowdown>& hurts, const std::vector<Slowdown>& suffers,
-                                v1::Signature* signature) {
-  const auto mean = [](const std::vector<Slowdown>& slowdowns, size_t resource) {
-    double sum = 0;
-    for (const Slowdown& slowdown : slowdowns) sum += slowdown.by_resource[resource];
-    return sum / static_cast<double>(slowdowns.size());
-  };
-  for (size_t r = 0; r < kResourceCount; ++r) {
-    v1::ResourceEffect& effect = *signature->add_resources();
-    effect.set_resource(static_cast<v1::Resource>(v1::RESOURCE_CPU + static_cast<int>(r)));
-    effect.set_hurts_ratio(mean(hurts, r));
-    effect.set_suffers_ratio(mean(suffers, r));
-  }
-}
-
-void SignatureMaker::ByKind(const std::vector<Slowdown>& hurts, const std::vector<Slowdown>& suffers,
-                            v1::Signature* signature) const {
-  std::map<std::string, std::vector<size_t>> members;
-  for (size_t i = 0; i < references_.size(); ++i) members[references_[i].kind].push_back(i);
-  for (const auto& [kind, which] : members) {
-    const auto mean = [&which](const std::vector<Slowdown>& slowdowns, double Slowdown::*part) {
-      double sum = 0;
-      for (const size_t i : which) sum += slowdowns[i].*part;
-      return sum / static_cast<double>(which.size());
-    };
-    v1::KindEffect& effect = *signature->add_kinds();
-    effect.set_kind(kind);
-    effect.set_hurts_on_same_cpus_ratio(mean(hurts, &Slowdown::on_same_cpus));
-    effect.set_hurts_on_own_cpus_ratio(mean(hurts, &Slowdown::on_own_cpus));
-    effect.set_suffers_on_same_cpus_ratio(mean(suffers, &Slowdown::on_same_cpus));
-    effect.set_suffers_on_own_cpus_ratio(mean(suffers, &Slowdown::on_own_cpus));
-  }
-}
-
 void SignatureMaker::Resemble(const Row& embedding, v1::Signature* signature) const {
+  const auto size = static_cast<size_t>(embedding.size());
   std::vector<v1::Resemblance> all(references_.size());
   for (size_t i = 0; i < references_.size(); ++i) {
     all[i].set_name(references_[i].name);
-    all[i].set_similarity(Similarity(Values(embedding), Values(embeddings_.row(static_cast<Eigen::Index>(i)))));
+    all[i].set_similarity(Similarity({embedding.data(), size}, {embeddings_.data() + i * size, size}));
   }
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.similarity() > b.similarity(); });
   all.resize(std::min<size_t>(all.size(), kMostResemblances));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ class SignatureMaker {
   // A model without references makes signatures without effects.
   explicit SignatureMaker(const ModelFile& file);
 
-  // `fingerprint` is [hidden].
+  // `fingerprint` is [model.fingerprint()].
   v1::Signature Make(Eigen::Ref<const Row> fingerprint);
 
  private:
@@ -26,24 +27,25 @@ class SignatureMaker {
     double on_own_cpus = 0;
     std::array<double, kResourceCount> by_resource{};  // on the same CPUs
   };
-  // One per aggressor, in order; `aggressors` is [pair, aggressors].
-  std::vector<Slowdown> Price(Eigen::Ref<const Row> victim, const Rows& aggressors);
-  // `hurts` and `suffers` have one entry per reference.
-  static void ByResource(const std::vector<Slowdown>& hurts, const std::vector<Slowdown>& suffers,
-                         v1::Signature* signature);
-  void ByKind(const std::vector<Slowdown>& hurts, const std::vector<Slowdown>& suffers, v1::Signature* signature) const;
+  // One per reference: `self`, [2 * pair], is the workload's half of the pair head, and the others' halves stand in the
+  // companies.
+  std::vector<Slowdown> Price(Eigen::Ref<const Row> self, const Company& on_same_cpus, const Company& on_own_cpus);
+  // The mean over the references of each kind.
+  std::vector<Slowdown> ByKind(const std::vector<Slowdown>& slowdowns) const;
   void Resemble(const Row& embedding, v1::Signature* signature) const;
 
   const std::string version_;
   const std::vector<ModelReference> references_;
   InterferenceModel model_;
-  // The references' halves of the pair head, [references, pair] and [pair, references], and their embeddings,
-  // [references, hidden].
-  Rows as_victims_;
-  Rows as_aggressors_;
-  Rows embeddings_;
+  // By name, and which references are of that kind.
+  std::map<std::string, std::vector<size_t>> kinds_;
+  Rows embeddings_;  // [references, fingerprint]
+  // All references as victims and as aggressors of one workload, in either place.
+  Company victims_on_same_cpus_;
+  Company victims_on_own_cpus_;
+  Company aggressors_on_same_cpus_;
+  Company aggressors_on_own_cpus_;
   PairEffects effects_;
-  Company company_;
 };
 
 }  // namespace truce

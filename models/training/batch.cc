@@ -37,6 +37,7 @@ Batch BatchMaker::Make(const std::vector<size_t>& chosen) {
   Batch batch;
   const auto pairs = static_cast<int64_t>(victims.size());
   FillRows(&batch);
+  if (random_ != nullptr) Disturb(&batch);
   batch.victims = torch::tensor(victims, torch::kLong);
   batch.aggressors = torch::tensor(aggressors, torch::kLong);
   batch.examples = torch::tensor(owners, torch::kLong);
@@ -90,6 +91,25 @@ void BatchMaker::FillRows(Batch* batch) const {
         if ((lines_[r].hidden >> group) & 1u) Hide(static_cast<FeatureGroup>(group), &input);
       }
       std::copy(input.begin(), input.end(), inputs + (r * steps + steps - length + step) * kModelInputs);
+    }
+  }
+}
+
+void BatchMaker::Disturb(Batch* batch) {
+  // Not with torch's own generator: that is one for all threads.
+  if (options_.noise > 0) {
+    batch->noise = torch::zeros_like(batch->inputs);
+    std::normal_distribution<float> normal(0, static_cast<float>(options_.noise));
+    float* const noise = batch->noise.data_ptr<float>();
+    for (size_t i = 0; i < static_cast<size_t>(batch->noise.numel()); ++i) {
+      if (i % kModelInputs < kFeatureCount) noise[i] = normal(*random_);
+    }
+  }
+  if (options_.dropout > 0) {
+    batch->keep = torch::zeros({batch->inputs.size(0), options_.hidden + options_.projected});
+    float* const keep = batch->keep.data_ptr<float>();
+    for (int64_t i = 0; i < batch->keep.numel(); ++i) {
+      keep[i] = Draw(options_.dropout) ? 0 : static_cast<float>(1 / (1 - options_.dropout));
     }
   }
 }

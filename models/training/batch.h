@@ -18,6 +18,8 @@ struct Batch {
   torch::Tensor inputs;      // [N, T, kModelInputs]
   torch::Tensor lengths;     // [N]
   torch::Tensor stale;       // [N]: 1 for a sequence that begins with another workload's state
+  torch::Tensor noise;       // [N, T, kModelInputs]: added to standardised inputs that are there; may be undefined
+  torch::Tensor keep;        // [N, fingerprint]: what fingerprints are multiplied by; may be undefined
   torch::Tensor victims;     // [P]: row of the pair's victim
   torch::Tensor aggressors;  // [P]
   torch::Tensor contexts;    // [P, PairContext::kSize]
@@ -50,6 +52,7 @@ class BatchMaker {
   unsigned DrawHidden();
   int64_t AddRow(const InputSequence& sequence, unsigned hidden);
   void FillRows(Batch* batch) const;
+  void Disturb(Batch* batch);
 
   const ExampleList& examples_;
   const TrainingOptions& options_;

@@ -36,7 +36,7 @@ Rows Fingerprints(InterferenceModel& model, const ExampleList& examples, const s
       if (!but.contains(example->programs[i + 1])) sequences.push_back(&example->aggressors[i]);
     }
   }
-  Rows fingerprints(static_cast<Eigen::Index>(sequences.size()), model.hidden());
+  Rows fingerprints(static_cast<Eigen::Index>(sequences.size()), model.fingerprint());
   for (size_t i = 0; i < sequences.size(); ++i) {
     fingerprints.row(static_cast<Eigen::Index>(i)) = model.Fingerprint(*sequences[i]);
   }
@@ -72,7 +72,24 @@ Calibration FitCalibration(const std::vector<double>& probabilities, const std::
     intercept -= scale * step1;
     if (std::abs(step0) + std::abs(step1) < 1e-9) break;
   }
-  return {static_cast<float>(std::max(0.05, slope)), static_cast<float>(intercept)};
+  Calibration calibration;
+  calibration.slope = static_cast<float>(std::max(0.05, slope));
+  calibration.intercept = static_cast<float>(intercept);
+  return calibration;
+}
+
+double DeviationsOff(const InterferenceExample& example, const InterferencePrediction& prediction) {
+  return std::abs(example.log_slowdown - prediction.log_slowdown) / std::max(1e-6, prediction.deviation);
+}
+
+float FitInterval(std::vector<double> deviations_off) {
+  constexpr double kShare = 0.8;
+  constexpr size_t kLeastCases = 20;
+  if (deviations_off.size() < kLeastCases) return Calibration().interval_deviations;
+  const auto rank = static_cast<size_t>(std::ceil(kShare * static_cast<double>(deviations_off.size() + 1))) - 1;
+  const auto at = deviations_off.begin() + static_cast<std::ptrdiff_t>(std::min(rank, deviations_off.size() - 1));
+  std::nth_element(deviations_off.begin(), at, deviations_off.end());
+  return static_cast<float>(*at);
 }
 
 std::vector<float> Quantiles(std::vector<float> values) {
@@ -97,6 +114,10 @@ Familiarity FitFamiliarity(const Rows& known, const Rows& unknown) {
   // covariance = L L', so distance^2 = |L^-1 d|^2 = |d' L^-T|^2.
   const Eigen::LLT<Eigen::MatrixXd> factor(covariance);
   familiarity.whiten = factor.matrixL().solve(Eigen::MatrixXd::Identity(size, size)).transpose().cast<float>();
+  // Directions that hardly vary are shrunk above; this makes up for it, so that two picked blindly are about
+  // sqrt(2 size) apart (models/similarity.h).
+  const double spread = (centred * familiarity.whiten).squaredNorm() / static_cast<double>(known.rows() * size);
+  if (spread > 0) familiarity.whiten /= static_cast<float>(std::sqrt(spread));
   const Rows& judges = unknown.rows() > 0 ? unknown : known;
   for (Eigen::Index i = 0; i < judges.rows(); ++i) {
     familiarity.distances.push_back(((judges.row(i) - familiarity.mean) * familiarity.whiten).norm());
@@ -109,12 +130,17 @@ InterferenceModel Calibrated(InterferenceWeights weights, const ExampleList& tra
   InterferenceModel plain(std::move(weights), Calibration(), Familiarity());
   std::vector<double> probabilities;
   std::vector<bool> happened;
+  std::vector<double> off;
   for (const InterferenceExample* example : validation) {
-    probabilities.push_back(plain.Predict(*example).probability);
+    const InterferencePrediction prediction = plain.Predict(*example);
+    probabilities.push_back(prediction.uncalibrated);
+    off.push_back(DeviationsOff(*example, prediction));
     happened.push_back(example->log_slowdown >= std::log1p(kNoticedSlowdown));
   }
+  Calibration calibration = FitCalibration(probabilities, happened);
+  calibration.interval_deviations = FitInterval(std::move(off));
   return InterferenceModel(
-      plain.weights(), FitCalibration(probabilities, happened),
+      plain.weights(), calibration,
       FitFamiliarity(Fingerprints(plain, training, {}), Fingerprints(plain, validation, ProgramsOf(training))));
 }
 

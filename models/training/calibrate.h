@@ -12,6 +12,12 @@ namespace truce {
 // imagined examples that agree with them). As they are when there is nothing to learn from.
 Calibration FitCalibration(const std::vector<double>& probabilities, const std::vector<bool>& happened);
 
+// Deviations on either side of what was predicted that hold 80 % of the cases, from how many off each case was
+// (conformal quantile); those of a normal distribution when there are too few.
+float FitInterval(std::vector<double> deviations_off);
+// How many deviations a prediction was off.
+double DeviationsOff(const InterferenceExample& example, const InterferencePrediction& prediction);
+
 // At most a few hundred of the values, ascending, which say as much.
 std::vector<float> Quantiles(std::vector<float> values);
 

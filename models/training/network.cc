@@ -24,11 +24,14 @@ Rows ToRows(const torch::Tensor& tensor) {
 }  // namespace
 
 InterferenceNetImpl::InterferenceNetImpl(NetworkShape shape) : shape_(shape) {
+  mean_ = register_buffer("mean", torch::zeros({shape.inputs}));
+  scale_ = register_buffer("scale", torch::ones({shape.inputs}));
+  used_ = register_buffer("used", torch::ones({shape.inputs}));
   project_ = register_module("project", torch::nn::Linear(shape.inputs, shape.projected));
   cell_ = register_module("cell", torch::nn::LSTMCell(shape.projected, shape.hidden));
-  victim_ = register_module("victim", torch::nn::Linear(shape.hidden, shape.pair));
-  aggressor_ =
-      register_module("aggressor", torch::nn::Linear(torch::nn::LinearOptions(shape.hidden, shape.pair).bias(false)));
+  victim_ = register_module("victim", torch::nn::Linear(fingerprint(), 2 * shape.pair));
+  aggressor_ = register_module("aggressor",
+                               torch::nn::Linear(torch::nn::LinearOptions(fingerprint(), 2 * shape.pair).bias(false)));
   context_ = register_module(
       "context",
       torch::nn::Linear(torch::nn::LinearOptions(static_cast<int64_t>(PairContext::kSize), shape.pair).bias(false)));
@@ -42,30 +45,47 @@ InterferenceNetImpl::InterferenceNetImpl(NetworkShape shape) : shape_(shape) {
 }
 
 torch::Tensor InterferenceNetImpl::Encode(const torch::Tensor& inputs, const torch::Tensor& lengths,
-                                          const torch::Tensor& state) {
+                                          const torch::Tensor& state, const torch::Tensor& noise) {
   const int64_t steps = inputs.size(1);
-  const torch::Tensor projected = torch::tanh(project_->forward(inputs));
-  const std::vector<torch::Tensor> halves = state.split(shape_.hidden, 1);
-  torch::Tensor hidden = halves[0];
-  torch::Tensor cell = halves[1];
+  // Values and then "is there", one each: what is missing stays zero.
+  const torch::Tensor there = inputs.narrow(2, shape_.inputs / 2, shape_.inputs / 2).repeat({1, 1, 2});
+  torch::Tensor standard = (inputs - mean_ * there) / scale_;
+  if (noise.defined()) standard = standard + noise * there;
+  const torch::Tensor projected = torch::tanh(project_->forward(standard * used_));
+  const std::vector<torch::Tensor> parts =
+      state.split_with_sizes({shape_.hidden, shape_.projected, shape_.hidden, 1}, 1);
+  torch::Tensor hidden = parts[0];
+  torch::Tensor mean = parts[1];
+  torch::Tensor cell = parts[2];
+  torch::Tensor samples = parts[3];
   for (int64_t step = 0; step < steps; ++step) {
-    const auto [next_hidden, next_cell] = cell_->forward(projected.select(1, step), std::make_tuple(hidden, cell));
+    const torch::Tensor input = projected.select(1, step);
+    const auto [next_hidden, next_cell] = cell_->forward(input, std::make_tuple(hidden, cell));
     // A sequence that is shorter begins later.
     const torch::Tensor begun = (lengths >= steps - step).to(torch::kFloat).unsqueeze(1);
     hidden = begun * next_hidden + (1 - begun) * hidden;
     cell = begun * next_cell + (1 - begun) * cell;
+    samples = (samples + begun).clamp_max(1 / kMeanWeight);
+    mean = mean + begun * (input - mean) / samples.clamp_min(1);
   }
-  return torch::cat({hidden, cell}, 1);
+  return torch::cat({hidden, mean, cell, samples}, 1);
 }
 
 PairOutput InterferenceNetImpl::Pair(const torch::Tensor& victims, const torch::Tensor& aggressors,
                                      const torch::Tensor& contexts) {
+  const std::vector<torch::Tensor> victim = victim_->forward(victims).split(shape_.pair, 1);
+  const std::vector<torch::Tensor> aggressor = aggressor_->forward(aggressors).split(shape_.pair, 1);
   const torch::Tensor pair =
-      torch::relu(victim_->forward(victims) + aggressor_->forward(aggressors) + context_->forward(contexts));
+      torch::relu(victim[0] + aggressor[0] + context_->forward(contexts) + victim[1] * aggressor[1]);
   PairOutput output;
   output.by_resource = torch::softplus(slowdown_->forward(pair)) * Gates(contexts);
   output.variance = torch::softplus(spread_->forward(pair)).squeeze(1).square();
   return output;
+}
+
+void InterferenceNetImpl::Standardise(const torch::Tensor& mean, const torch::Tensor& scale) {
+  mean_.narrow(0, 0, shape_.inputs / 2).copy_(mean);
+  scale_.narrow(0, 0, shape_.inputs / 2).copy_(scale);
 }
 
 torch::Tensor InterferenceNetImpl::BaseVariance() const {
@@ -73,14 +93,16 @@ torch::Tensor InterferenceNetImpl::BaseVariance() const {
 }
 
 void InterferenceNetImpl::Ignore(const std::vector<int64_t>& inputs) {
-  // They stay zero: an input that is always zero has no gradient, and decay leaves a zero where it is.
-  torch::NoGradGuard no_gradient;
-  for (const int64_t input : inputs) project_->weight.select(1, input).zero_();
+  for (const int64_t input : inputs) used_[input] = 0;
 }
 
 InterferenceWeights InterferenceNetImpl::Export() const {
   InterferenceWeights weights;
-  weights.project = ToRows(project_->weight);
+  // w ((x - mean * there) / scale) is linear in x and in there, and both are inputs.
+  const int64_t values = shape_.inputs / 2;
+  torch::Tensor project = (project_->weight * used_ / scale_).detach().clone();
+  project.narrow(1, values, values) -= project.narrow(1, 0, values) * mean_.narrow(0, 0, values);
+  weights.project = ToRows(project);
   weights.project_bias = ToRows(project_->bias);
   weights.input_gates = ToRows(cell_->weight_ih);
   weights.hidden_gates = ToRows(cell_->weight_hh);

@@ -31,22 +31,30 @@ class InterferenceNetImpl : public torch::nn::Module {
  public:
   explicit InterferenceNetImpl(NetworkShape shape);
 
-  // Whole sequences: `inputs` is [N, T, inputs], aligned at its end; `lengths` is [N], 1 to T; `state`, [N, 2 *
-  // hidden], is the hidden and cell state before the first step (zeros for a new workload). Returns the state after the
-  // last one.
-  torch::Tensor Encode(const torch::Tensor& inputs, const torch::Tensor& lengths, const torch::Tensor& state);
-  int64_t hidden() const { return shape_.hidden; }
-  // `victims` and `aggressors` are embeddings [P, hidden], `contexts` is [P, PairContext::kSize].
+  // Whole sequences: `inputs` is [N, T, inputs], aligned at its end; `lengths` is [N], 1 to T; `state`, [N, state()],
+  // is what InterferenceModel keeps of a workload (fingerprint, then memory) before the first step, zeros for a new
+  // one; `noise`, [N, T, inputs] or undefined, is added to what is there, in units of its deviation. Returns the state
+  // after the last one.
+  torch::Tensor Encode(const torch::Tensor& inputs, const torch::Tensor& lengths, const torch::Tensor& state,
+                       const torch::Tensor& noise = {});
+  int64_t fingerprint() const { return shape_.hidden + shape_.projected; }
+  int64_t state() const { return fingerprint() + shape_.hidden + 1; }
+  // `victims` and `aggressors` are fingerprints [P, fingerprint()], `contexts` is [P, PairContext::kSize].
   PairOutput Pair(const torch::Tensor& victims, const torch::Tensor& aggressors, const torch::Tensor& contexts);
+  // What to take from each feature and then to divide it by where it is there, [inputs / 2] each.
+  void Standardise(const torch::Tensor& mean, const torch::Tensor& scale);
   // Variance of log(1 + slowdown) that no aggressor explains; a scalar.
   torch::Tensor BaseVariance() const;
-  // Inputs (positions below kModelInputs) that no training data has: they never count, whatever they hold later.
+  // Inputs (positions below kModelInputs) that never count, whatever they hold later.
   void Ignore(const std::vector<int64_t>& inputs);
-  // The weights as the agent takes them.
+  // The weights as the agent takes them: inputs need no standardising.
   InterferenceWeights Export() const;
 
  private:
   NetworkShape shape_;
+  torch::Tensor mean_;
+  torch::Tensor scale_;
+  torch::Tensor used_;  // [inputs]: 0 for those to be ignored
   torch::nn::Linear project_{nullptr};
   torch::nn::LSTMCell cell_{nullptr};
   torch::nn::Linear victim_{nullptr};

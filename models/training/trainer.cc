@@ -19,23 +19,30 @@ namespace {
 // Weights of "hurt or not" and of "by which resource" beside the size of the slowdown.
 constexpr double kNoticedWeight = 0.5;
 constexpr double kResourceWeight = 0.1;
+// Features are numbers near 1; one that varies less than this in training is not blown up further, since elsewhere it
+// may vary more. Below the second, it does not vary.
+constexpr double kLeastScale = 0.05;
+constexpr double kNoDeviation = 1e-4;
+// What the newest step weighs in the mean of the weights.
+constexpr double kAveragingWeight = 0.02;
 
 struct Totals {
   torch::Tensor by_resource;  // [B, kResourceCount]
   torch::Tensor variance;     // [B]
 };
 
-// `stale`, [any, 2 * hidden]: states that other workloads left; in, those to begin with, out, those of this batch.
+// `stale`, [any, net->state()]: states that other workloads left; in, those to begin with, out, those of this batch.
 Totals Forward(InterferenceNet& net, const Batch& batch, torch::Tensor* stale) {
   const auto count = batch.targets.size(0);
   const int64_t rows = batch.inputs.size(0);
-  torch::Tensor state = torch::zeros({rows, 2 * net->hidden()});
+  torch::Tensor state = torch::zeros({rows, net->state()});
   if (stale->defined()) {
     state = batch.stale.unsqueeze(1) * stale->index_select(0, torch::arange(rows) % stale->size(0));
   }
-  state = net->Encode(batch.inputs, batch.lengths, state);
+  state = net->Encode(batch.inputs, batch.lengths, state, batch.noise);
   *stale = state.detach();
-  const torch::Tensor embeddings = state.narrow(1, 0, net->hidden());
+  torch::Tensor embeddings = state.narrow(1, 0, net->fingerprint());
+  if (batch.keep.defined()) embeddings = embeddings * batch.keep;
   Totals totals{torch::zeros({count, static_cast<int64_t>(kResourceCount)}), net->BaseVariance().expand({count})};
   if (batch.victims.size(0) == 0) return totals;
   const PairOutput pairs = net->Pair(embeddings.index_select(0, batch.victims),
@@ -91,52 +98,68 @@ InterferenceNet NewNetwork(const TrainingOptions& options) {
   return InterferenceNet(shape);
 }
 
-// Inputs that are zero in all samples of all workloads.
-std::vector<int64_t> UnseenInputs(const ExampleList& examples) {
-  std::array<bool, kModelInputs> seen{};
-  const auto look = [&seen](const InputSequence& sequence) {
-    for (const ModelInput& input : sequence) {
-      for (size_t i = 0; i < kModelInputs; ++i) seen[i] = seen[i] || input[i] != 0;
-    }
+// Calls `body` with every sample of all workloads.
+template <typename Body>
+void ForEachSample(const ExampleList& examples, const Body& body) {
+  const auto look = [&body](const InputSequence& sequence) {
+    for (const ModelInput& input : sequence) body(input);
   };
   for (const InterferenceExample* example : examples) {
     look(example->victim);
     for (const InputSequence& aggressor : example->aggressors) look(aggressor);
   }
-  std::vector<int64_t> unseen;
-  for (size_t i = 0; i < kModelInputs; ++i) {
-    if (!seen[i]) unseen.push_back(static_cast<int64_t>(i));
-  }
-  return unseen;
 }
 
-// One pass over the training data; returns its mean loss.
-double TrainEpoch(InterferenceNet& net, torch::optim::Optimizer& optimizer, BatchMaker& maker,
-                  const std::vector<size_t>& order, size_t batch) {
+// How one feature is spread over the samples that have it.
+struct Spread {
+  double count = 0;
   double sum = 0;
-  torch::Tensor stale;
-  for (size_t begin = 0; begin < order.size(); begin += batch) {
-    const size_t end = std::min(order.size(), begin + batch);
-    const std::vector<size_t> chosen(order.begin() + static_cast<std::ptrdiff_t>(begin),
-                                     order.begin() + static_cast<std::ptrdiff_t>(end));
-    optimizer.zero_grad();
-    const torch::Tensor loss = Loss(net, maker.Make(chosen), &stale);
-    loss.backward();
-    torch::nn::utils::clip_grad_norm_(net->parameters(), 1.0);
-    optimizer.step();
-    sum += loss.item<double>() * static_cast<double>(chosen.size());
+  double square = 0;
+
+  double mean() const { return sum / count; }
+  double deviation() const { return std::sqrt(std::max(0.0, square / count - mean() * mean())); }
+};
+
+// Brings each feature to mean 0 and deviation 1, and has those ignored that nobody has or that are the same for all:
+// what they would mean cannot be learned.
+void Standardise(const ExampleList& examples, InterferenceNet& net) {
+  std::array<Spread, kFeatureCount> spreads;
+  ForEachSample(examples, [&spreads](const ModelInput& input) {
+    for (size_t i = 0; i < kFeatureCount; ++i) {
+      if (input[kFeatureCount + i] <= 0) continue;
+      ++spreads[i].count;
+      spreads[i].sum += input[i];
+      spreads[i].square += input[i] * input[i];
+    }
+  });
+  torch::Tensor mean = torch::zeros({static_cast<int64_t>(kFeatureCount)});
+  torch::Tensor scale = torch::ones({static_cast<int64_t>(kFeatureCount)});
+  std::vector<int64_t> ignored;
+  for (size_t i = 0; i < kFeatureCount; ++i) {
+    const auto at = static_cast<int64_t>(i);
+    if (spreads[i].count == 0) ignored.push_back(at + static_cast<int64_t>(kFeatureCount));
+    if (spreads[i].count == 0 || spreads[i].deviation() < kNoDeviation) {
+      ignored.push_back(at);
+      continue;
+    }
+    mean[at] = spreads[i].mean();
+    scale[at] = std::max(kLeastScale, spreads[i].deviation());
   }
-  return sum / static_cast<double>(std::max<size_t>(1, order.size()));
+  net->Standardise(mean, scale);
+  net->Ignore(ignored);
 }
 
 // A training between two epochs.
 struct Course {
   InterferenceNet net;
+  // The mean of its weights over the last steps, which is what is judged and kept.
+  InterferenceNet mean;
   torch::optim::AdamW optimizer;
   std::mt19937_64 random;
   std::vector<size_t> order;
   // The weights to be kept, so far.
   InterferenceNet best;
+  int64_t steps = 0;
   double least = std::numeric_limits<double>::infinity();
   int epoch = 0;
   int best_epoch = 0;
@@ -145,26 +168,61 @@ struct Course {
 void Copy(const InterferenceNet& from, InterferenceNet& to) {
   torch::NoGradGuard no_gradient;
   for (size_t i = 0; i < from->parameters().size(); ++i) to->parameters()[i].copy_(from->parameters()[i]);
+  for (size_t i = 0; i < from->buffers().size(); ++i) to->buffers()[i].copy_(from->buffers()[i]);
+}
+
+// Moves the mean of the weights towards what they are now (averaging; Polyak and Juditsky 1992).
+void Follow(Course* course) {
+  torch::NoGradGuard no_gradient;
+  ++course->steps;
+  const double weight = std::max(kAveragingWeight, 1.0 / static_cast<double>(course->steps));
+  const std::vector<torch::Tensor> now = course->net->parameters();
+  const std::vector<torch::Tensor> mean = course->mean->parameters();
+  for (size_t i = 0; i < now.size(); ++i) mean[i].add_(now[i] - mean[i], weight);
+}
+
+// One pass over the training data; returns its mean loss.
+double TrainEpoch(BatchMaker& maker, size_t batch, Course* course) {
+  const std::vector<size_t>& order = course->order;
+  double sum = 0;
+  torch::Tensor stale;
+  for (size_t begin = 0; begin < order.size(); begin += batch) {
+    const size_t end = std::min(order.size(), begin + batch);
+    const std::vector<size_t> chosen(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                                     order.begin() + static_cast<std::ptrdiff_t>(end));
+    course->optimizer.zero_grad();
+    const torch::Tensor loss = Loss(course->net, maker.Make(chosen), &stale);
+    loss.backward();
+    torch::nn::utils::clip_grad_norm_(course->net->parameters(), 1.0);
+    course->optimizer.step();
+    Follow(course);
+    sum += loss.item<double>() * static_cast<double>(chosen.size());
+  }
+  return sum / static_cast<double>(std::max<size_t>(1, order.size()));
 }
 
 Course NewCourse(const ExampleList& training, const TrainingOptions& options) {
   InterferenceNet net = NewNetwork(options);
-  net->Ignore(UnseenInputs(training));
+  Standardise(training, net);
   const auto adamw = torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay);
-  Course course{
-      net, torch::optim::AdamW(net->parameters(), adamw), std::mt19937_64(options.seed), {}, NewNetwork(options)};
+  Course course{net, NewNetwork(options), torch::optim::AdamW(net->parameters(), adamw), std::mt19937_64(options.seed),
+                {},  NewNetwork(options)};
   course.order.resize(training.size());
   std::iota(course.order.begin(), course.order.end(), size_t{0});
+  Copy(course.net, course.mean);
   Copy(course.net, course.best);
   return course;
 }
 
 std::string State(const Course& course) {
-  torch::serialize::OutputArchive archive, net, best, optimizer;
+  torch::serialize::OutputArchive archive, net, mean, best, optimizer;
   course.net->save(net);
+  course.mean->save(mean);
   course.best->save(best);
   course.optimizer.save(optimizer);
   archive.write("net", net);
+  archive.write("mean", mean);
+  archive.write("steps", c10::IValue(course.steps));
   archive.write("best", best);
   archive.write("optimizer", optimizer);
   std::ostringstream random;
@@ -181,15 +239,19 @@ std::string State(const Course& course) {
 
 void Restore(const std::string& state, Course* course) {
   std::istringstream bytes(state);
-  torch::serialize::InputArchive archive, net, best, optimizer;
+  torch::serialize::InputArchive archive, net, mean, best, optimizer;
   archive.load_from(bytes);
   archive.read("net", net);
+  archive.read("mean", mean);
   archive.read("best", best);
   archive.read("optimizer", optimizer);
   course->net->load(net);
+  course->mean->load(mean);
   course->best->load(best);
   course->optimizer.load(optimizer);
   c10::IValue value;
+  archive.read("steps", value);
+  course->steps = value.toInt();
   archive.read("random", value);
   std::istringstream(value.toStringRef()) >> course->random;
   torch::Tensor order;
@@ -202,6 +264,19 @@ void Restore(const std::string& state, Course* course) {
   course->epoch = static_cast<int>(value.toInt());
   archive.read("best_epoch", value);
   course->best_epoch = static_cast<int>(value.toInt());
+}
+
+Course BeginOrGoOn(const ExampleList& training, const TrainingOptions& options, const TrainingCheckpoint& checkpoint) {
+  if (const auto state = checkpoint.load ? checkpoint.load() : std::nullopt) {
+    try {
+      Course course = NewCourse(training, options);
+      Restore(*state, &course);
+      return course;
+    } catch (const std::exception& error) {  // libtorch's way
+      if (checkpoint.refused) checkpoint.refused(error.what());
+    }
+  }
+  return NewCourse(training, options);
 }
 
 // The rate falls along half a cosine (Loshchilov and Hutter 2017), so that the last epochs settle.
@@ -222,17 +297,15 @@ EpochReport NextEpoch(const ExampleList& training, const ExampleList& validation
   static_cast<torch::optim::AdamWOptions&>(course->optimizer.param_groups()[0].options())
       .lr(LearningRate(options, course->epoch));
   BatchMaker maker(training, options, &course->random);
-  EpochReport told{course->epoch,
-                   TrainEpoch(course->net, course->optimizer, maker, course->order, static_cast<size_t>(options.batch)),
-                   0, validation.empty()};
+  EpochReport told{course->epoch, TrainEpoch(maker, static_cast<size_t>(options.batch), course), 0, validation.empty()};
   if (!validation.empty()) {
-    told.validation_loss = MeanLoss(course->net, validation, options);
+    told.validation_loss = MeanLoss(course->mean, validation, options);
     told.best = told.validation_loss < course->least;
   }
   if (told.best) {
     course->least = told.validation_loss;
     course->best_epoch = course->epoch;
-    Copy(course->net, course->best);
+    Copy(course->mean, course->best);
   }
   return told;
 }
@@ -243,10 +316,7 @@ TrainedInterference TrainInterference(const ExampleList& training, const Example
                                       const TrainingOptions& options,
                                       const std::function<bool(const EpochReport&)>& report,
                                       const TrainingCheckpoint& checkpoint) {
-  Course course = NewCourse(training, options);
-  if (checkpoint.load) {
-    if (const auto state = checkpoint.load()) Restore(*state, &course);
-  }
+  Course course = BeginOrGoOn(training, options, checkpoint);
   while (!Ended(course, options)) {
     const EpochReport told = NextEpoch(training, validation, options, &course);
     if (checkpoint.save) checkpoint.save(State(course));

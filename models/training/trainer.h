@@ -13,6 +13,9 @@
 
 namespace truce {
 
+// Rises whenever training computes something else from the same data and options.
+inline constexpr int kTrainingFormat = 1;
+
 struct TrainingOptions {
   uint64_t seed = 1;
   int most_epochs = 60;
@@ -34,6 +37,10 @@ struct TrainingOptions {
   // How often a sequence begins with the state that some other workload left, so that the network learns to forget: in
   // the agent it runs for months, on sequences far longer than those here.
   double stale_ratio = 0.3;
+  // How often each part of a fingerprint is left out of a batch (dropout; Srivastava et al. 2014), and the deviation of
+  // the noise that is added to each feature, in units of its own: programs are few, and must not be learned by heart.
+  double dropout = 0.3;
+  double noise = 0.3;
 };
 
 struct EpochReport {
@@ -44,10 +51,12 @@ struct EpochReport {
 };
 
 // Where a training keeps its state, so that one that was ended goes on instead of beginning anew. What `load` gives
-// must be what `save` got last for the same data and options; nullopt begins anew. Both may be empty.
+// must be what `save` got last for the same data, options and kTrainingFormat; nullopt begins anew. All may be empty.
 struct TrainingCheckpoint {
   std::function<std::optional<std::string>()> load;
   std::function<void(const std::string& state)> save;
+  // What `load` gave is no state of such a training, so it begins anew.
+  std::function<void(const std::string& why)> refused;
 };
 
 struct TrainedInterference {
@@ -59,7 +68,7 @@ struct TrainedInterference {
 // `validation` (programs that are not in `training`) says when to stop, how to calibrate and how far out unknown
 // programs lie. It may be empty: then all epochs are run and nothing is calibrated. `report` is called after each
 // epoch; false ends the training with the best weights so far. One that goes on from a checkpoint ends with the same
-// weights as one that was never ended. Throws c10::Error when the checkpoint's state is not one.
+// weights as one that was never ended.
 TrainedInterference TrainInterference(const ExampleList& training, const ExampleList& validation,
                                       const TrainingOptions& options,
                                       const std::function<bool(const EpochReport&)>& report,

@@ -106,6 +106,7 @@ absl::StatusOr<BenchResult> RunPredictBench(const PredictBenchOptions& options, 
     Host host(workloads);
     std::vector<double> steps, scorings;
     size_t pairs = 0;
+    size_t signatures = 0;
     for (int i = -5; i < options.repeats; ++i) {
       if (surroundings.stop->load()) return absl::CancelledError("interrupted");
       host.Second();
@@ -113,6 +114,7 @@ absl::StatusOr<BenchResult> RunPredictBench(const PredictBenchOptions& options, 
       scorer.Tick(host.profiles());
       const absl::Duration between = clock.Monotonic();
       pairs = scorer.Score(host.profiles()).size();
+      signatures += scorer.Sign(host.profiles()).size();
       const absl::Duration end = clock.Monotonic();
       if (i < 0) continue;  // warming up
       steps.push_back(Milliseconds(between - begin));
@@ -121,7 +123,8 @@ absl::StatusOr<BenchResult> RunPredictBench(const PredictBenchOptions& options, 
     const std::string where = absl::StrCat(" at ", workloads);
     std::optional<Target> target;
     if (workloads == 100) target = AtMost(1.5);  // design.md section 7
-    result.notes.push_back(absl::StrCat(pairs, " of ", workloads * (workloads - 1), " pairs stand out", where));
+    result.notes.push_back(absl::StrCat(pairs, " of ", workloads * (workloads - 1), " pairs stand out", where, ", ",
+                                        signatures, " signatures in ", options.repeats + 5, " scorings"));
     result.table.AddSamples(absl::StrCat("tick with all pairs", where), scorings, "ms", target);
     result.table.AddSamples(absl::StrCat("tick without scoring", where), steps, "ms");
     if (workloads > kMostForPairRuns) continue;

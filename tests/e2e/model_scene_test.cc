@@ -19,10 +19,8 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 std::string SomeModel(const std::string& version) {
-  ModelFile file{version,
-                 "a machine",
-                 {{{}, 1, 1}},
-                 InterferenceModel(RandomWeights(3), Calibration(), AnythingGoes(RandomWeights(3).hidden()))};
+  ModelFile file{
+      version, "a machine", {{{}, 1, 1}}, InterferenceModel(RandomWeights(3), Calibration(), AnythingGoes())};
   for (size_t i = 0; i < kFeatureGroupCount; ++i) file.skills.back().missing.push_back(static_cast<FeatureGroup>(i));
   file.references.push_back({"gzip", "compression", file.model.Fingerprint(MadeUpSequence(1, 0))});
   return SerializeModel(file, MadeUpMeetings(6, 1, 2).front());

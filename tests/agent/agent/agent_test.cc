@@ -158,8 +158,7 @@ class AgentModelTest : public AgentTest {
     runner_.join();
   }
   static std::string Model(const std::string& version) {
-    const ModelFile file{
-        version, "", {}, InterferenceModel(RandomWeights(3), Calibration(), AnythingGoes(RandomWeights(3).hidden()))};
+    const ModelFile file{version, "", {}, InterferenceModel(RandomWeights(3), Calibration(), AnythingGoes())};
     return SerializeModel(file, MadeUpMeetings(6, 1, 2).front());
   }
   v1::Hello Start() {

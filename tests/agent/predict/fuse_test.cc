@@ -38,7 +38,7 @@ std::vector<ModelScore> Model(double probability, double confidence = 0.8) {
            .aggressor = kHog,
            .probability = probability,
            .log_slowdown = std::log1p(0.3F),
-           .deviation = 0.1F,
+           .reach = 0.1F,
            .confidence = confidence,
            .resource = v1::RESOURCE_DISK}};
 }
@@ -65,12 +65,16 @@ TEST(FuseTest, BothAgreeAndAreSurerThanOneThatDoubts) {
 TEST(FuseTest, TheModelGivesTheIntervalAroundWhatBothSay) {
   const v1::PairScore alone = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR), Model(0.9), ScoreFrom::kModel).pairs[0];
   EXPECT_THAT(alone.severity(), DoubleNear(0.3, 1e-6));
-  // 80 % of a normal distribution lie within 1.28 standard deviations, here of log(1 + slowdown).
-  EXPECT_THAT(alone.severity_low(), DoubleNear(1.3 * std::exp(-0.12816) - 1, 1e-5));
-  EXPECT_THAT(alone.severity_high(), DoubleNear(1.3 * std::exp(0.12816) - 1, 1e-5));
+  EXPECT_THAT(alone.severity_low(), DoubleNear(1.3 * std::exp(-0.1) - 1, 1e-5));
+  EXPECT_THAT(alone.severity_high(), DoubleNear(1.3 * std::exp(0.1) - 1, 1e-5));
   const v1::PairScore both = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90), Model(0.9)).pairs[0];
-  EXPECT_THAT(both.severity_low(), DoubleNear(1.4 * std::exp(-0.12816) - 1, 1e-5));
-  EXPECT_THAT(both.severity_high(), DoubleNear(1.4 * std::exp(0.12816) - 1, 1e-5));
+  EXPECT_THAT(both.severity_low(), DoubleNear(1.4 * std::exp(-0.1) - 1, 1e-5));
+  EXPECT_THAT(both.severity_high(), DoubleNear(1.4 * std::exp(0.1) - 1, 1e-5));
+  std::vector<ModelScore> doubts = Model(0.9);
+  doubts[0].log_slowdown = 0.01F;
+  const v1::PairScore doubted = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90), doubts).pairs[0];
+  EXPECT_THAT(doubted.severity_low(), DoubleNear((1 + doubted.severity()) * std::exp(-0.1) - 1, 1e-6))
+      << "as wide, however little the model itself expects";
   const v1::PairScore seen = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90), {}).pairs[0];
   EXPECT_FALSE(seen.has_severity_low()) << "evidence alone knows no interval";
 }

@@ -87,7 +87,7 @@ TEST_F(ApplicationsTest, WhenNothingWasLearnedOfAnyItSaysWhy) {
   LeaveBatchOnly();
   const Result result = RunWith({"get", "applications"});
   EXPECT_THAT(result.out, HasSubstr("batch"));
-  EXPECT_THAT(result.err, AllOf(HasSubstr("nothing was learned yet"), HasSubstr("model is not installed")));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("nothing was learned yet"), HasSubstr("no interference model")));
   controller_.applications.Clear();
   EXPECT_THAT(RunWith({"get", "applications"}).err, HasSubstr("no applications"));
 }
@@ -123,7 +123,8 @@ TEST_F(ApplicationsTest, DescribeSaysWhyNothingWasLearnedInsteadOfEmptyTables) {
   const Result result = RunWith({"describe", "application", "batch"});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("Learned:        nothing yet: no host reports a signature"),
-                                HasSubstr("younger than a minute"), Not(HasSubstr("By ")), Not(HasSubstr("Hurts"))));
+                                HasSubstr("not been at work for a minute"), HasSubstr("action of Truce holds it"),
+                                Not(HasSubstr("By ")), Not(HasSubstr("Hurts"))));
 }
 
 TEST_F(ApplicationsTest, DescribeNamesTenHostsAndCountsTheRest) {
@@ -148,6 +149,23 @@ TEST_F(ApplicationsTest, AWorkloadResemblesWhatItsApplicationResembles) {
   EXPECT_THAT(RunWith({"describe", "workload", "cache.service"}).out,
               HasSubstr("Resembles:      redis-server 0.93, sessions 0.81, memcached 0.70\n"));
   EXPECT_EQ(controller_.applications_request.application(), "cache");
+}
+
+TEST_F(ApplicationsTest, OneCallAtMostTellsWhatSeveralWorkloadsResemble) {
+  for (const char* host : {"web-1", "web-2"}) {
+    v1::WorkloadStatus* workload = controller_.workloads.add_workloads();
+    workload->set_host(host);
+    workload->mutable_report()->mutable_workload()->set_name("cache.service");
+    workload->mutable_report()->mutable_workload()->set_application("cache");
+  }
+  const std::string line = "Resembles:      redis-server 0.93";
+  const std::string both = RunWith({"describe", "workload", "cache.service"}).out;
+  EXPECT_NE(both.find(line), both.rfind(line)) << "each of the two says it: " << both;
+  EXPECT_EQ(controller_.calls, 2) << "the workloads, and their application";
+  controller_.workloads.mutable_workloads(1)->mutable_report()->mutable_workload()->set_application("batch");
+  EXPECT_THAT(RunWith({"describe", "workload", "cache.service"}).out,
+              AllOf(HasSubstr("Application:    batch"), Not(HasSubstr("Resembles"))));
+  EXPECT_EQ(controller_.calls, 3) << "the workloads alone";
 }
 
 }  // namespace

@@ -9,13 +9,17 @@
 #include <string>
 #include <vector>
 
+#include "models/signature_limits.h"
 #include "tests/controller/host_builder.h"
 
 namespace truce::controller {
 namespace {
 
+using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Pair;
 using testing::SizeIs;
 
 Moment At(int seconds) {
@@ -114,13 +118,6 @@ TEST(FleetTest, NonsenseIsRefusedCountedAndLeavesTheStateAlone) {
     std::function<void(v1::Report&)> spoil;
   };
   const double nan = std::nan("");
-  const auto sign = [](v1::Report& report) {
-    *report.mutable_workloads(0)->mutable_signature() = MakeSignature("m1", {0, 1});
-    return report.mutable_workloads(0)->mutable_signature();
-  };
-  const auto fill = [](int size, auto* list) {
-    while (list->size() < size) list->Add();
-  };
   const Case cases[] = {
       {"not_a_number", [&](auto& r) { r.mutable_pairs(0)->set_score(nan); }},
       {"not_a_number", [&](auto& r) { r.mutable_workloads(0)->mutable_readings()->set_psi_cpu_some_ratio(nan); }},
@@ -135,25 +132,6 @@ TEST(FleetTest, NonsenseIsRefusedCountedAndLeavesTheStateAlone) {
       {"missing_field", [](auto& r) { r.add_workloads(); }},
       {"long_string", [](auto& r) { r.mutable_workloads(0)->set_diagnosis_detail(std::string(4097, 'x')); }},
       {"long_string", [](auto& r) { r.mutable_pairs(0)->mutable_evidence()->set_summary(std::string(4097, 'x')); }},
-      {"missing_field", [&](auto& r) { sign(r)->clear_model_version(); }},
-      {"missing_field", [&](auto& r) { sign(r)->clear_embedding(); }},
-      {"long_string", [&](auto& r) { sign(r)->set_model_version(std::string(129, 'x')); }},
-      {"long_string", [&](auto& r) { sign(r)->mutable_kinds(0)->set_kind(std::string(129, 'x')); }},
-      {"long_string", [&](auto& r) { sign(r)->add_resembles()->set_name(std::string(129, 'x')); }},
-      {"too_many_entries", [&](auto& r) { sign(r)->mutable_embedding()->Resize(257, 0); }},
-      {"too_many_entries", [&](auto& r) { fill(65, sign(r)->mutable_kinds()); }},
-      {"too_many_entries", [&](auto& r) { fill(17, sign(r)->mutable_resources()); }},
-      {"too_many_entries", [&](auto& r) { fill(9, sign(r)->mutable_resembles()); }},
-      {"not_a_number", [&](auto& r) { sign(r)->set_embedding(1, static_cast<float>(nan)); }},
-      {"not_a_number", [&](auto& r) { sign(r)->mutable_kinds(0)->set_hurts_on_own_cpus_ratio(INFINITY); }},
-      {"out_of_range", [&](auto& r) { sign(r)->mutable_kinds(0)->set_suffers_on_own_cpus_ratio(-0.1); }},
-      {"out_of_range", [&](auto& r) { sign(r)->mutable_resources(0)->set_suffers_ratio(-0.1); }},
-      {"out_of_range", [&](auto& r) { sign(r)->set_familiarity(1.1); }},
-      {"out_of_range", [&](auto& r) { sign(r)->add_resembles()->set_similarity(1.1); }},
-      {"not_a_number", [&](auto& r) { r.mutable_pairs(0)->set_severity_high(nan); }},
-      {"out_of_range", [](auto& r) { r.mutable_pairs(0)->set_severity_low(0.41); }},
-      {"out_of_range", [](auto& r) { r.mutable_pairs(0)->set_severity_low(-0.1); }},
-      {"out_of_range", [](auto& r) { r.mutable_pairs(0)->set_severity_high(0.39); }},
       {"too_many_workloads",
        [](auto& r) {
          for (int i = 0; i < 10; ++i) AddWorkload({std::to_string(i)}, &r);
@@ -177,19 +155,108 @@ TEST(FleetTest, NonsenseIsRefusedCountedAndLeavesTheStateAlone) {
   }
 }
 
+TEST(FleetTest, AnUnsoundSignatureIsLeftOutAndTheRestOfItsReportTaken) {
+  struct Case {
+    const char* detail;
+    std::function<void(v1::Signature&)> spoil;
+  };
+  const auto fill = [](int size, auto* list) {
+    while (list->size() < size) list->Add();
+  };
+  const std::string long_name(129, 'x');
+  const Case cases[] = {
+      {"model_version is empty", [](auto& s) { s.clear_model_version(); }},
+      {"embedding is empty", [](auto& s) { s.clear_embedding(); }},
+      {"model_version has 129 bytes", [&](auto& s) { s.set_model_version(std::string(kMostModelName + 1, 'x')); }},
+      {"kinds.kind has 129 bytes", [&](auto& s) { s.mutable_kinds(0)->set_kind(long_name); }},
+      {"resembles.name has 129 bytes", [&](auto& s) { s.add_resembles()->set_name(long_name); }},
+      {"257 values in embedding", [](auto& s) { s.mutable_embedding()->Resize(kMostEmbedding + 1, 0); }},
+      {"65 kinds", [&](auto& s) { fill(kMostKinds + 1, s.mutable_kinds()); }},
+      {"17 resources", [&](auto& s) { fill(17, s.mutable_resources()); }},
+      {"9 resembles", [&](auto& s) { fill(9, s.mutable_resembles()); }},
+      {"embedding is nan", [](auto& s) { s.set_embedding(1, std::nanf("")); }},
+      {"hurts_on_own_cpus_ratio is inf", [](auto& s) { s.mutable_kinds(0)->set_hurts_on_own_cpus_ratio(INFINITY); }},
+      {"slowdown -0.1", [](auto& s) { s.mutable_kinds(0)->set_suffers_on_own_cpus_ratio(-0.1); }},
+      {"slowdown -0.1", [](auto& s) { s.mutable_resources(0)->set_suffers_ratio(-0.1); }},
+      {"familiarity 1.1", [](auto& s) { s.set_familiarity(1.1); }},
+      {"similarity 1.1", [](auto& s) { s.add_resembles()->set_similarity(1.1); }},
+  };
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.detail);
+    Fleet fleet({});
+    HostState& host = *fleet.OnHello(1, MakeHello("web-1"), At(0))->host;
+    v1::Report report = MakeScene(90);
+    for (auto& workload : *report.mutable_workloads()) *workload.mutable_signature() = MakeSignature("m1", {0, 1});
+    one.spoil(*report.mutable_workloads(0)->mutable_signature());
+    const auto refusal = fleet.OnReport(host, report, At(5));
+    ASSERT_FALSE(refusal.has_value()) << refusal->detail;
+    EXPECT_FALSE(host.report.workloads(0).has_signature());
+    EXPECT_TRUE(host.report.workloads(1).has_signature()) << "its neighbour's is sound";
+    EXPECT_EQ(host.report.workloads(0).readings().cpu_usage_cores(), 0.8);
+    EXPECT_EQ(host.summary.worst_score, 90);
+    ASSERT_TRUE(host.left_out.has_value());
+    EXPECT_EQ(host.left_out->reason, "bad_signature");
+    EXPECT_THAT(host.left_out->detail, AllOf(HasSubstr("workload \"truce/redis\""), HasSubstr(one.detail)));
+    EXPECT_THAT(fleet.refused(), ElementsAre(Pair("bad_signature", 1u)));
+    EXPECT_FALSE(fleet.OnReport(host, MakeScene(90), At(10)).has_value());
+    EXPECT_FALSE(host.left_out.has_value()) << "that report had nothing unsound";
+  }
+}
+
+TEST(FleetTest, BoundsThatDoNotEncloseTheSeverityAreLeftOutAndTheScoreTaken) {
+  struct Case {
+    double low;
+    double high;
+  };
+  for (const Case& one : {Case{0.41, 0.8}, Case{-0.1, 0.8}, Case{0.1, 0.39}, Case{0.1, std::nan("")},
+                          Case{std::nan(""), 0.8}, Case{0.1, INFINITY}}) {
+    SCOPED_TRACE(testing::Message() << one.low << " to " << one.high);
+    Fleet fleet({});
+    HostState& host = *fleet.OnHello(1, MakeHello("web-1"), At(0))->host;
+    v1::Report report = MakeScene(90);
+    AddPair("truce/stress", "truce/redis", 20, &report)->set_severity_low(0.3);
+    report.mutable_pairs(0)->set_severity_low(one.low);
+    report.mutable_pairs(0)->set_severity_high(one.high);
+    const auto refusal = fleet.OnReport(host, report, At(5));
+    ASSERT_FALSE(refusal.has_value()) << refusal->detail;
+    const v1::PairScore& pair = host.report.pairs(0);
+    EXPECT_FALSE(pair.has_severity_low());
+    EXPECT_FALSE(pair.has_severity_high());
+    EXPECT_EQ(pair.severity(), 0.4);
+    EXPECT_EQ(pair.score(), 90);
+    EXPECT_TRUE(host.report.pairs(1).has_severity_low()) << "the other pair's are sound";
+    ASSERT_TRUE(host.left_out.has_value());
+    EXPECT_THAT(host.left_out->detail, HasSubstr("pair truce/redis <- truce/stress: severity 0.4 with bounds"));
+    EXPECT_THAT(fleet.refused(), ElementsAre(Pair("bad_bounds", 1u)));
+  }
+}
+
+TEST(FleetTest, WhatIsLeftOutOfARefusedReportIsNotCounted) {
+  Fleet fleet({});
+  HostState& host = *fleet.OnHello(1, MakeHello("web-1"), At(0))->host;
+  v1::Report report = MakeScene(101);
+  *report.mutable_workloads(0)->mutable_signature() = MakeSignature("", {0});
+  EXPECT_TRUE(fleet.OnReport(host, report, At(5)).has_value());
+  EXPECT_THAT(fleet.refused(), ElementsAre(Pair("out_of_range", 1u)));
+  EXPECT_FALSE(host.left_out.has_value());
+}
+
 TEST(FleetTest, TakesASoundSignatureAndBoundsThatRoundingMoved) {
   Fleet fleet({});
   HostState& host = *fleet.OnHello(1, MakeHello("web-1"), At(0))->host;
   v1::Report report = MakeScene();
   v1::Signature& signature = *report.mutable_workloads(0)->mutable_signature();
-  signature = MakeSignature(std::string(128, 'm'), std::vector<float>(256, -3));
-  while (signature.kinds_size() < 64) *signature.add_kinds() = signature.kinds(0);
+  signature = MakeSignature(std::string(kMostModelName, 'm'), std::vector<float>(kMostEmbedding, -3));
+  while (signature.kinds_size() < kMostKinds) *signature.add_kinds() = signature.kinds(0);
   signature.add_resembles()->set_similarity(1);
   report.mutable_pairs(0)->set_severity(0);
   report.mutable_pairs(0)->set_severity_low(-1e-7);
   report.mutable_pairs(0)->set_severity_high(-1e-7);
   const auto refusal = fleet.OnReport(host, report, At(5));
-  EXPECT_FALSE(refusal.has_value()) << refusal->detail;
+  ASSERT_FALSE(refusal.has_value()) << refusal->detail;
+  EXPECT_FALSE(host.left_out.has_value()) << host.left_out->detail;
+  EXPECT_TRUE(host.report.workloads(0).has_signature());
+  EXPECT_TRUE(host.report.pairs(0).has_severity_low());
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 
 #include <cmath>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "controller/fleet/moment.h"
@@ -34,6 +33,14 @@ std::vector<std::string> NamesOf(const std::vector<v1::ApplicationSignature>& le
   std::vector<std::string> names;
   for (const auto& one : learned) names.push_back(one.application());
   return names;
+}
+
+std::vector<std::string> ModelsOf(const std::vector<v1::ApplicationSignature>& learned) {
+  std::vector<std::string> models;
+  for (const auto& one : learned) {
+    models.push_back(StrCat(one.signature().model_version(), " after ", one.sample_count()));
+  }
+  return models;
 }
 
 TEST(SignaturesTest, FewSignaturesCountAlike) {
@@ -101,20 +108,58 @@ TEST(SignaturesTest, EffectsAreMatchedByNameAndTheNewestSaysWhichThereAre) {
   EXPECT_EQ(mean.resembles(0).name(), "memcached");
 }
 
-TEST(SignaturesTest, EachModelHasItsOwnMeanAndTheTwoLastHeardOfAreKept) {
+TEST(SignaturesTest, EachModelHasItsOwnMeanAndTheOneThatCameLastSpeaks) {
   Signatures signatures;
   const auto learn = [&](const std::string& model, int second) {
     signatures.Learn("cache", MakeSignature(model, {0}), At(second));
-    return std::pair(signatures.Find("cache")->signature().model_version(), signatures.Find("cache")->sample_count());
+    const v1::ApplicationSignature* found = signatures.Find("cache");
+    EXPECT_THAT(signatures.All(), ElementsAre(found));
+    return StrCat(found->signature().model_version(), " after ", found->sample_count());
   };
-  EXPECT_EQ(learn("m1", 0), std::pair(std::string("m1"), uint64_t{1}));
-  EXPECT_EQ(learn("m1", 1), std::pair(std::string("m1"), uint64_t{2}));
-  EXPECT_EQ(learn("m2", 2), std::pair(std::string("m2"), uint64_t{1}));
-  EXPECT_EQ(learn("m1", 3), std::pair(std::string("m1"), uint64_t{3})) << "another host has the old model still";
-  EXPECT_EQ(learn("m3", 4), std::pair(std::string("m3"), uint64_t{1}));
-  EXPECT_EQ(learn("m1", 5), std::pair(std::string("m1"), uint64_t{4}));
-  EXPECT_EQ(learn("m2", 6), std::pair(std::string("m2"), uint64_t{1})) << "m2 went when m3 came";
+  EXPECT_EQ(learn("m1", 0), "m1 after 1");
+  EXPECT_EQ(learn("m1", 1), "m1 after 2");
+  EXPECT_EQ(learn("m2", 2), "m2 after 1");
+  EXPECT_EQ(learn("m1", 3), "m2 after 1") << "another host has the old model still";
+  EXPECT_EQ(learn("m2", 4), "m2 after 2");
+  EXPECT_EQ(learn("m1", 5), "m2 after 2");
+  EXPECT_THAT(ModelsOf(signatures.TakeDirty(10)), ElementsAre("m2 after 2", "m1 after 4"));
   EXPECT_EQ(signatures.size(), 1u);
+  constexpr int kDay = 24 * 60 * 60;
+  EXPECT_EQ(learn("m1", 3 + kDay), "m2 after 2");
+  EXPECT_EQ(learn("m1", 4 + kDay), "m1 after 6") << "m2 has not been heard of for a day: it was rolled back";
+}
+
+TEST(SignaturesTest, OfModelsThatCameAtOnceTheLastLearnedSpeaks) {
+  Signatures signatures;
+  signatures.Learn("cache", MakeSignature("m1", {0}), At(0));
+  signatures.Learn("cache", MakeSignature("m2", {0}), At(0));
+  signatures.Learn("cache", MakeSignature("m1", {0}), At(5));
+  EXPECT_EQ(signatures.Find("cache")->signature().model_version(), "m1");
+  signatures.Learn("cache", MakeSignature("m2", {0}), At(6));
+  EXPECT_EQ(signatures.Find("cache")->signature().model_version(), "m2");
+}
+
+TEST(SignaturesTest, AFleetOfEightKindsOfMachinesHasAModelOnEachAndTheLastHeardOfAreKept) {
+  Signatures signatures;
+  for (int i = 1; i <= 8; ++i) signatures.Learn("cache", MakeSignature(StrCat("m", i), {0}), At(i));
+  signatures.Learn("cache", MakeSignature("m1", {0}), At(9));
+  EXPECT_THAT(signatures.TakeDirty(100), SizeIs(8));
+  signatures.Learn("cache", MakeSignature("m9", {0}), At(10));
+  signatures.Learn("cache", MakeSignature("m1", {0}), At(11));
+  signatures.Learn("cache", MakeSignature("m2", {0}), At(12));
+  EXPECT_THAT(ModelsOf(signatures.TakeDirty(100)), ElementsAre("m9 after 1", "m1 after 3", "m2 after 1"))
+      << "m2 went when m9 came";
+}
+
+TEST(SignaturesTest, ACopySharesTheMeansAndKeepsThemAsTheyWere) {
+  Signatures signatures;
+  signatures.Learn("cache", MakeSignature("m1", {0}, 0.2), At(0));
+  const Signatures copy = signatures;
+  EXPECT_EQ(copy.Find("cache"), signatures.Find("cache")) << "no mean is copied";
+  signatures.Learn("cache", MakeSignature("m1", {0}, 0.4), At(60));
+  EXPECT_EQ(signatures.Find("cache")->sample_count(), 2u);
+  EXPECT_EQ(copy.Find("cache")->sample_count(), 1u);
+  EXPECT_DOUBLE_EQ(copy.Find("cache")->signature().kinds(0).hurts_on_same_cpus_ratio(), 0.2);
 }
 
 TEST(SignaturesTest, ResemblesOthersOfTheSameModelMostAlikeFirst) {
@@ -175,18 +220,29 @@ TEST(SignaturesTest, WhatChangedIsTakenOnceAndWhatWasStoredIsNot) {
   signatures.Restore(stored);
   signatures.Restore({});
   EXPECT_EQ(signatures.size(), 1u) << "what can't be read is left out";
-  EXPECT_THAT(signatures.TakeDirty(), IsEmpty());
+  EXPECT_THAT(signatures.TakeDirty(100), IsEmpty());
   signatures.Learn("batch", MakeSignature("m1", {1}), At(60));
   signatures.Learn("cache", MakeSignature("m1", {0}, 1.1), At(120));
-  const std::vector<v1::ApplicationSignature> dirty = signatures.TakeDirty();
+  const std::vector<v1::ApplicationSignature> dirty = signatures.TakeDirty(100);
   EXPECT_THAT(NamesOf(dirty), ElementsAre("batch", "cache"));
   EXPECT_EQ(dirty[1].sample_count(), 10u);
   EXPECT_DOUBLE_EQ(dirty[1].signature().kinds(0).hurts_on_same_cpus_ratio(), 0.2) << "one part in ten";
   EXPECT_EQ(ToTime(dirty[1].first_learned_at()), At(0));
-  EXPECT_THAT(signatures.TakeDirty(), IsEmpty());
+  EXPECT_THAT(signatures.TakeDirty(100), IsEmpty());
   EXPECT_EQ(signatures.Find("cache")->sample_count(), 10u) << "taking leaves it there";
   signatures.Learn("batch", MakeSignature("m1", {1}), At(180));
-  EXPECT_THAT(NamesOf(signatures.TakeDirty()), ElementsAre("batch"));
+  EXPECT_THAT(NamesOf(signatures.TakeDirty(100)), ElementsAre("batch"));
+}
+
+TEST(SignaturesTest, WhatIsNotTakenYetComesNextTheLongestUnlearnedFirst) {
+  Signatures signatures;
+  int second = 0;
+  for (const char* name : {"a", "b", "c", "d", "a"}) signatures.Learn(name, MakeSignature("m1", {0}), At(second++));
+  EXPECT_THAT(NamesOf(signatures.TakeDirty(2)), ElementsAre("b", "c"));
+  signatures.Learn("d", MakeSignature("m1", {0}), At(second));
+  EXPECT_THAT(NamesOf(signatures.TakeDirty(1)), ElementsAre("a"));
+  EXPECT_THAT(NamesOf(signatures.TakeDirty(2)), ElementsAre("d"));
+  EXPECT_THAT(signatures.TakeDirty(2), IsEmpty());
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 
 #include "controller/plan/policy.h"
 #include "controller/serve/core.h"
+#include "src/base/text.h"
 #include "tests/controller/host_builder.h"
 
 namespace truce::controller {
@@ -143,11 +144,55 @@ TEST_F(ApplicationsTest, OneThatNoLongerRunsIsStillKnownAndOneThatNeverDidIsNot)
   EXPECT_THAT(refusal("nobody"), HasSubstr("trucectl get applications"));
 }
 
-TEST_F(ApplicationsTest, ARefusedReportTeachesNothing) {
+TEST_F(ApplicationsTest, AnUnsoundSignatureTeachesNothingIsToldOnceAndLeavesTheRestOfItsReport) {
   const uint64_t session = Connect("web-1");
   Report(session, {{"a", "cache", MakeSignature("m1", {0})}});
-  Report(session, {{"a", "cache", MakeSignature("m1", {0}, -1)}});
+  for (int i = 0; i < 2; ++i) {
+    Report(session, {{"a", "cache", MakeSignature("m1", {0}, -1)}, {"b", "batch", MakeSignature("m1", {0})}});
+  }
   EXPECT_EQ(List("cache").at(0).learned().sample_count(), 1u);
+  EXPECT_EQ(List("batch").at(0).learned().sample_count(), 2u);
+  EXPECT_EQ(core_->Metrics().counts.refused_by_reason.at("bad_signature"), 2u);
+  const auto response = core_->ListEvents({});
+  ASSERT_TRUE(response.ok()) << response.status();
+  std::vector<std::string> told;
+  for (const v1::Event& event : response->events()) {
+    if (event.kind() == "part_refused") told.push_back(event.message());
+  }
+  EXPECT_THAT(told, ElementsAre(HasSubstr("signature of workload \"a\"")));
+}
+
+TEST_F(ApplicationsTest, WhatRunsOnAHostThatIsGoneIsNotCounted) {
+  const uint64_t first = Connect("web-1");
+  const uint64_t second = Connect("web-2");
+  Report(first, {{"a", "cache", MakeSignature("m1", {0})}, {"b", "unsigned", std::nullopt}});
+  Report(second, {{"a", "cache", std::nullopt}});
+  core_->OnClosed(first);
+  for (const auto& listed : {List(), List("cache")}) {
+    ASSERT_THAT(listed, SizeIs(1)) << "of the other nothing was learned";
+    EXPECT_EQ(listed[0].workload_count(), 1u);
+    EXPECT_THAT(listed[0].hosts(), ElementsAre("web-2"));
+    EXPECT_TRUE(listed[0].has_learned());
+  }
+  v1::ListApplicationsRequest request;
+  request.set_application("unsigned");
+  EXPECT_EQ(core_->ListApplications(request).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ApplicationsTest, ManyAreStoredOverSeveralTicksAndComparedByNameOnly) {
+  constexpr size_t kMany = 1'200;
+  std::vector<Running> many;
+  for (size_t i = 0; i < kMany; ++i) many.push_back({StrCat("w", i), StrCat("app", i), MakeSignature("m1", {0})});
+  Report(Connect("web-1"), many);
+  core_->Tick();
+  core_->Tick();
+  Stop();
+  Start();
+  const auto all = List();
+  ASSERT_THAT(all, SizeIs(kMany)) << "a tick stores 1,000";
+  EXPECT_THAT(all[0].resembles(), IsEmpty());
+  ASSERT_THAT(List("app7"), SizeIs(1));
+  EXPECT_THAT(List("app7").at(0).resembles(), SizeIs(5));
 }
 
 TEST_F(ApplicationsTest, AreStoredOnceAMinuteAndKnownAfterARestart) {

@@ -260,16 +260,38 @@ TEST_F(StoreTest, PrunesByAgeAndByRows) {
   EXPECT_EQ(*database->CountRows("decisions"), 3);
 }
 
-TEST_F(StoreTest, ForgetsApplicationsOfWhichNothingWasLearnedForLong) {
+TEST_F(StoreTest, AnApplicationThatRunsOnceAMonthIsRemembered) {
   auto database = *Database::Open(options_.file, 0);
-  ASSERT_TRUE(database->SaveSignature(MakeLearned("gone", "m1", 1)).ok());
-  clock_.Advance(absl::Hours(48));
+  ASSERT_TRUE(database->SaveSignature(MakeLearned("month-end", "m1", 1)).ok());
+  clock_.Advance(absl::Hours(30 * 24));
   ASSERT_TRUE(database->SaveSignature(MakeLearned("cache", "m1", 1)).ok());
-  ASSERT_TRUE(database->Prune(clock_.Now() - absl::Hours(24), 1'000, 1'000).ok());
+  ASSERT_TRUE(database->Prune(clock_.Now() - absl::Hours(24), 1, 1).ok());
   const auto state = database->Load();
   ASSERT_TRUE(state.ok()) << state.status();
-  ASSERT_THAT(state->signatures, SizeIs(1));
-  EXPECT_EQ(state->signatures[0].application(), "cache");
+  ASSERT_THAT(state->signatures, SizeIs(2));
+  EXPECT_EQ(state->signatures[0].application(), "month-end");
+}
+
+TEST_F(StoreTest, OfApplicationsTheLastLearnedAreLoadedAndKept) {
+  auto database = *Database::Open(options_.file, 0);
+  ASSERT_TRUE(database->Begin().ok());
+  const size_t count = kMostSignatures + 3;
+  for (size_t i = 0; i < count; ++i) {
+    ASSERT_TRUE(database->SaveSignature(MakeLearned(StrCat("app", i), "m1", 1)).ok());
+    clock_.Advance(absl::Seconds(1));
+  }
+  ASSERT_TRUE(database->SaveSignature(MakeLearned("app0", "m1", 2)).ok());
+  ASSERT_TRUE(database->Commit().ok());
+  EXPECT_EQ(*database->CountRows("signatures"), static_cast<int64_t>(count));
+  for (const char* when : {"before", "after"}) {
+    const auto state = database->Load();
+    ASSERT_TRUE(state.ok()) << state.status();
+    ASSERT_THAT(state->signatures, SizeIs(kMostSignatures)) << when;
+    EXPECT_EQ(state->signatures.front().application(), "app4") << when;
+    EXPECT_EQ(state->signatures.back().application(), "app0") << when << ": it was learned again";
+    ASSERT_TRUE(database->Prune(clock_.Now(), 1, 1).ok());
+  }
+  EXPECT_EQ(*database->CountRows("signatures"), static_cast<int64_t>(kMostSignatures));
 }
 
 }  // namespace

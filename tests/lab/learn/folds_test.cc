@@ -135,7 +135,7 @@ TEST(EvaluationPageTest, IsOnePageThatNeedsNothingElse) {
   evaluation.judged = JudgedBy(true, evaluation.examples);
   evaluation.predictors = {{"ours", MarksOf(evaluation.judged, 10, 1)},
                            {"theirs", MarksOf(JudgedBy(false, evaluation.examples), 10, 1)}};
-  evaluation.ceiling = {{"again", MarksOf({}, 10, 1)}};
+  evaluation.again = {{"again", MarksOf({}, 10, 1)}};
   const std::string page = EvaluationPage(evaluation);
   EXPECT_THAT(page, HasSubstr("A &lt;strange> machine"));
   EXPECT_THAT(page, HasSubstr("<svg"));

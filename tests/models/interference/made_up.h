@@ -63,10 +63,10 @@ inline InterferenceWeights RandomWeights(uint64_t seed, Eigen::Index projected =
   weights.input_gates = rows(4 * hidden, projected);
   weights.hidden_gates = rows(4 * hidden, hidden);
   weights.gate_bias = rows(1, 4 * hidden);
-  weights.victim = rows(pair, hidden);
-  weights.aggressor = rows(pair, hidden);
+  weights.victim = rows(2 * pair, hidden + projected);
+  weights.aggressor = rows(2 * pair, hidden + projected);
   weights.context = rows(pair, static_cast<Eigen::Index>(PairContext::kSize));
-  weights.pair_bias = rows(1, pair);
+  weights.pair_bias = rows(1, 2 * pair);
   weights.slowdown = rows(resources, pair);
   // Slowdowns of some per cent, so that probabilities are neither 0 nor 1.
   weights.slowdown_bias = Row::Constant(resources, -5) + Row(rows(1, resources));
@@ -76,9 +76,10 @@ inline InterferenceWeights RandomWeights(uint64_t seed, Eigen::Index projected =
   return weights;
 }
 
-// Familiar with everything.
-inline Familiarity AnythingGoes(Eigen::Index hidden) {
-  return {Row::Zero(hidden), Rows::Identity(hidden, hidden), {1e3F, 1e4F}};
+// Familiar with everything, for RandomWeights of the sizes that they have unless told otherwise.
+inline Familiarity AnythingGoes() {
+  const Eigen::Index size = RandomWeights(0).fingerprint();
+  return {Row::Zero(size), Rows::Identity(size, size), {1e3F, 1e4F}};
 }
 
 }  // namespace truce

@@ -24,8 +24,8 @@ ModelFile SomeFile() {
           {{{}, 0.9, 0.95},
            {{FeatureGroup::kCounters}, 0.8, 0.9},
            {{FeatureGroup::kCounters, FeatureGroup::kPressure}, 0.7, 0.8}},
-          InterferenceModel(RandomWeights(11), calibration, AnythingGoes(6)),
-          {{"gcc", "compiler", Row::LinSpaced(6, -1, 1)}}};
+          InterferenceModel(RandomWeights(11), calibration, AnythingGoes()),
+          {{"gcc", "compiler", Row::LinSpaced(11, -1, 1)}}};
 }
 
 std::string SomeBytes() {
@@ -58,12 +58,31 @@ TEST(ModelFileTest, ComesBackAsItWas) {
   ASSERT_EQ(read->references.size(), 1u);
   EXPECT_EQ(read->references[0].name, "gcc");
   EXPECT_EQ(read->references[0].kind, "compiler");
-  EXPECT_EQ(read->references[0].fingerprint, Row(Row::LinSpaced(6, -1, 1)));
+  EXPECT_EQ(read->references[0].fingerprint, Row(Row::LinSpaced(11, -1, 1)));
   InterferenceModel before = SomeFile().model;
   for (const InterferenceExample& example : MadeUpMeetings(6, 10, 4)) {
     EXPECT_DOUBLE_EQ(read->model.Predict(example).probability, before.Predict(example).probability);
     EXPECT_DOUBLE_EQ(read->model.Predict(example).familiarity, before.Predict(example).familiarity);
   }
+}
+
+TEST(ModelFileTest, WhatNoSignatureCouldCarryIsRefused) {
+  EXPECT_THAT(Problem(With([](v1::InterferenceModelFile& message) { message.clear_version(); })),
+              HasSubstr("its version should have 1 to 128 bytes"));
+  EXPECT_THAT(Problem(With([](v1::InterferenceModelFile& message) {
+                for (int i = 0; i < 70; ++i) {
+                  v1::ModelReference reference = message.references(0);
+                  reference.set_kind("kind " + std::to_string(i));
+                  *message.add_references() = reference;
+                }
+              })),
+              HasSubstr("it knows 71 kinds"));
+}
+
+TEST(ModelFileTest, ItsDigestIsThatOfItsContent) {
+  EXPECT_EQ(ModelDigest(SomeBytes()), ModelDigest(SomeBytes()));
+  EXPECT_EQ(ModelDigest(SomeBytes()).size(), 64u);
+  EXPECT_NE(ModelDigest(SomeBytes()), ModelDigest(SerializeModel(SomeFile(), MadeUpMeetings(6, 1, 3).front())));
 }
 
 TEST(ModelFileTest, AReferenceOfAnotherSizeIsDamage) {
@@ -91,7 +110,7 @@ TEST(ModelFileTest, EveryTruncationIsFound) {
 }
 
 TEST(ModelFileTest, AnotherVersionsModelIsRefused) {
-  EXPECT_THAT(Problem(With([](auto& message) { message.set_format(2); })), HasSubstr("has format 2"));
+  EXPECT_THAT(Problem(With([](auto& message) { message.set_format(3); })), HasSubstr("has format 3"));
   EXPECT_THAT(Problem(With([](auto& message) { message.set_features(3, "something else"); })),
               HasSubstr("trained on other features"));
   EXPECT_THAT(Problem(With([](auto& message) { message.mutable_features()->RemoveLast(); })),

@@ -11,7 +11,7 @@ using testing::DoubleNear;
 using testing::FloatNear;
 
 InterferenceModel SomeModel(uint64_t seed = 3) {
-  return InterferenceModel(RandomWeights(seed), Calibration(), AnythingGoes(6));
+  return InterferenceModel(RandomWeights(seed), Calibration(), AnythingGoes());
 }
 
 InterferenceExample SomeExample() {
@@ -23,16 +23,31 @@ TEST(InterferenceModelTest, ManyWorkloadsAtOnceGetWhatEachWouldAlone) {
   Rows inputs(2, static_cast<Eigen::Index>(kModelInputs));
   const InputSequence first = MadeUpSequence(1.5, 0.2);
   const InputSequence second = MadeUpSequence(0.2, 0);
-  Rows hidden = Rows::Zero(2, model.hidden());
-  Rows cell = hidden;
+  Rows fingerprints = Rows::Zero(2, model.fingerprint());
+  Rows memory = Rows::Zero(2, model.memory());
   for (size_t i = 0; i < first.size(); ++i) {
     inputs.row(0) = Eigen::Map<const Row>(first[i].data(), inputs.cols());
     inputs.row(1) = Eigen::Map<const Row>(second[i].data(), inputs.cols());
-    model.Step(inputs, &hidden, &cell);
+    model.Step(inputs, &fingerprints, &memory);
   }
-  EXPECT_TRUE(hidden.row(0).isApprox(model.Fingerprint(first), 1e-5F));
-  EXPECT_TRUE(hidden.row(1).isApprox(model.Fingerprint(second), 1e-5F));
-  EXPECT_FALSE(hidden.row(0).isApprox(hidden.row(1), 0.1F));
+  EXPECT_TRUE(fingerprints.row(0).isApprox(model.Fingerprint(first), 1e-5F));
+  EXPECT_TRUE(fingerprints.row(1).isApprox(model.Fingerprint(second), 1e-5F));
+  EXPECT_FALSE(fingerprints.row(0).isApprox(fingerprints.row(1), 0.1F));
+}
+
+TEST(InterferenceModelTest, TheFingerprintHoldsTheMeanOfWhatWentIn) {
+  InterferenceModel model = SomeModel();
+  const auto mean = [&model](const InputSequence& sequence) {
+    return Row(model.Fingerprint(sequence).tail(model.weights().projected()));
+  };
+  const InputSequence busy = MadeUpSequence(1.5, 0.2, 1);
+  const InputSequence idle = MadeUpSequence(0.1, 0, 1);
+  InputSequence both = busy;
+  both.push_back(idle[0]);
+  EXPECT_TRUE(mean(both).isApprox((mean(busy) + mean(idle)) / 2, 1e-5F)) << "of few all weigh the same";
+  InputSequence long_ago = busy;
+  for (int i = 0; i < 100; ++i) long_ago.push_back(idle[0]);
+  EXPECT_TRUE(mean(long_ago).isApprox(mean(idle), 1e-5F)) << "it fades";
 }
 
 TEST(InterferenceModelTest, AggressorsAddUpBeforeTheLink) {
