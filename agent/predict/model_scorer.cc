@@ -10,8 +10,10 @@ namespace {
 // A fingerprint remembers about so many samples.
 constexpr size_t kCatchUpSamples = 24;
 
-// Every so many rounds a workload's signature is made anew: a minute, at a scoring every 5 s.
-constexpr uint64_t kSignatureRounds = 12;
+// Every so many rounds a workload's signature is made anew: five minutes, at a scoring every 5 s; and how many
+// newcomers are signed in a round.
+constexpr uint64_t kSignatureRounds = 60;
+constexpr size_t kSignedNewcomers = 2;
 // Who was at work for some of so many samples, and is now, is signed.
 constexpr size_t kSignedSamples = 60;
 
@@ -185,10 +187,11 @@ const std::vector<ModelScore>& ModelScorer::Score(const Profiles& profiles,
   const auto count = static_cast<Eigen::Index>(slots_.size());
   if (count < 2) return scores_;
   file_.model.Project(fingerprints_, &as_victims_, &as_aggressors_);
+  distances_ = file_.model.familiarity().Distances(fingerprints_);
   for (size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     const Profile& profile = *profiles.at(slot.key);
-    slot.familiarity = file_.model.familiarity().Of(fingerprints_.row(static_cast<Eigen::Index>(i)));
+    slot.familiarity = file_.model.familiarity().OfDistance(distances_(static_cast<Eigen::Index>(i)));
     const double cores =
         std::max(profile.usage.mean(),
                  profile.window.size() > 0 ? profile.window.back(0).value_or(Reading::kCpuUsageCores, 0) : 0.0);
@@ -246,7 +249,7 @@ bool ModelScorer::MayBeSigned(const Profile& profile) const {
 std::map<uint64_t, v1::Signature> ModelScorer::Sign(const Profiles& profiles) {
   ++round_;
   std::map<uint64_t, v1::Signature> signatures;
-  const size_t most = slots_.size() / kSignatureRounds + 1;
+  const size_t most = slots_.size() / kSignatureRounds + kSignedNewcomers;
   for (size_t i = 0; i < slots_.size() && signatures.size() < most; ++i) {
     Slot& slot = slots_[i];
     if (round_ < slot.sign_at || slot.steps < kCatchUpSamples || !MayBeSigned(*profiles.at(slot.key))) continue;

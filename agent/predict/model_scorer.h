@@ -69,7 +69,7 @@ class ModelScorer {
   // call.
   const std::vector<ModelScore>& Score(const Profiles& profiles,
                                        const std::set<std::pair<uint64_t, uint64_t>>& wanted = {});
-  // Once after each scoring: signatures of a few workloads at work, so that each has a new one after a dozen scorings.
+  // Once after each scoring: signatures of a few workloads at work, so that each has a new one every five minutes.
   // By key.
   std::map<uint64_t, v1::Signature> Sign(const Profiles& profiles);
   // The fingerprint of a workload, and how usual it is, 0-1; null when it has none.
@@ -135,6 +135,7 @@ class ModelScorer {
   Rows stepped_fingerprints_;
   Rows stepped_memory_;
   PairEffects effects_;
+  Eigen::VectorXf distances_;
   // Distinct CPU sets, and what a victim on one shares with an aggressor on another.
   std::vector<std::vector<int>> cpu_sets_;
   std::map<std::vector<int>, size_t> cpu_set_of_;

@@ -58,12 +58,17 @@ float Familiarity::Distance(Eigen::Ref<const Row> fingerprint) const {
   return mean.size() == 0 ? 0 : Embed(fingerprint).norm();
 }
 
+Eigen::VectorXf Familiarity::Distances(const Rows& fingerprints) const {
+  if (mean.size() == 0) return Eigen::VectorXf::Zero(fingerprints.rows());
+  const Rows centred = fingerprints.rowwise() - mean;
+  return (centred * whiten).rowwise().norm();
+}
+
 float Familiarity::OfDistance(float distance) const {
   if (distances.empty()) return 0;
   const auto farther =
       static_cast<float>(distances.end() - std::lower_bound(distances.begin(), distances.end(), distance));
-  const float share = (farther + 1) / (static_cast<float>(distances.size()) + 1);
-  return std::min(1.0F, 2 * share);
+  return std::min(1.0F, farther / (kUnusualShare * static_cast<float>(distances.size())));
 }
 
 InterferenceModel::InterferenceModel(InterferenceWeights weights, Calibration calibration, Familiarity familiarity)

@@ -68,19 +68,25 @@ struct Calibration {
   float Apply(float probability) const;
 };
 
-// How usual a fingerprint is: Mahalanobis distance to the training programs' fingerprints, as the share of fingerprints
-// of programs that training did not see which lie at least so far out (a conformal p-value; Vovk et al. 2005).
+// The farthest of the fingerprints of programs that training did not see are unusual. Those of the rest were predicted
+// about as well whether near or far, so that only beyond this a prediction is doubted.
+inline constexpr float kUnusualShare = 0.05F;
+
+// How usual a fingerprint is: by Mahalanobis distance to the training programs' fingerprints, how many fingerprints of
+// programs that training did not see lie at least so far out (after conformal p-values; Vovk et al. 2005).
 struct Familiarity {
   Row mean;     // [fingerprint]
   Rows whiten;  // [fingerprint, fingerprint]: distance^2 = |(h - mean) * whiten|^2
   // Distances of fingerprints of programs that training did not see, ascending.
   std::vector<float> distances;
-  // 1: as usual as half of those or more; falls to 0 as fewer and fewer lie so far out.
+  // 1: at least kUnusualShare of those lie as far out; falls to 0 for what lies farther out than all of them.
   float Of(Eigen::Ref<const Row> fingerprint) const { return OfDistance(Distance(fingerprint)); }
   // The fingerprint in units of its spread over the training programs, [fingerprint]: distances count. Not scaled by a
   // model that knows no spread.
   Row Embed(Eigen::Ref<const Row> fingerprint) const;
   float Distance(Eigen::Ref<const Row> fingerprint) const;
+  // Of each row of [N, fingerprint].
+  Eigen::VectorXf Distances(const Rows& fingerprints) const;
   float OfDistance(float distance) const;
 };
 

@@ -126,9 +126,9 @@ TEST(FamiliarityTest, FallsTheFartherOutAFingerprintLies) {
     return familiarity.Of(fingerprint);
   };
   EXPECT_EQ(of(1), 1) << "as usual as most";
-  EXPECT_THAT(of(7.5F), FloatNear(0.5F, 0.02F));
-  EXPECT_LT(of(9.85F), 0.05F);
-  EXPECT_LT(of(1000), 0.05F);
+  EXPECT_EQ(of(9.3F), 1) << "one in twenty lies as far out";
+  EXPECT_THAT(of(9.75F), FloatNear(0.4F, 0.02F)) << "two in a hundred";
+  EXPECT_EQ(of(1000), 0) << "nobody does";
   EXPECT_EQ((Familiarity{Row::Zero(2), Rows::Identity(2, 2), {}}).OfDistance(0), 0) << "knows nothing";
 }
 
