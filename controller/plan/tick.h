@@ -48,6 +48,8 @@ class PlanTick {
   bool Usable(const Trouble& trouble, v1::Lever lever, std::string* why_not);
   bool Create(const Trouble& trouble, v1::Lever lever, v1::Mode mode);
   void Join(const Trouble& trouble, PlannedAction& action);
+  // How much of the victim's slowdown is left under the actions in force, as a fraction.
+  static double StillSuffers(const Trouble& trouble);
   void Escalate(const Trouble& trouble, PlannedAction* pin, PlannedAction* quota, v1::Mode mode);
   void Tighten(const Trouble& trouble, PlannedAction& quota);
   void LeaveAlone(const v1::PairScore& score, std::string_view code, std::string reason);

@@ -250,12 +250,19 @@ void PlanTick::Join(const Trouble& trouble, PlannedAction& planned) {
              " (", LeverWord(planned.action.lever()), "), which protects ", trouble.score->victim(), " as well"));
 }
 
+double PlanTick::StillSuffers(const Trouble& trouble) {
+  const double severity = trouble.score->severity();
+  // The model says what the aggressor would do if it were free, also while it is held; the victim says what it feels.
+  if (trouble.victim->has_slowdown_ratio()) return std::min(severity, trouble.victim->slowdown_ratio());
+  return trouble.score->source() == v1::SCORE_SOURCE_MODEL ? 0 : severity;
+}
+
 void PlanTick::Escalate(const Trouble& trouble, PlannedAction* pin, PlannedAction* quota, v1::Mode mode) {
   for (PlannedAction* planned : {pin, quota}) {
     if (planned != nullptr) Join(trouble, *planned);
   }
   // What is in force works well enough: the last few percent are not worth another cut.
-  if (trouble.score->severity() < policy_.escalation_severity_ratio()) return;
+  if (StillSuffers(trouble) < policy_.escalation_severity_ratio()) return;
   if (quota != nullptr) {
     Tighten(trouble, *quota);
     return;

@@ -198,6 +198,23 @@ TEST(PlannerTest, AddsAQuotaWhenAPinInForceDoesNotHelpAndTightensItToTheFloor) {
   EXPECT_THAT(quotas, ElementsAre(testing::DoubleEq(1.2), testing::DoubleEq(0.72), testing::DoubleEq(0.5)));
 }
 
+TEST(PlannerTest, APinThatHelpsIsEnoughThoughTheModelGoesOnToSayWhatTheAggressorWouldDoIfItWereFree) {
+  const auto verdicts = [](std::optional<double> slowdown, v1::ScoreSource source) {
+    BenchHost host;
+    host.Round(MakeScene());
+    host.ApplyAll();
+    v1::Report report = MakeScene();
+    report.mutable_pairs(0)->set_source(source);
+    if (slowdown) report.mutable_workloads(0)->set_slowdown_ratio(*slowdown);
+    return Verdicts(host.Round(report, absl::Seconds(10)));
+  };
+  EXPECT_THAT(verdicts(0.05, v1::SCORE_SOURCE_MODEL), IsEmpty());
+  EXPECT_THAT(verdicts(0.05, v1::SCORE_SOURCE_BOTH), IsEmpty());
+  EXPECT_THAT(verdicts(0.5, v1::SCORE_SOURCE_MODEL), ElementsAre("apply")) << "the victim says that it does not help";
+  EXPECT_THAT(verdicts(std::nullopt, v1::SCORE_SOURCE_MODEL), IsEmpty()) << "nobody says what it feels";
+  EXPECT_THAT(verdicts(std::nullopt, v1::SCORE_SOURCE_EVIDENCE), ElementsAre("apply"));
+}
+
 // Rounds of `report` until a decision with this verdict; how long that took.
 absl::Duration TimeTo(const std::string& verdict, const v1::Report& report, BenchHost* host) {
   const absl::Duration start = host->now().monotonic;
