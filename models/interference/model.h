@@ -45,7 +45,7 @@ struct InterferenceWeights {
   // A and D, B and E, one below the other: [2 * pair, fingerprint].
   Rows victim;
   Rows aggressor;
-  Row pair_bias;  // [2 * pair], added to the victim's
+  Row pair_bias;  // [2 * pair], added to the victim's A f and D f
   Rows context;   // C: [pair, PairContext::kSize]
   Rows slowdown;  // [kResourceCount, pair]
   Row slowdown_bias;

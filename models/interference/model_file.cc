@@ -235,6 +235,10 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
   familiarity.distances.assign(message.familiarity_distances().begin(), message.familiarity_distances().end());
   const Calibration calibration{message.calibration_slope(), message.calibration_intercept(),
                                 message.interval_deviations()};
+  if (!std::isfinite(calibration.slope) || !std::isfinite(calibration.intercept) ||
+      !std::isfinite(calibration.interval_deviations) || calibration.interval_deviations <= 0) {
+    return Damaged(name, "its calibration is not made of sound numbers");
+  }
   ModelFile file{message.version(),
                  message.machine(),
                  {},

@@ -79,6 +79,14 @@ TEST(ModelFileTest, WhatNoSignatureCouldCarryIsRefused) {
               HasSubstr("it knows 71 kinds"));
 }
 
+TEST(ModelFileTest, ACalibrationThatIsNoNumberIsRefused) {
+  const auto refused = HasSubstr("its calibration is not made of sound numbers");
+  EXPECT_THAT(Problem(With([](auto& message) { message.set_calibration_slope(NAN); })), refused);
+  EXPECT_THAT(Problem(With([](auto& message) { message.set_calibration_intercept(INFINITY); })), refused);
+  EXPECT_THAT(Problem(With([](auto& message) { message.set_interval_deviations(NAN); })), refused);
+  EXPECT_THAT(Problem(With([](auto& message) { message.clear_interval_deviations(); })), refused);
+}
+
 TEST(ModelFileTest, ItsDigestIsThatOfItsContent) {
   EXPECT_EQ(ModelDigest(SomeBytes()), ModelDigest(SomeBytes()));
   EXPECT_EQ(ModelDigest(SomeBytes()).size(), 64u);
