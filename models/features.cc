@@ -135,6 +135,13 @@ ModelInput MakeModelInput(const Sample& sample) {
   return input;
 }
 
+std::optional<float> CpuDemand(std::span<const float, kModelInputs> input) {
+  static const size_t kUsed = FeatureNamed("cpu_of_allowed");
+  static const size_t kWaited = FeatureNamed("psi_cpu_some");
+  if (input[kFeatureCount + kUsed] <= 0) return std::nullopt;
+  return std::clamp(input[kUsed] + input[kWaited], 0.0F, 1.0F);
+}
+
 void Hide(FeatureGroup group, ModelInput* input) {
   for (size_t i = 0; i < kFeatureCount; ++i) {
     if (kFeatures[i].group != group) continue;

@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
+#include <span>
 #include <string_view>
 
 #include "src/base/reading.h"
@@ -29,6 +31,10 @@ FeatureGroup FeatureGroupOf(size_t feature);
 
 // Every value is finite and within -1 and 8 whatever the sample holds; missing readings give 0 and validity 0.
 ModelInput MakeModelInput(const Sample& sample);
+// Share of the CPUs that it may run on which a workload asks for, 0-1: what it used of them, and how much of the time
+// it waited for one (where there is PSI), since who is held up by others uses less than it asks for. nullopt where its
+// use is missing.
+std::optional<float> CpuDemand(std::span<const float, kModelInputs> input);
 // Makes the features of one group missing, as on a host without their source.
 void Hide(FeatureGroup group, ModelInput* input);
 

@@ -59,9 +59,10 @@ std::string Name(const ExampleList& training, const ExampleList& validation, con
   Digest digest;
   for (const double value :
        {double{kTrainingFormat}, static_cast<double>(options.seed), double(options.most_epochs),
-        double(options.stop_after), double(options.patience), double(options.batch), options.learning_rate,
-        options.weight_decay, double(options.projected), double(options.hidden), double(options.pair),
-        options.hide_ratio, options.shorten_ratio, options.stale_ratio, options.dropout, options.noise}) {
+        double(options.stop_after), double(options.patience), double(options.least_epochs), double(options.batch),
+        options.learning_rate, options.weight_decay, double(options.projected), double(options.hidden),
+        double(options.pair), options.hide_ratio, options.shorten_ratio, options.stale_ratio, options.dropout,
+        options.noise}) {
     digest.Add(value);
   }
   Add(training, &digest);

@@ -114,9 +114,10 @@ absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fol
   };
   std::vector<std::vector<FeatureGroup>> hide;
   for (const Mask& mask : Masks()) hide.push_back(mask.missing);
-  return JudgeFolds(
-      folds, [&] { return std::make_unique<LstmPredictor>(training, networks, trained, checkpoints); }, hide, threads,
-      done);
+  const auto make = [&] { return std::make_unique<LstmPredictor>(training, networks, trained, checkpoints); };
+  TRUCE_ASSIGN_OR_RETURN(auto judged, JudgeFolds(folds, make, hide, threads, done));
+  CalibrateAcross(folds, &judged);
+  return judged;
 }
 
 std::vector<Judged> AtJudgedMoments(const std::vector<Judged>& judged) {

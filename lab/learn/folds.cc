@@ -6,6 +6,7 @@
 #include <random>
 #include <thread>
 
+#include "models/training/calibrate.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 
@@ -118,10 +119,33 @@ absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(const std::vector<Fo
   for (std::thread& worker : workers) worker.join();
   TRUCE_RETURN_IF_ERROR(failure);
   std::vector<std::vector<Judged>> all(hide.size());
-  for (const auto& fold : gathered) {
-    for (size_t h = 0; h < hide.size(); ++h) all[h].insert(all[h].end(), fold[h].begin(), fold[h].end());
+  for (size_t i = 0; i < gathered.size(); ++i) {
+    for (size_t h = 0; h < hide.size(); ++h) {
+      for (Judged& one : gathered[i][h]) {
+        one.fold = i;
+        all[h].push_back(std::move(one));
+      }
+    }
   }
   return all;
+}
+
+void CalibrateAcross(const std::vector<Fold>& folds, std::vector<std::vector<Judged>>* judged) {
+  for (size_t fold = 0; fold < folds.size(); ++fold) {
+    std::vector<Forecast> forecasts;
+    for (const Judged& one : judged->front()) {
+      if (!AnyOf(*one.example, folds[fold].held_out)) forecasts.push_back({one.example, &one.prediction});
+    }
+    const Calibration calibration = CalibrateOn(forecasts);
+    for (std::vector<Judged>& hidden : *judged) {
+      for (Judged& one : hidden) {
+        if (one.fold != fold) continue;
+        InterferencePrediction& prediction = one.prediction;
+        prediction.probability = calibration.Probability(static_cast<float>(prediction.deviations_above));
+        prediction.reach = calibration.interval_deviations * prediction.deviation;
+      }
+    }
+  }
 }
 
 }  // namespace truce::lab

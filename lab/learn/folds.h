@@ -34,6 +34,8 @@ absl::StatusOr<std::vector<Fold>> LeaveProgramsOut(const std::vector<Interferenc
 struct Judged {
   const InterferenceExample* example = nullptr;
   InterferencePrediction prediction;
+  // Which fold held them out.
+  size_t fold = 0;
   // Whether the victim was among the programs held out, and whether all of the aggressors were.
   bool new_victim = false;
   bool new_aggressors = false;
@@ -48,5 +50,10 @@ absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(const std::vector<Fo
                                                             const std::function<std::unique_ptr<Predictor>()>& make,
                                                             const std::vector<std::vector<FeatureGroup>>& hide,
                                                             int threads, const std::function<void()>& done);
+
+// Calibrates what is said of a fold's programs on what was said of all others when they were held out, as the model that
+// is trained on all programs in the end will be. `judged`, of JudgeFolds, is by what was hidden; the first is calibrated
+// on.
+void CalibrateAcross(const std::vector<Fold>& folds, std::vector<std::vector<Judged>>* judged);
 
 }  // namespace truce::lab

@@ -54,7 +54,7 @@ absl::StatusOr<std::vector<InterferencePrediction>> LstmPredictor::Predict(const
       sum.deviation += share * one.deviation;
       sum.reach += share * one.reach;
       sum.probability += share * one.probability;
-      sum.uncalibrated += share * one.uncalibrated;
+      sum.deviations_above += share * one.deviations_above;
       sum.distances.resize(one.distances.size());
       for (size_t m = 0; m < one.distances.size(); ++m) {
         sum.distances[m] += static_cast<float>(share) * one.distances[m];

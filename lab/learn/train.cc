@@ -49,23 +49,17 @@ std::vector<FeatureGroup> NeverSeen(const std::vector<InterferenceExample>& exam
 
 // What programs that were held out say of the model that is trained on all.
 InterferenceModel Recalibrated(const InterferenceModel& model, const std::vector<Judged>& judged) {
-  std::vector<double> probabilities;
-  std::vector<bool> happened;
+  std::vector<Forecast> forecasts;
   std::vector<float> distances;
-  std::vector<double> off;
   for (const Judged& one : judged) {
-    off.push_back(DeviationsOff(*one.example, one.prediction));
-    probabilities.push_back(one.prediction.uncalibrated);
-    happened.push_back(one.example->log_slowdown >= std::log1p(kNoticedSlowdown));
+    forecasts.push_back({one.example, &one.prediction});
     for (size_t i = 0; i < one.is_new.size(); ++i) {
       if (one.is_new[i]) distances.push_back(one.prediction.distances[i]);
     }
   }
   Familiarity familiarity = model.familiarity();
   familiarity.distances = Quantiles(std::move(distances));
-  Calibration calibration = FitCalibration(probabilities, happened);
-  calibration.interval_deviations = FitInterval(std::move(off));
-  return InterferenceModel(model.weights(), calibration, std::move(familiarity));
+  return InterferenceModel(model.weights(), CalibrateOn(forecasts), std::move(familiarity));
 }
 
 std::string Card(const TrainOptions& options, const ModelFile& file, const Evaluation& evaluation, int epochs) {

@@ -52,9 +52,10 @@ struct InterferencePrediction {
   double reach = 0;
   // P(slowdown >= 5 %).
   double probability = 0;
-  // The same before calibration, where a model is calibrated.
-  double uncalibrated = 0;
-  // How much of it is due to each resource; sums to log_slowdown. Zeros from what does not tell.
+  // How many deviations log_slowdown lies above that of 5 %, below 0 under it: what the probability is made of, where a
+  // model is calibrated.
+  double deviations_above = 0;
+  // How much of the slowdown (not its logarithm) is due to each resource. Zeros from what does not tell.
   std::array<double, kResourceCount> by_resource{};
   // 0-1: how much the least usual of the workloads resembles what the model knows (Familiarity).
   double familiarity = 1;

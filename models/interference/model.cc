@@ -2,51 +2,38 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 namespace truce {
 namespace {
-
-// Nothing is surer than this; keeps logits finite.
-constexpr float kSurest = 1e-6F;
 
 // Added to a resource whose gate is closed: its contribution becomes zero.
 constexpr float kClosed = -1e4F;
 // No pair is slowed by more than e to this, so that a product of e^x over all resources stays finite.
 constexpr float kSteepest = 12;
 
-using RowArray = Eigen::Array<float, 1, Eigen::Dynamic, Eigen::RowMajor>;
+// Brings a mean that fades up to date with the next of `samples`, which it counts.
+template <typename Mean, typename Value>
+void Fade(const Value& value, float* samples, Mean&& mean) {
+  *samples = std::min(*samples + 1, 1 / kMeanWeight);
+  mean += (value - mean) / *samples;
+}
 
 template <typename Derived>
 auto Sigmoid(const Eigen::ArrayBase<Derived>& x) {
   return (1.0F + (-x).exp()).inverse();
 }
 
-// erfc(x) / 2, to 1e-7 (Abramowitz and Stegun 1964, formula 7.1.26; erfc(-x) = 2 - erfc(x)).
-RowArray TailOf(const RowArray& x) {
-  const RowArray size = x.abs();
-  const RowArray t = (1 + 0.3275911F * size).inverse();
-  const RowArray half =
-      0.5F * t * (0.254829592F + t * (-0.284496736F + t * (1.421413741F + t * (-1.453152027F + t * 1.061405429F)))) *
-      (-size.square()).exp();
-  return (x < 0).select(1 - half, half);
-}
-
-RowArray Calibrate(const Calibration& calibration, const RowArray& probability) {
-  const RowArray bounded = probability.max(kSurest).min(1 - kSurest);
-  return Sigmoid(calibration.slope * (bounded / (1 - bounded)).log() + calibration.intercept);
-}
-
-// P(slowdown >= 5 %), not calibrated.
-RowArray NoticedProbability(const RowArray& mean, const RowArray& variance) {
-  const auto bound = static_cast<float>(std::log1p(kNoticedSlowdown));
-  return TailOf((bound - mean) * (2 * variance).rsqrt());
+// log(1 + slowdown) from which on it is noticed.
+float Bound() {
+  return static_cast<float>(std::log1p(kNoticedSlowdown));
 }
 
 }  // namespace
 
-float Calibration::Apply(float probability) const {
-  return Calibrate(*this, RowArray::Constant(1, probability))(0);
+float Calibration::Probability(float deviations_above) const {
+  return 1 / (1 + std::exp(-(slope * deviations_above + intercept)));
 }
 
 Row Familiarity::Embed(Eigen::Ref<const Row> fingerprint) const {
@@ -95,22 +82,32 @@ void InterferenceModel::Step(const Rows& inputs, Rows* fingerprints, Rows* memor
   cell = Sigmoid(gate(1)) * cell + Sigmoid(gate(0)) * gate(2).tanh();
   fingerprints->leftCols(width) = Sigmoid(gate(3)) * cell.tanh();
   for (Eigen::Index i = 0; i < inputs.rows(); ++i) {
-    float& samples = (*memory)(i, width);
-    samples = std::min(samples + 1, 1 / kMeanWeight);
-    auto mean = fingerprints->row(i).tail(weights_.projected());
-    mean += (projected_.row(i) - mean) / samples;
+    Fade(projected_.row(i), &(*memory)(i, width), fingerprints->row(i).segment(width, weights_.projected()));
+    const std::span<const float, kModelInputs> input(inputs.row(i).data(), kModelInputs);
+    if (const auto demand = CpuDemand(input)) {
+      Fade(*demand, &(*memory)(i, width + 1), (*fingerprints)(i, weights_.fingerprint() - 1));
+    }
   }
 }
 
 void InterferenceModel::Project(const Rows& fingerprints, Rows* as_victims, Rows* as_aggressors) const {
   as_victims->noalias() = fingerprints * weights_.victim.transpose();
   as_victims->rowwise() += weights_.pair_bias;
-  as_aggressors->noalias() = weights_.aggressor * fingerprints.transpose();
+  const Eigen::Index rows = weights_.aggressor.rows();
+  as_aggressors->resize(rows + 1, fingerprints.rows());
+  as_aggressors->topRows(rows).noalias() = weights_.aggressor * fingerprints.transpose();
+  as_aggressors->row(rows) = fingerprints.rightCols(1).transpose();
 }
 
 void InterferenceModel::Accompany(const Rows& as_aggressors, const Rows& contexts, Company* company) const {
-  company->pair = as_aggressors;
-  company->pair.topRows(weights_.pair()).noalias() += weights_.context * contexts.transpose();
+  const auto shares = static_cast<Eigen::Index>(PairContext::kSize);
+  const auto demand = as_aggressors.row(as_aggressors.rows() - 1).array();
+  company->shared.resize(static_cast<Eigen::Index>(kPairInputs), contexts.rows());
+  company->shared.topRows(shares) = contexts.transpose();
+  company->shared.row(shares) = company->shared.row(0).array() * demand;
+  company->shared.row(shares + 1) = company->shared.row(1).array() * demand;
+  company->pair = as_aggressors.topRows(as_aggressors.rows() - 1);
+  company->pair.noalias() += weights_.context * company->shared;
   company->gates.setZero(static_cast<Eigen::Index>(kResourceCount), contexts.rows());
   const auto close = [company](ModelResource resource, Eigen::Index aggressor) {
     company->gates(static_cast<Eigen::Index>(resource), aggressor) = kClosed;
@@ -142,16 +139,11 @@ void InterferenceModel::Price(Eigen::Ref<const Row> as_victim, const Company& co
   // The sum of log(1 + e^x) over the resources, by one logarithm for all.
   scratch_.setOnes(outputs_.cols());
   for (Eigen::Index r = 0; r < resources; ++r) scratch_.array() *= 1 + effects->by_resource.row(r).array().exp();
-  effects->mean = scratch_.array().log().matrix();
+  effects->mean = (1 + scratch_.array().log()).log().matrix();
   scratch_ = (outputs_.row(resources).array() + head_bias_(resources)).min(kSteepest).matrix();
   effects->variance = (1 + scratch_.array().exp()).log().square().matrix();
-  effects->probability =
-      Calibrate(calibration_, NoticedProbability(effects->mean.array(), effects->variance.array() + base_variance_))
-          .matrix();
-}
-
-float InterferenceModel::Probability(float mean, float variance) const {
-  return NoticedProbability(RowArray::Constant(1, mean), RowArray::Constant(1, variance + base_variance_))(0);
+  const auto above = (effects->mean.array() - Bound()) * (effects->variance.array() + base_variance_).rsqrt();
+  effects->probability = Sigmoid(calibration_.slope * above + calibration_.intercept).matrix();
 }
 
 Row InterferenceModel::Fingerprint(const InputSequence& sequence) {
@@ -175,7 +167,7 @@ InterferencePrediction InterferenceModel::Predict(const InterferenceExample& exa
     prediction.familiarity =
         std::min(prediction.familiarity, double{familiarity_.OfDistance(prediction.distances.back())});
   }
-  float mean = 0;
+  double slowdown = 0;
   float variance = 0;
   if (count > 1) {
     Rows victims, aggressors;
@@ -189,19 +181,19 @@ InterferencePrediction InterferenceModel::Predict(const InterferenceExample& exa
     PairEffects effects;
     Accompany(aggressors.rightCols(count - 1), contexts, &company);
     Price(victims.row(0), company, &effects);
-    mean = effects.mean.sum();
     variance = effects.variance.sum();
     for (size_t r = 0; r < kResourceCount; ++r) {
       for (Eigen::Index i = 0; i + 1 < count; ++i) {
         prediction.by_resource[r] += PairEffects::Contribution(effects.by_resource(static_cast<Eigen::Index>(r), i));
       }
+      slowdown += prediction.by_resource[r];
     }
   }
-  prediction.log_slowdown = mean;
+  prediction.log_slowdown = std::log1p(slowdown);
   prediction.deviation = std::sqrt(variance + base_variance_);
   prediction.reach = calibration_.interval_deviations * prediction.deviation;
-  prediction.uncalibrated = Probability(mean, variance);
-  prediction.probability = calibration_.Apply(static_cast<float>(prediction.uncalibrated));
+  prediction.deviations_above = (prediction.log_slowdown - Bound()) / prediction.deviation;
+  prediction.probability = calibration_.Probability(static_cast<float>(prediction.deviations_above));
   return prediction;
 }
 

@@ -2,17 +2,21 @@
 // MB). Training (models/training) makes it; tests hold the two forward passes together.
 //
 //   inputs ─► linear, tanh ─┬─► LSTM ─────────► hidden state ┐
-//                           └─► mean of late ─► mean ────────┴─► one workload's fingerprint
+//      │                    └─► mean of late ─► mean ────────┼─► one workload's fingerprint
+//      └─► CpuDemand ─────────► mean of late ─► demand ──────┘
 //   victim's and aggressor's fingerprint + what they share ─► pair head ─► slowdown by resource, uncertainty
 //
-// The mean fades: a new sample weighs kMeanWeight, or 1 / n while there are fewer. The LSTM sees what changes, the mean
-// what lasts, and from few meetings the head learns more from the mean. With f a fingerprint and s what is shared, the
-// head's first layer is relu(A f_v + B f_a + C s + (D f_v) * (E f_a)), the product entry by entry.
+// The means fade: a new sample weighs kMeanWeight, or 1 / n while there are fewer. The LSTM sees what changes, the mean
+// what lasts, and from few meetings the head learns more from the mean. With f a fingerprint, d the aggressor's demand,
+// and s what is shared (PairContext, then d times each of its two shares of CPUs: how much of them the aggressor
+// takes), the head's first layer is relu(A f_v + B f_a + C s + (D f_v) * (E f_a + F s)), the product entry by entry.
 //
 // Aggressors add up before the link: with c(v, a) >= 0 what the head says of a pair,
-//   log(1 + slowdown of v) ~ Normal(sum over a of c(v, a), s0^2 + sum over a of s(v, a)^2)
-// so any set of neighbours can be priced and one aggressor's part is read off. LSTM: Hochreiter and Schmidhuber 1997,
-// with the gates in libtorch's order (input, forget, cell, output). Matrices have one row per workload or pair.
+//   log(1 + slowdown of v) ~ Normal(log(1 + sum over a of c(v, a)), s0^2 + sum over a of s(v, a)^2)
+// so any set of neighbours can be priced and one aggressor's part is read off. They add up as times do, not as
+// logarithms: between two others that want a CPU as much as it does, a program takes three times as long, not four.
+// LSTM: Hochreiter and Schmidhuber 1997, with the gates in libtorch's order (input, forget, cell, output). Matrices
+// have one row per workload or pair.
 #pragma once
 
 #include <Eigen/Core>
@@ -33,8 +37,10 @@ namespace truce {
 using Rows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using Row = Eigen::Matrix<float, 1, Eigen::Dynamic, Eigen::RowMajor>;
 
-// What a new sample weighs in the mean.
+// What a new sample weighs in the means.
 inline constexpr float kMeanWeight = 0.2F;
+// What the head knows of a pair beside the fingerprints: s above.
+inline constexpr size_t kPairInputs = PairContext::kSize + 2;
 
 struct InterferenceWeights {
   Rows project;  // [projected, kModelInputs]
@@ -46,7 +52,7 @@ struct InterferenceWeights {
   Rows victim;
   Rows aggressor;
   Row pair_bias;  // [2 * pair], added to the victim's A f and D f
-  Rows context;   // C: [pair, PairContext::kSize]
+  Rows context;   // C and F, one below the other: [2 * pair, kPairInputs]
   Rows slowdown;  // [kResourceCount, pair]
   Row slowdown_bias;
   Rows spread;  // [1, pair]
@@ -55,17 +61,23 @@ struct InterferenceWeights {
 
   Eigen::Index projected() const { return project.rows(); }
   Eigen::Index hidden() const { return hidden_gates.cols(); }
-  Eigen::Index fingerprint() const { return hidden() + projected(); }
-  Eigen::Index pair() const { return context.rows(); }
+  // Hidden state, mean, demand.
+  Eigen::Index fingerprint() const { return hidden() + projected() + 1; }
+  Eigen::Index pair() const { return context.rows() / 2; }
 };
 
-// Calibration on programs that training did not see. Of P(slowdown >= 5 %) (Platt 1999): logit P' = slope * logit P +
-// intercept. Of intervals (split conformal; Lei et al. 2018): so many deviations on either side held 80 % of the cases.
+// The logistic function of so many times x is about the normal distribution's at x, to 0.01 (Haley 1952).
+inline constexpr float kLogisticOfNormal = 1.702F;
+
+// Calibration on programs that training did not see. Of P(slowdown >= 5 %): logit P = slope * z + intercept (Platt
+// 1999), with z = InterferencePrediction::deviations_above. Not with the normal distribution of z: what is said of a
+// program that training did not see is now and then off by more deviations than that has. Of intervals (split
+// conformal; Lei et al. 2018): so many deviations on either side held 80 % of the cases.
 struct Calibration {
-  float slope = 1;
+  float slope = kLogisticOfNormal;
   float intercept = 0;
   float interval_deviations = 1.2816F;
-  float Apply(float probability) const;
+  float Probability(float deviations_above) const;
 };
 
 // The farthest of the fingerprints of programs that training did not see are unusual. Those of the rest were predicted
@@ -100,13 +112,14 @@ struct Skill {
 // M aggressors, ready to be put beside victims. One column each: what is the same for all is long, so that the CPU's
 // vector units are full.
 struct Company {
-  Rows pair;   // [2 * pair, M]
-  Rows gates;  // [kResourceCount, M]: 0, or kClosed where what the resource needs is not shared
+  Rows shared;  // [kPairInputs, M]
+  Rows pair;    // [2 * pair, M]
+  Rows gates;   // [kResourceCount, M]: 0, or kClosed where what the resource needs is not shared
 };
 
 // What each of M aggressors alone would do to one victim.
 struct PairEffects {
-  // [kResourceCount, M]; Contribution() of each is its part of log(1 + slowdown).
+  // [kResourceCount, M]; Contribution() of each is its part of the slowdown.
   Rows by_resource;
   // [1, M]: log(1 + slowdown), its variance without the base variance, and P(slowdown >= 5 %), calibrated.
   Row mean;
@@ -123,21 +136,19 @@ class InterferenceModel {
 
   Eigen::Index fingerprint() const { return weights_.fingerprint(); }
   // Columns of what a workload carries from sample to sample beside its fingerprint: the LSTM's cells, and how many
-  // samples are in the mean.
-  Eigen::Index memory() const { return weights_.hidden() + 1; }
+  // samples are in the mean and in the demand.
+  Eigen::Index memory() const { return weights_.hidden() + 2; }
   // One second of N workloads: `inputs` is [N, kModelInputs]; `fingerprints`, [N, fingerprint()], and `memory`, [N,
   // memory()], are zeros for a new workload and are replaced by the next ones.
   void Step(const Rows& inputs, Rows* fingerprints, Rows* memory);
   // Each workload's part of the pair head, once for all its pairs: `as_victims` [N, 2 * pair], `as_aggressors` [2 *
-  // pair, N].
+  // pair + 1, N], the last row their demand.
   void Project(const Rows& fingerprints, Rows* as_victims, Rows* as_aggressors) const;
-  // M aggressors, `as_aggressors` [2 * pair, M], beside any victim with which they share `contexts`, [M,
+  // M aggressors, `as_aggressors` [2 * pair + 1, M], beside any victim with which they share `contexts`, [M,
   // PairContext::kSize]: once for all victims on the same CPUs.
   void Accompany(const Rows& as_aggressors, const Rows& contexts, Company* company) const;
   // What each of that company does to one victim.
   void Price(Eigen::Ref<const Row> as_victim, const Company& company, PairEffects* effects);
-  // P(slowdown >= 5 %), not calibrated, when log(1 + slowdown) has that mean and variance (without the base variance).
-  float Probability(float mean, float variance) const;
   float base_variance() const { return base_variance_; }
 
   // The fingerprint after a whole sequence, [fingerprint()].

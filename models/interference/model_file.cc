@@ -18,7 +18,7 @@
 namespace truce {
 namespace {
 
-constexpr uint32_t kFormat = 2;
+constexpr uint32_t kFormat = 3;
 constexpr std::string_view kMagic = "TRUCEIM1";
 constexpr size_t kDigestBytes = 32;
 // No network of ours is larger; a file that says so is not ours.
@@ -64,7 +64,7 @@ absl::Status Damaged(std::string_view name, std::string_view what) {
 bool Consistent(const InterferenceWeights& w, const Familiarity& f) {
   const auto inputs = static_cast<Eigen::Index>(kModelInputs);
   const auto resources = static_cast<Eigen::Index>(kResourceCount);
-  const auto shares = static_cast<Eigen::Index>(PairContext::kSize);
+  const auto shared = static_cast<Eigen::Index>(kPairInputs);
   const Eigen::Index projected = w.projected();
   const Eigen::Index hidden = w.hidden();
   const Eigen::Index fingerprint = w.fingerprint();
@@ -75,10 +75,10 @@ bool Consistent(const InterferenceWeights& w, const Familiarity& f) {
   return projected > 0 && hidden > 0 && pair > 0 && is(w.project, projected, inputs) &&
          is(w.project_bias, 1, projected) && is(w.input_gates, 4 * hidden, projected) &&
          is(w.hidden_gates, 4 * hidden, hidden) && is(w.gate_bias, 1, 4 * hidden) &&
-         is(w.victim, 2 * pair, fingerprint) && is(w.aggressor, 2 * pair, fingerprint) && is(w.context, pair, shares) &&
-         is(w.pair_bias, 1, 2 * pair) && is(w.slowdown, resources, pair) && is(w.slowdown_bias, 1, resources) &&
-         is(w.spread, 1, pair) && is(w.spread_bias, 1, 1) && is(w.base_spread, 1, 1) && is(f.mean, 1, fingerprint) &&
-         is(f.whiten, fingerprint, fingerprint);
+         is(w.victim, 2 * pair, fingerprint) && is(w.aggressor, 2 * pair, fingerprint) &&
+         is(w.context, 2 * pair, shared) && is(w.pair_bias, 1, 2 * pair) && is(w.slowdown, resources, pair) &&
+         is(w.slowdown_bias, 1, resources) && is(w.spread, 1, pair) && is(w.spread_bias, 1, 1) &&
+         is(w.base_spread, 1, 1) && is(f.mean, 1, fingerprint) && is(f.whiten, fingerprint, fingerprint);
 }
 
 template <typename Matrix>

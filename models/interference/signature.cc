@@ -38,32 +38,44 @@ SignatureMaker::SignatureMaker(const ModelFile& file)
   }
   Rows as_victims, as_aggressors;
   model_.Project(fingerprints, &as_victims, &as_aggressors);
-  const Rows same = Repeated(kSameCpus, count);
-  const Rows own = Repeated(kOwnCpus, count);
-  model_.Accompany(as_aggressors, same, &aggressors_on_same_cpus_);
-  model_.Accompany(as_aggressors, own, &aggressors_on_own_cpus_);
-  // The head's first layer treats both sides alike, so many victims of one aggressor are priced like many aggressors of
-  // one victim.
-  const Rows victims = as_victims.transpose();
-  model_.Accompany(victims, same, &victims_on_same_cpus_);
-  model_.Accompany(victims, own, &victims_on_own_cpus_);
+  model_.Accompany(as_aggressors, Repeated(kSameCpus, count), &aggressors_on_same_cpus_);
+  model_.Accompany(as_aggressors, Repeated(kOwnCpus, count), &aggressors_on_own_cpus_);
+  as_victims_ = as_victims.transpose();
 }
 
-std::vector<SignatureMaker::Slowdown> SignatureMaker::Price(Eigen::Ref<const Row> self, const Company& on_same_cpus,
+std::vector<SignatureMaker::Slowdown> SignatureMaker::Price(Eigen::Ref<const Row> self_on_same_cpus,
+                                                            const Company& on_same_cpus,
+                                                            Eigen::Ref<const Row> self_on_own_cpus,
                                                             const Company& on_own_cpus) {
   std::vector<Slowdown> slowdowns(references_.size());
   const auto column = [](size_t reference) { return static_cast<Eigen::Index>(reference); };
-  model_.Price(self, on_own_cpus, &effects_);
+  model_.Price(self_on_own_cpus, on_own_cpus, &effects_);
   for (size_t i = 0; i < slowdowns.size(); ++i) slowdowns[i].on_own_cpus = std::expm1(effects_.mean(column(i)));
-  model_.Price(self, on_same_cpus, &effects_);
+  model_.Price(self_on_same_cpus, on_same_cpus, &effects_);
   for (size_t i = 0; i < slowdowns.size(); ++i) {
     slowdowns[i].on_same_cpus = std::expm1(effects_.mean(column(i)));
     for (size_t r = 0; r < kResourceCount; ++r) {
       const float part = effects_.by_resource(static_cast<Eigen::Index>(r), column(i));
-      slowdowns[i].by_resource[r] = std::expm1(PairEffects::Contribution(part));
+      slowdowns[i].by_resource[r] = PairEffects::Contribution(part);
     }
   }
   return slowdowns;
+}
+
+std::vector<SignatureMaker::Slowdown> SignatureMaker::PriceAsVictim(Eigen::Ref<const Row> as_victim) {
+  return Price(as_victim, aggressors_on_same_cpus_, as_victim, aggressors_on_own_cpus_);
+}
+
+std::vector<SignatureMaker::Slowdown> SignatureMaker::PriceAsAggressor(const Rows& as_aggressor) {
+  // The head's first layer treats both sides alike, so many victims of one aggressor are priced like many aggressors of
+  // one victim.
+  const auto beside = [this](const Company& aggressor) {
+    return Company{{}, as_victims_, aggressor.gates.replicate(1, as_victims_.cols())};
+  };
+  Company same, own;
+  model_.Accompany(as_aggressor, Repeated(kSameCpus, 1), &same);
+  model_.Accompany(as_aggressor, Repeated(kOwnCpus, 1), &own);
+  return Price(same.pair.transpose(), beside(same), own.pair.transpose(), beside(own));
 }
 
 std::vector<SignatureMaker::Slowdown> SignatureMaker::ByKind(const std::vector<Slowdown>& slowdowns) const {
@@ -89,9 +101,8 @@ v1::Signature SignatureMaker::Make(Eigen::Ref<const Row> fingerprint) {
   if (references_.empty()) return signature;
   Rows as_victim, as_aggressor;
   model_.Project(fingerprint, &as_victim, &as_aggressor);
-  const std::vector<Slowdown> hurts =
-      ByKind(Price(as_aggressor.transpose(), victims_on_same_cpus_, victims_on_own_cpus_));
-  const std::vector<Slowdown> suffers = ByKind(Price(as_victim, aggressors_on_same_cpus_, aggressors_on_own_cpus_));
+  const std::vector<Slowdown> hurts = ByKind(PriceAsAggressor(as_aggressor));
+  const std::vector<Slowdown> suffers = ByKind(PriceAsVictim(as_victim.row(0)));
   size_t at = 0;
   std::array<v1::ResourceEffect, kResourceCount> resources;
   const double share = 1 / static_cast<double>(kinds_.size());

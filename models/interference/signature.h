@@ -27,9 +27,12 @@ class SignatureMaker {
     double on_own_cpus = 0;
     std::array<double, kResourceCount> by_resource{};  // on the same CPUs
   };
-  // One per reference: `self`, [2 * pair], is the workload's half of the pair head, and the others' halves stand in the
-  // companies.
-  std::vector<Slowdown> Price(Eigen::Ref<const Row> self, const Company& on_same_cpus, const Company& on_own_cpus);
+  // One per reference: `self`, [2 * pair], is the workload's half of the pair head in either place, and the others'
+  // halves stand in the companies.
+  std::vector<Slowdown> Price(Eigen::Ref<const Row> self_on_same_cpus, const Company& on_same_cpus,
+                              Eigen::Ref<const Row> self_on_own_cpus, const Company& on_own_cpus);
+  std::vector<Slowdown> PriceAsVictim(Eigen::Ref<const Row> as_victim);
+  std::vector<Slowdown> PriceAsAggressor(const Rows& as_aggressor);
   // The mean over the references of each kind.
   std::vector<Slowdown> ByKind(const std::vector<Slowdown>& slowdowns) const;
   void Resemble(const Row& embedding, v1::Signature* signature) const;
@@ -40,9 +43,8 @@ class SignatureMaker {
   // By name, and which references are of that kind.
   std::map<std::string, std::vector<size_t>> kinds_;
   Rows embeddings_;  // [references, fingerprint]
-  // All references as victims and as aggressors of one workload, in either place.
-  Company victims_on_same_cpus_;
-  Company victims_on_own_cpus_;
+  Rows as_victims_;  // [2 * pair, references]
+  // All references as aggressors of one workload, in either place.
   Company aggressors_on_same_cpus_;
   Company aggressors_on_own_cpus_;
   PairEffects effects_;

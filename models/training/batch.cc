@@ -98,17 +98,20 @@ void BatchMaker::FillRows(Batch* batch) const {
 void BatchMaker::Disturb(Batch* batch) {
   // Not with torch's own generator: that is one for all threads.
   if (options_.noise > 0) {
-    batch->noise = torch::zeros_like(batch->inputs);
+    const auto count = static_cast<size_t>(batch->inputs.size(0));
+    batch->noise = torch::zeros({batch->inputs.size(0), static_cast<int64_t>(kModelInputs)});
     std::normal_distribution<float> normal(0, static_cast<float>(options_.noise));
     float* const noise = batch->noise.data_ptr<float>();
-    for (size_t i = 0; i < static_cast<size_t>(batch->noise.numel()); ++i) {
-      if (i % kModelInputs < kFeatureCount) noise[i] = normal(*random_);
+    for (size_t row = 0; row < count; ++row) {
+      for (size_t i = 0; i < kFeatureCount; ++i) noise[row * kModelInputs + i] = normal(*random_);
     }
   }
   if (options_.dropout > 0) {
-    batch->keep = torch::zeros({batch->inputs.size(0), options_.hidden + options_.projected});
+    const int64_t width = options_.hidden + options_.projected + 1;
+    batch->keep = torch::ones({batch->inputs.size(0), width});
     float* const keep = batch->keep.data_ptr<float>();
     for (int64_t i = 0; i < batch->keep.numel(); ++i) {
+      if (i % width == width - 1) continue;  // the demand is no learned part
       keep[i] = Draw(options_.dropout) ? 0 : static_cast<float>(1 / (1 - options_.dropout));
     }
   }

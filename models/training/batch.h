@@ -18,7 +18,7 @@ struct Batch {
   torch::Tensor inputs;      // [N, T, kModelInputs]
   torch::Tensor lengths;     // [N]
   torch::Tensor stale;       // [N]: 1 for a sequence that begins with another workload's state
-  torch::Tensor noise;       // [N, T, kModelInputs]: added to standardised inputs that are there; may be undefined
+  torch::Tensor noise;       // [N, kModelInputs]: added to standardised inputs that are there; may be undefined
   torch::Tensor keep;        // [N, fingerprint]: what fingerprints are multiplied by; may be undefined
   torch::Tensor victims;     // [P]: row of the pair's victim
   torch::Tensor aggressors;  // [P]

@@ -12,13 +12,10 @@ namespace {
 
 // Strength of the pull towards identity, in examples.
 constexpr double kPull = 5;
+// Beyond so many deviations, one that went the other way must not rule the calibration.
+constexpr double kFarthest = 50;
 // Share of the fingerprints' mean variance that is added to each direction: directions that training hardly saw.
 constexpr double kShrinkage = 0.05;
-
-double Logit(double probability) {
-  const double bounded = std::clamp(probability, 1e-6, 1 - 1e-6);
-  return std::log(bounded / (1 - bounded));
-}
 
 std::set<std::string> ProgramsOf(const ExampleList& examples) {
   std::set<std::string> programs;
@@ -45,41 +42,40 @@ Rows Fingerprints(InterferenceModel& model, const ExampleList& examples, const s
 
 }  // namespace
 
-Calibration FitCalibration(const std::vector<double>& probabilities, const std::vector<bool>& happened) {
-  double slope = 1;
-  double intercept = 0;
-  for (int round = 0; round < 50; ++round) {
-    // Gradient and Hessian of the log loss, with a ridge around (1, 0).
-    double g0 = kPull * (slope - 1), g1 = kPull * intercept;
-    double h00 = kPull, h01 = 0, h11 = kPull;
-    for (size_t i = 0; i < probabilities.size(); ++i) {
-      const double x = Logit(probabilities[i]);
-      const double p = 1 / (1 + std::exp(-(slope * x + intercept)));
-      const double difference = p - (happened[i] ? 1 : 0);
-      const double weight = p * (1 - p);
-      g0 += difference * x;
-      g1 += difference;
-      h00 += weight * x * x;
-      h01 += weight * x;
-      h11 += weight;
+Calibration FitCalibration(const std::vector<double>& deviations_above, const std::vector<bool>& happened) {
+  std::vector<double> x(deviations_above.size());
+  for (size_t i = 0; i < x.size(); ++i) x[i] = std::clamp(deviations_above[i], -kFarthest, kFarthest);
+  const Eigen::Vector2d normal(kLogisticOfNormal, 0);
+  // Log loss, with a ridge around the normal distribution.
+  const auto loss = [&](const Eigen::Vector2d& w) {
+    double sum = kPull / 2 * (w - normal).squaredNorm();
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double against = (happened[i] ? -1 : 1) * (w(0) * x[i] + w(1));
+      sum += std::max(against, 0.0) + std::log1p(std::exp(-std::abs(against)));
     }
-    const double determinant = h00 * h11 - h01 * h01;
-    const double step0 = (h11 * g0 - h01 * g1) / determinant;
-    const double step1 = (h00 * g1 - h01 * g0) / determinant;
-    // Half steps: far from the optimum a whole one may overshoot.
-    const double scale = round < 10 ? 0.5 : 1;
-    slope -= scale * step0;
-    intercept -= scale * step1;
-    if (std::abs(step0) + std::abs(step1) < 1e-9) break;
+    return sum;
+  };
+  Eigen::Vector2d w = normal;  // slope, intercept
+  for (int round = 0; round < 100; ++round) {
+    Eigen::Vector2d gradient = kPull * (w - normal);
+    Eigen::Matrix2d hessian = kPull * Eigen::Matrix2d::Identity();
+    for (size_t i = 0; i < x.size(); ++i) {
+      const Eigen::Vector2d row(x[i], 1);
+      const double p = 1 / (1 + std::exp(-w.dot(row)));
+      gradient += (p - (happened[i] ? 1 : 0)) * row;
+      hessian += p * (1 - p) * row * row.transpose();
+    }
+    Eigen::Vector2d step = hessian.ldlt().solve(gradient);
+    // Far from the optimum a whole step may overshoot.
+    const double before = loss(w);
+    while (step.norm() > 1e-9 && loss(w - step) > before) step /= 2;
+    w -= step;
+    if (step.norm() < 1e-9) break;
   }
   Calibration calibration;
-  calibration.slope = static_cast<float>(std::max(0.05, slope));
-  calibration.intercept = static_cast<float>(intercept);
+  calibration.slope = static_cast<float>(std::max(0.05, w(0)));
+  calibration.intercept = static_cast<float>(w(1));
   return calibration;
-}
-
-double DeviationsOff(const InterferenceExample& example, const InterferencePrediction& prediction) {
-  return std::abs(example.log_slowdown - prediction.log_slowdown) / std::max(1e-6, prediction.deviation);
 }
 
 float FitInterval(std::vector<double> deviations_off) {
@@ -126,21 +122,30 @@ Familiarity FitFamiliarity(const Rows& known, const Rows& unknown) {
   return familiarity;
 }
 
-InterferenceModel Calibrated(InterferenceWeights weights, const ExampleList& training, const ExampleList& validation) {
-  InterferenceModel plain(std::move(weights), Calibration(), Familiarity());
-  std::vector<double> probabilities;
+Calibration CalibrateOn(const std::vector<Forecast>& forecasts) {
+  std::vector<double> deviations_above;
   std::vector<bool> happened;
   std::vector<double> off;
-  for (const InterferenceExample* example : validation) {
-    const InterferencePrediction prediction = plain.Predict(*example);
-    probabilities.push_back(prediction.uncalibrated);
-    off.push_back(DeviationsOff(*example, prediction));
-    happened.push_back(example->log_slowdown >= std::log1p(kNoticedSlowdown));
+  for (const Forecast& forecast : forecasts) {
+    const InterferencePrediction& prediction = *forecast.prediction;
+    const double log_slowdown = forecast.example->log_slowdown;
+    deviations_above.push_back(prediction.deviations_above);
+    happened.push_back(log_slowdown >= std::log1p(kNoticedSlowdown));
+    off.push_back(std::abs(log_slowdown - prediction.log_slowdown) / std::max(1e-6, prediction.deviation));
   }
-  Calibration calibration = FitCalibration(probabilities, happened);
+  Calibration calibration = FitCalibration(deviations_above, happened);
   calibration.interval_deviations = FitInterval(std::move(off));
+  return calibration;
+}
+
+InterferenceModel Calibrated(InterferenceWeights weights, const ExampleList& training, const ExampleList& validation) {
+  InterferenceModel plain(std::move(weights), Calibration(), Familiarity());
+  std::vector<InterferencePrediction> predictions;
+  for (const InterferenceExample* example : validation) predictions.push_back(plain.Predict(*example));
+  std::vector<Forecast> forecasts;
+  for (size_t i = 0; i < predictions.size(); ++i) forecasts.push_back({validation[i], &predictions[i]});
   return InterferenceModel(
-      plain.weights(), calibration,
+      plain.weights(), CalibrateOn(forecasts),
       FitFamiliarity(Fingerprints(plain, training, {}), Fingerprints(plain, validation, ProgramsOf(training))));
 }
 

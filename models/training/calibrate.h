@@ -8,15 +8,21 @@
 
 namespace truce {
 
-// Platt scaling of `probabilities` to what happened, by Newton's method, pulled towards leaving them as they are (a few
-// imagined examples that agree with them). As they are when there is nothing to learn from.
-Calibration FitCalibration(const std::vector<double>& probabilities, const std::vector<bool>& happened);
+// Fits Calibration::Probability to what happened, by Newton's method, pulled towards the normal distribution (a few
+// imagined examples that agree with it), which it is when there is nothing to learn from.
+Calibration FitCalibration(const std::vector<double>& deviations_above, const std::vector<bool>& happened);
 
 // Deviations on either side of what was predicted that hold 80 % of the cases, from how many off each case was
 // (conformal quantile); those of a normal distribution when there are too few.
 float FitInterval(std::vector<double> deviations_off);
-// How many deviations a prediction was off.
-double DeviationsOff(const InterferenceExample& example, const InterferencePrediction& prediction);
+
+// What was said of an example by a model that had not learned from its programs. Both belong to somebody else.
+struct Forecast {
+  const InterferenceExample* example;
+  const InterferencePrediction* prediction;
+};
+// Probabilities and intervals.
+Calibration CalibrateOn(const std::vector<Forecast>& forecasts);
 
 // At most a few hundred of the values, ascending, which say as much.
 std::vector<float> Quantiles(std::vector<float> values);

@@ -15,6 +15,20 @@ torch::Tensor Gates(const torch::Tensor& contexts) {
   return torch::stack({core, (llc > 0).to(torch::kFloat), (node > 0).to(torch::kFloat), always, always, always}, 1);
 }
 
+// CpuDemand of [N, T, inputs], and whether there is one: [N, T] each.
+std::pair<torch::Tensor, torch::Tensor> Demand(const torch::Tensor& inputs) {
+  const auto column = [&inputs](size_t feature) { return inputs.select(2, static_cast<int64_t>(feature)); };
+  const size_t used = FeatureNamed("cpu_of_allowed");
+  return {(column(used) + column(FeatureNamed("psi_cpu_some"))).clamp(0, 1),
+          (column(kFeatureCount + used) > 0).to(torch::kFloat)};
+}
+
+// A mean that fades, [N, any], after one more value of those whose `counts`, [N, 1], is 1.
+void Fade(const torch::Tensor& value, const torch::Tensor& counts, torch::Tensor* samples, torch::Tensor* mean) {
+  *samples = (*samples + counts).clamp_max(1 / kMeanWeight);
+  *mean = *mean + counts * (value - *mean) / samples->clamp_min(1);
+}
+
 Rows ToRows(const torch::Tensor& tensor) {
   const torch::Tensor plain = tensor.detach().contiguous();
   const int64_t columns = plain.dim() == 2 ? plain.size(1) : plain.size(0);
@@ -34,7 +48,7 @@ InterferenceNetImpl::InterferenceNetImpl(NetworkShape shape) : shape_(shape) {
                                torch::nn::Linear(torch::nn::LinearOptions(fingerprint(), 2 * shape.pair).bias(false)));
   context_ = register_module(
       "context",
-      torch::nn::Linear(torch::nn::LinearOptions(static_cast<int64_t>(PairContext::kSize), shape.pair).bias(false)));
+      torch::nn::Linear(torch::nn::LinearOptions(static_cast<int64_t>(kPairInputs), 2 * shape.pair).bias(false)));
   slowdown_ = register_module("slowdown", torch::nn::Linear(shape.pair, static_cast<int64_t>(kResourceCount)));
   spread_ = register_module("spread", torch::nn::Linear(shape.pair, 1));
   base_spread_ = register_parameter("base_spread", torch::full({1}, -3.0));
@@ -50,14 +64,17 @@ torch::Tensor InterferenceNetImpl::Encode(const torch::Tensor& inputs, const tor
   // Values and then "is there", one each: what is missing stays zero.
   const torch::Tensor there = inputs.narrow(2, shape_.inputs / 2, shape_.inputs / 2).repeat({1, 1, 2});
   torch::Tensor standard = (inputs - mean_ * there) / scale_;
-  if (noise.defined()) standard = standard + noise * there;
+  if (noise.defined()) standard = standard + noise.unsqueeze(1) * there;
   const torch::Tensor projected = torch::tanh(project_->forward(standard * used_));
+  const auto [demands, has_demand] = Demand(inputs);
   const std::vector<torch::Tensor> parts =
-      state.split_with_sizes({shape_.hidden, shape_.projected, shape_.hidden, 1}, 1);
+      state.split_with_sizes({shape_.hidden, shape_.projected, 1, shape_.hidden, 1, 1}, 1);
   torch::Tensor hidden = parts[0];
   torch::Tensor mean = parts[1];
-  torch::Tensor cell = parts[2];
-  torch::Tensor samples = parts[3];
+  torch::Tensor demand = parts[2];
+  torch::Tensor cell = parts[3];
+  torch::Tensor samples = parts[4];
+  torch::Tensor demand_samples = parts[5];
   for (int64_t step = 0; step < steps; ++step) {
     const torch::Tensor input = projected.select(1, step);
     const auto [next_hidden, next_cell] = cell_->forward(input, std::make_tuple(hidden, cell));
@@ -65,18 +82,19 @@ torch::Tensor InterferenceNetImpl::Encode(const torch::Tensor& inputs, const tor
     const torch::Tensor begun = (lengths >= steps - step).to(torch::kFloat).unsqueeze(1);
     hidden = begun * next_hidden + (1 - begun) * hidden;
     cell = begun * next_cell + (1 - begun) * cell;
-    samples = (samples + begun).clamp_max(1 / kMeanWeight);
-    mean = mean + begun * (input - mean) / samples.clamp_min(1);
+    Fade(input, begun, &samples, &mean);
+    Fade(demands.narrow(1, step, 1), begun * has_demand.narrow(1, step, 1), &demand_samples, &demand);
   }
-  return torch::cat({hidden, mean, cell, samples}, 1);
+  return torch::cat({hidden, mean, demand, cell, samples, demand_samples}, 1);
 }
 
 PairOutput InterferenceNetImpl::Pair(const torch::Tensor& victims, const torch::Tensor& aggressors,
                                      const torch::Tensor& contexts) {
   const std::vector<torch::Tensor> victim = victim_->forward(victims).split(shape_.pair, 1);
-  const std::vector<torch::Tensor> aggressor = aggressor_->forward(aggressors).split(shape_.pair, 1);
-  const torch::Tensor pair =
-      torch::relu(victim[0] + aggressor[0] + context_->forward(contexts) + victim[1] * aggressor[1]);
+  const torch::Tensor taken = contexts.narrow(1, 0, 2) * aggressors.narrow(1, fingerprint() - 1, 1);
+  const torch::Tensor shared = context_->forward(torch::cat({contexts, taken}, 1));
+  const std::vector<torch::Tensor> aggressor = (aggressor_->forward(aggressors) + shared).split(shape_.pair, 1);
+  const torch::Tensor pair = torch::relu(victim[0] + aggressor[0] + victim[1] * aggressor[1]);
   PairOutput output;
   output.by_resource = torch::softplus(slowdown_->forward(pair)) * Gates(contexts);
   output.variance = torch::softplus(spread_->forward(pair)).squeeze(1).square();

@@ -21,9 +21,9 @@ struct NetworkShape {
 
 // What the pair head says of one pair.
 struct PairOutput {
-  // [pairs, kResourceCount], each >= 0: contributions to log(1 + slowdown).
+  // [pairs, kResourceCount], each >= 0: contributions to the slowdown.
   torch::Tensor by_resource;
-  // [pairs]: variance of their sum.
+  // [pairs]: contributions to the variance of log(1 + slowdown).
   torch::Tensor variance;
 };
 
@@ -33,12 +33,12 @@ class InterferenceNetImpl : public torch::nn::Module {
 
   // Whole sequences: `inputs` is [N, T, inputs], aligned at its end; `lengths` is [N], 1 to T; `state`, [N, state()],
   // is what InterferenceModel keeps of a workload (fingerprint, then memory) before the first step, zeros for a new
-  // one; `noise`, [N, T, inputs] or undefined, is added to what is there, in units of its deviation. Returns the state
-  // after the last one.
+  // one; `noise`, [N, inputs] or undefined, is added in each step to what is there, in units of its deviation. Returns
+  // the state after the last one.
   torch::Tensor Encode(const torch::Tensor& inputs, const torch::Tensor& lengths, const torch::Tensor& state,
                        const torch::Tensor& noise = {});
-  int64_t fingerprint() const { return shape_.hidden + shape_.projected; }
-  int64_t state() const { return fingerprint() + shape_.hidden + 1; }
+  int64_t fingerprint() const { return shape_.hidden + shape_.projected + 1; }
+  int64_t state() const { return fingerprint() + shape_.hidden + 2; }
   // `victims` and `aggressors` are fingerprints [P, fingerprint()], `contexts` is [P, PairContext::kSize].
   PairOutput Pair(const torch::Tensor& victims, const torch::Tensor& aggressors, const torch::Tensor& contexts);
   // What to take from each feature and then to divide it by where it is there, [inputs / 2] each.

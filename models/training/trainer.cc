@@ -1,5 +1,7 @@
 #include "models/training/trainer.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -54,7 +56,8 @@ Totals Forward(InterferenceNet& net, const Batch& batch, torch::Tensor* stale) {
 
 torch::Tensor Loss(InterferenceNet& net, const Batch& batch, torch::Tensor* stale) {
   const Totals totals = Forward(net, batch, stale);
-  const torch::Tensor mean = totals.by_resource.sum(1);
+  const torch::Tensor slowdown = totals.by_resource.sum(1);
+  const torch::Tensor mean = torch::log1p(slowdown);
   // What was measured has an error of its own, which the model need not explain.
   const torch::Tensor variance = totals.variance + batch.errors.square() + 1e-4;
   // Student's t with few degrees of freedom instead of a normal: a label that is off must not bend the model.
@@ -62,12 +65,11 @@ torch::Tensor Loss(InterferenceNet& net, const Batch& batch, torch::Tensor* stal
   const torch::Tensor squared = (batch.targets - mean).square() / variance;
   const torch::Tensor size = 0.5 * torch::log(variance) + 0.5 * (kDegrees + 1) * torch::log1p(squared / kDegrees);
   const double bound = std::log1p(kNoticedSlowdown);
-  const torch::Tensor probability =
-      (0.5 * torch::erfc((bound - mean) / torch::sqrt(2 * (totals.variance + 1e-4)))).clamp(1e-4, 1 - 1e-4);
   const torch::Tensor noticed = (batch.targets >= bound).to(torch::kFloat);
-  const torch::Tensor hurt = torch::binary_cross_entropy(probability, noticed, {}, at::Reduction::None);
+  const torch::Tensor logit = kLogisticOfNormal * (mean - bound) / torch::sqrt(totals.variance + 1e-4);
+  const torch::Tensor hurt = torch::binary_cross_entropy_with_logits(logit, noticed, {}, {}, at::Reduction::None);
   // Cross entropy of the resources' shares, as far as the victim was slowed.
-  const torch::Tensor shares = (totals.by_resource + 1e-6) / (mean + 1e-5).unsqueeze(1);
+  const torch::Tensor shares = (totals.by_resource + 1e-6) / (slowdown + 1e-5).unsqueeze(1);
   const torch::Tensor which = -(batch.resources * torch::log(shares)).sum(1) * noticed;
   return (size + kNoticedWeight * hurt + kResourceWeight * which).mean();
 }
@@ -96,6 +98,18 @@ InterferenceNet NewNetwork(const TrainingOptions& options) {
   shape.hidden = options.hidden;
   shape.pair = options.pair;
   return InterferenceNet(shape);
+}
+
+// The matrices are small: threads of libtorch's and of its BLAS would only wait for each other, for most of the time.
+void UseOneThread() {
+  torch::set_num_threads(1);  // of this thread
+  static std::once_flag once;
+  std::call_once(once, [] {
+    // Which BLAS is behind libtorch is the host's choice (update-alternatives); OpenBLAS has threads of its own.
+    using SetThreads = void (*)(int);
+    const auto set = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
+    if (set != nullptr) set(1);
+  });
 }
 
 // Calls `body` with every sample of all workloads.
@@ -285,9 +299,13 @@ double LearningRate(const TrainingOptions& options, int epoch) {
   return options.learning_rate * std::max(0.02, left);
 }
 
+int LastEpoch(const TrainingOptions& options) {
+  return options.stop_after > 0 ? std::min(options.stop_after, options.most_epochs) : options.most_epochs;
+}
+
 bool Ended(const Course& course, const TrainingOptions& options) {
-  const int last = options.stop_after > 0 ? std::min(options.stop_after, options.most_epochs) : options.most_epochs;
-  return course.epoch >= last || course.epoch - course.best_epoch > options.patience;
+  return course.epoch >= LastEpoch(options) ||
+         course.epoch - std::max(course.best_epoch, options.least_epochs) > options.patience;
 }
 
 EpochReport NextEpoch(const ExampleList& training, const ExampleList& validation, const TrainingOptions& options,
@@ -300,7 +318,8 @@ EpochReport NextEpoch(const ExampleList& training, const ExampleList& validation
   EpochReport told{course->epoch, TrainEpoch(maker, static_cast<size_t>(options.batch), course), 0, validation.empty()};
   if (!validation.empty()) {
     told.validation_loss = MeanLoss(course->mean, validation, options);
-    told.best = told.validation_loss < course->least;
+    const bool counts = course->epoch >= std::min(options.least_epochs, LastEpoch(options));
+    told.best = counts && told.validation_loss < course->least;
   }
   if (told.best) {
     course->least = told.validation_loss;
@@ -316,6 +335,7 @@ TrainedInterference TrainInterference(const ExampleList& training, const Example
                                       const TrainingOptions& options,
                                       const std::function<bool(const EpochReport&)>& report,
                                       const TrainingCheckpoint& checkpoint) {
+  UseOneThread();
   Course course = BeginOrGoOn(training, options, checkpoint);
   while (!Ended(course, options)) {
     const EpochReport told = NextEpoch(training, validation, options, &course);

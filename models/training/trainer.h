@@ -14,21 +14,23 @@
 namespace truce {
 
 // Rises whenever training computes something else from the same data and options.
-inline constexpr int kTrainingFormat = 1;
+inline constexpr int kTrainingFormat = 2;
 
 struct TrainingOptions {
   uint64_t seed = 1;
   int most_epochs = 60;
   // Ends after so many epochs of the schedule for most_epochs; 0: does not.
   int stop_after = 0;
-  // Training ends when the held-out loss has not fallen for so many epochs; the best weights are kept.
+  // Training ends when the held-out loss has not fallen for so many epochs; the best weights are kept. But none of
+  // before least_epochs: what a few programs are best told by early on is chance.
   int patience = 10;
+  int least_epochs = 20;
   int batch = 64;
   double learning_rate = 3e-3;
   double weight_decay = 1e-3;
   // Sizes of the network (models/interference/model.h).
   int projected = 24;
-  int hidden = 32;
+  int hidden = 16;
   int pair = 24;
   // How often each group of features is hidden from an example, so that a host without it still gets useful scores.
   double hide_ratio = 0.1;
@@ -39,8 +41,9 @@ struct TrainingOptions {
   double stale_ratio = 0.3;
   // How often each part of a fingerprint is left out of a batch (dropout; Srivastava et al. 2014), and the deviation of
   // the noise that is added to each feature, in units of its own: programs are few, and must not be learned by heart.
+  // It is the same for a whole sequence, or the mean over its samples would see through it.
   double dropout = 0.3;
-  double noise = 0.3;
+  double noise = 0.5;
 };
 
 struct EpochReport {

@@ -106,6 +106,45 @@ TEST(JudgeFoldsTest, AFailureIsTold) {
   EXPECT_THAT(std::string(judged.status().message()), HasSubstr("no memory"));
 }
 
+TEST(CalibrateAcrossTest, AFoldIsCalibratedOnWhatTheOthersSaidOfOtherPrograms) {
+  constexpr size_t kEach = 200;
+  std::vector<Fold> folds(2);
+  folds[0].held_out = {"a"};
+  folds[1].held_out = {"b"};
+  std::vector<InterferenceExample> examples(3 * kEach);
+  std::vector<Judged> judged(3 * kEach);
+  for (size_t i = 0; i < judged.size(); ++i) {
+    const bool slowed = i % 2 == 0;
+    examples[i].log_slowdown = slowed ? 0.5 : 0;
+    judged[i].example = &examples[i];
+    InterferencePrediction& prediction = judged[i].prediction;
+    prediction.deviation = 0.1;
+    if (i < kEach) {  // what is said of "a" always comes true
+      examples[i].programs = {"a", "c"};
+      prediction.deviations_above = slowed ? 2 : -2;
+      prediction.log_slowdown = examples[i].log_slowdown;
+    } else if (i < 2 * kEach) {  // what is said of "b" says nothing
+      examples[i].programs = {"b", "c"};
+      judged[i].fold = 1;
+      prediction.deviations_above = i % 4 < 2 ? 2 : -2;
+      prediction.log_slowdown = examples[i].log_slowdown + 1;
+    } else {  // true as well, but of "a" too
+      examples[i].programs = {"b", "a"};
+      judged[i].fold = 1;
+      prediction.deviations_above = slowed ? 2 : -2;
+      prediction.log_slowdown = examples[i].log_slowdown;
+    }
+  }
+  std::vector<std::vector<Judged>> masks = {judged, judged};
+  CalibrateAcross(folds, &masks);
+  for (const std::vector<Judged>& mask : masks) {
+    EXPECT_NEAR(mask[0].prediction.probability, 0.5, 0.05) << "by what was said of b";
+    EXPECT_NEAR(mask[0].prediction.reach, 1, 0.01);
+    EXPECT_GT(mask[2 * kEach].prediction.probability, 0.95) << "by what was said of a";
+    EXPECT_NEAR(mask[2 * kEach].prediction.reach, 0, 0.01);
+  }
+}
+
 std::vector<Judged> JudgedBy(bool honest, const std::vector<InterferenceExample>& examples) {
   const auto folds = *LeaveProgramsOut(examples, 3, {0}, 7);
   return (*JudgeFolds(

@@ -63,9 +63,9 @@ inline InterferenceWeights RandomWeights(uint64_t seed, Eigen::Index projected =
   weights.input_gates = rows(4 * hidden, projected);
   weights.hidden_gates = rows(4 * hidden, hidden);
   weights.gate_bias = rows(1, 4 * hidden);
-  weights.victim = rows(2 * pair, hidden + projected);
-  weights.aggressor = rows(2 * pair, hidden + projected);
-  weights.context = rows(pair, static_cast<Eigen::Index>(PairContext::kSize));
+  weights.victim = rows(2 * pair, hidden + projected + 1);
+  weights.aggressor = rows(2 * pair, hidden + projected + 1);
+  weights.context = rows(2 * pair, static_cast<Eigen::Index>(kPairInputs));
   weights.pair_bias = rows(1, 2 * pair);
   weights.slowdown = rows(resources, pair);
   // Slowdowns of some per cent, so that probabilities are neither 0 nor 1.

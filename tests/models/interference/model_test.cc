@@ -38,7 +38,7 @@ TEST(InterferenceModelTest, ManyWorkloadsAtOnceGetWhatEachWouldAlone) {
 TEST(InterferenceModelTest, TheFingerprintHoldsTheMeanOfWhatWentIn) {
   InterferenceModel model = SomeModel();
   const auto mean = [&model](const InputSequence& sequence) {
-    return Row(model.Fingerprint(sequence).tail(model.weights().projected()));
+    return Row(model.Fingerprint(sequence).segment(model.weights().hidden(), model.weights().projected()));
   };
   const InputSequence busy = MadeUpSequence(1.5, 0.2, 1);
   const InputSequence idle = MadeUpSequence(0.1, 0, 1);
@@ -48,6 +48,18 @@ TEST(InterferenceModelTest, TheFingerprintHoldsTheMeanOfWhatWentIn) {
   InputSequence long_ago = busy;
   for (int i = 0; i < 100; ++i) long_ago.push_back(idle[0]);
   EXPECT_TRUE(mean(long_ago).isApprox(mean(idle), 1e-5F)) << "it fades";
+}
+
+TEST(InterferenceModelTest, TheFingerprintEndsWithTheDemandForTheCpusThatItMayUse) {
+  InterferenceModel model = SomeModel();
+  const auto demand = [&model](const InputSequence& sequence) { return model.Fingerprint(sequence).tail<1>()(0); };
+  EXPECT_THAT(demand(MadeUpSequence(1.5, 0.2)), FloatNear(0.95F, 1e-5F)) << "of two CPUs, used and waited for";
+  EXPECT_THAT(demand(MadeUpSequence(1.9, 0.8)), FloatNear(1, 1e-5F)) << "nobody asks for more than all";
+  InputSequence unseen = MadeUpSequence(1, 0, 2);
+  Hide(FeatureGroup::kUsage, &unseen[0]);
+  EXPECT_THAT(demand(unseen), FloatNear(0.5F, 1e-5F)) << "a sample without it does not count";
+  unseen.resize(1);
+  EXPECT_EQ(demand(unseen), 0);
 }
 
 TEST(InterferenceModelTest, AggressorsAddUpBeforeTheLink) {
@@ -62,7 +74,7 @@ TEST(InterferenceModelTest, AggressorsAddUpBeforeTheLink) {
   const auto a = model.Predict(one);
   const auto b = model.Predict(other);
   const auto ab = model.Predict(both);
-  EXPECT_THAT(ab.log_slowdown, DoubleNear(a.log_slowdown + b.log_slowdown, 1e-5));
+  EXPECT_THAT(std::expm1(ab.log_slowdown), DoubleNear(std::expm1(a.log_slowdown) + std::expm1(b.log_slowdown), 1e-5));
   for (size_t r = 0; r < kResourceCount; ++r) {
     EXPECT_THAT(ab.by_resource[r], DoubleNear(a.by_resource[r] + b.by_resource[r], 1e-5));
   }
@@ -97,24 +109,40 @@ TEST(InterferenceModelTest, WhatIsNotSharedIsNotContendedFor) {
   EXPECT_GT(of(ModelResource::kLlc), 0);
 }
 
-TEST(InterferenceModelTest, ProbabilityGrowsWithTheSlowdownAndIsHalfAtTheBound) {
-  const InterferenceModel model = SomeModel();
-  EXPECT_THAT(model.Probability(std::log1p(0.05F), 0.01F), FloatNear(0.5F, 1e-3F));
-  EXPECT_LT(model.Probability(0, 0.0001F), model.Probability(0.3F, 0.0001F));
-  // The unsurer, the nearer to a half.
-  EXPECT_GT(model.Probability(0.5F, 0.01F), model.Probability(0.5F, 1));
+TEST(CalibrationTest, IsTheNormalDistributionUntilItLearnsBetter) {
+  const Calibration normal;
+  EXPECT_THAT(normal.Probability(0), FloatNear(0.5F, 1e-6F));
+  for (const float x : {-3.0F, -1.0F, -0.3F, 0.5F, 1.0F, 2.0F}) {
+    EXPECT_THAT(normal.Probability(x), FloatNear(0.5F * std::erfc(-x / std::sqrt(2.0F)), 0.01F)) << x;
+  }
 }
 
-TEST(CalibrationTest, MovesProbabilitiesAndNeverLeavesTheirRange) {
+TEST(CalibrationTest, NeverLeavesTheRangeOfProbabilities) {
   const Calibration shy{0.5F, 0};
-  EXPECT_THAT(shy.Apply(0.5F), FloatNear(0.5F, 1e-6F));
-  EXPECT_LT(shy.Apply(0.99F), 0.95F);
-  EXPECT_GT(shy.Apply(0.01F), 0.05F);
+  EXPECT_LT(shy.Probability(3), 0.9F);
+  EXPECT_GT(shy.Probability(-3), 0.1F);
   const Calibration bold{50, 10};
-  for (const float p : {0.0F, 1e-9F, 0.3F, 1.0F}) {
-    EXPECT_GE(bold.Apply(p), 0);
-    EXPECT_LE(bold.Apply(p), 1);
+  for (const float x : {-1e9F, -1.0F, 0.3F, 1e9F}) {
+    EXPECT_GE(bold.Probability(x), 0);
+    EXPECT_LE(bold.Probability(x), 1);
   }
+}
+
+TEST(InterferenceModelTest, TheProbabilityIsThatOfDeviationsAboveTheBound) {
+  InterferenceModel model(RandomWeights(3), Calibration{0.9F, -0.2F}, AnythingGoes());
+  const InterferencePrediction one = model.Predict(SomeExample());
+  EXPECT_THAT(one.deviations_above, DoubleNear((one.log_slowdown - std::log1p(0.05)) / one.deviation, 1e-4));
+  EXPECT_THAT(one.probability, DoubleNear(1 / (1 + std::exp(-(0.9 * one.deviations_above - 0.2))), 1e-5));
+  PairEffects effects;
+  Rows victims, aggressors;
+  Rows fingerprints(2, model.fingerprint());
+  fingerprints << model.Fingerprint(SomeExample().victim), model.Fingerprint(SomeExample().aggressors[0]);
+  model.Project(fingerprints, &victims, &aggressors);
+  const auto shares = SomeExample().contexts[0].ToArray();
+  Company company;
+  model.Accompany(aggressors.rightCols(1), Eigen::Map<const Row>(shares.data(), PairContext::kSize), &company);
+  model.Price(victims.row(0), company, &effects);
+  EXPECT_THAT(effects.probability(0), FloatNear(static_cast<float>(one.probability), 1e-4F));
 }
 
 TEST(FamiliarityTest, FallsTheFartherOutAFingerprintLies) {

@@ -69,8 +69,8 @@ TEST_F(SignatureTest, SaysByWhichResource) {
     for (const auto& [name, sequence] : Programs()) {
       // Every kind counts the same: the one compiler, and the two that compress.
       const double share = name == "gcc" ? 0.5 : 0.25;
-      hurts += share * std::expm1(Expected(sequence, workload_, {1, 1, 0, 1, 1}).by_resource[r]);
-      suffers += share * std::expm1(Expected(workload_, sequence, {1, 1, 0, 1, 1}).by_resource[r]);
+      hurts += share * Expected(sequence, workload_, {1, 1, 0, 1, 1}).by_resource[r];
+      suffers += share * Expected(workload_, sequence, {1, 1, 0, 1, 1}).by_resource[r];
     }
     const v1::ResourceEffect& effect = signature_.resources(static_cast<int>(r));
     EXPECT_EQ(effect.resource(), v1::RESOURCE_CPU + static_cast<int>(r));

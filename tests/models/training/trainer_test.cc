@@ -60,7 +60,7 @@ TEST(NetworkTest, TheAgentsForwardPassIsTheTrainingsForwardPass) {
     const torch::Tensor context = torch::tensor(std::vector<float>(shares.begin(), shares.end())).unsqueeze(0);
     const PairOutput output = net->Pair(embeddings.narrow(0, 0, 1), embeddings.narrow(0, 1, 1), context);
     const InterferencePrediction prediction = model.Predict(example);
-    EXPECT_NEAR(prediction.log_slowdown, output.by_resource.sum().item<double>(), 1e-5);
+    EXPECT_NEAR(prediction.log_slowdown, std::log1p(output.by_resource.sum().item<double>()), 1e-5);
     for (size_t r = 0; r < kResourceCount; ++r) {
       EXPECT_NEAR(prediction.by_resource[r], output.by_resource[0][static_cast<int64_t>(r)].item<double>(), 1e-5);
     }
@@ -124,6 +124,7 @@ TEST(TrainInterferenceTest, StopsWhenHeldOutProgramsGetNoBetterAndKeepsTheBest) 
   });
   EXPECT_LT(epochs, 200);
   EXPECT_EQ(trained.epochs, best);
+  EXPECT_GE(best, options.least_epochs);
 }
 
 TEST(TrainInterferenceTest, EndsWhenToldTo) {
@@ -199,8 +200,7 @@ TEST(FitCalibrationTest, MakesOverconfidentProbabilitiesTrue) {
   std::vector<bool> happened;
   for (int i = 0; i < 4000; ++i) {
     const double truth = std::uniform_real_distribution<double>(0.05, 0.95)(random);
-    const double logit = std::log(truth / (1 - truth));
-    said.push_back(1 / (1 + std::exp(-3 * logit)));  // three times too sure
+    said.push_back(3 * std::log(truth / (1 - truth)));  // three times too far from the bound
     happened.push_back(std::bernoulli_distribution(truth)(random));
   }
   const Calibration calibration = FitCalibration(said, happened);
@@ -209,9 +209,9 @@ TEST(FitCalibrationTest, MakesOverconfidentProbabilitiesTrue) {
 }
 
 TEST(FitCalibrationTest, LeavesThemAloneWithNothingToLearnFrom) {
-  EXPECT_NEAR(FitCalibration({}, {}).slope, 1, 1e-6);
+  EXPECT_NEAR(FitCalibration({}, {}).slope, kLogisticOfNormal, 1e-6);
   EXPECT_NEAR(FitCalibration({}, {}).intercept, 0, 1e-6);
-  const Calibration few = FitCalibration({0.9}, {false});
+  const Calibration few = FitCalibration({2}, {false});
   EXPECT_GT(few.slope, 0.3);
 }
 
