@@ -40,22 +40,49 @@ constexpr double kProtectedFactor = 1.3;
 constexpr double kStaysRatio = 0.8;
 // So many seconds at least must be left to see that it stays so.
 constexpr size_t kLeastStay = 4;
+// What was under way when the aggressor was stopped or let go on is over after this.
+constexpr absl::Duration kSettle = absl::Milliseconds(100);
+
+struct Window {
+  absl::Time begin;
+  absl::Time end;
+  // The victim's seconds per operation alone at that time.
+  double alone_pace = 0;
+};
 
 double Pace(const Meter& meter, absl::Time begin, absl::Time end) {
   return meter.Between(begin, end).SecondsPerOperation().value_or(std::nan(""));
 }
 
-// Seconds after `onset` from which on the victim is well; negative: never.
-double SecondsToProtect(const Meter& meter, absl::Time onset, absl::Time end, double alone_pace) {
+// In all of the windows together.
+Performance Over(const Meter& meter, const std::vector<Window>& windows) {
+  Performance sum;
+  for (const Window& window : windows) {
+    const Performance one = meter.Between(window.begin, window.end);
+    sum.operations += one.operations;
+    sum.busy_seconds += one.busy_seconds;
+  }
+  return sum;
+}
+
+double Seconds(const std::vector<Window>& windows) {
+  absl::Duration sum;
+  for (const Window& window : windows) sum += window.end - window.begin;
+  return absl::ToDoubleSeconds(sum);
+}
+
+// Seconds from `onset` to the window from which on the victim is well; negative: never.
+double SecondsToProtect(const Meter& meter, absl::Time onset, const std::vector<Window>& windows) {
   std::vector<bool> well;
-  for (absl::Time at = onset; at + kSecond <= end; at += kSecond) {
-    const double pace = Pace(meter, at, at + kSecond);
-    well.push_back(!std::isnan(pace) && pace <= kProtectedFactor * alone_pace);
+  for (const Window& window : windows) {
+    const double pace = Pace(meter, window.begin, window.end);
+    well.push_back(!std::isnan(pace) && pace <= kProtectedFactor * window.alone_pace);
   }
   for (size_t from = 0; from + kLeastStay <= well.size(); ++from) {
     const auto stays = std::count(well.begin() + static_cast<std::ptrdiff_t>(from), well.end(), true);
     const auto left = static_cast<double>(well.size() - from);
-    if (well[from] && static_cast<double>(stays) >= kStaysRatio * left) return static_cast<double>(from);
+    if (!well[from] || static_cast<double>(stays) < kStaysRatio * left) continue;
+    return std::max(0.0, absl::ToDoubleSeconds(windows[from].begin - onset));
   }
   return -1;
 }
@@ -75,8 +102,6 @@ class Arena {
   }
 
  private:
-  static bool ByTruce(Policy policy) { return policy == Policy::kEvidence || policy == Policy::kModel; }
-
   absl::Status Prepare() {
     machine_ = DescribeMachine(options_.procfs);
     TRUCE_ASSIGN_OR_RETURN(done_, ReadBouts(options_.output, machine_));
@@ -129,7 +154,7 @@ class Arena {
       if (!directory.empty()) std::filesystem::remove_all(directory, error);
     };
     std::unique_ptr<SceneDaemons> daemons;
-    if (ByTruce(policy)) {
+    if (IsByTruce(policy)) {
       std::string pattern = "/tmp/truce-protect.XXXXXX";
       if (mkdtemp(pattern.data()) == nullptr) return ErrnoStatus(errno, "making a directory below /tmp");
       directory = pattern;
@@ -178,17 +203,14 @@ class Arena {
       return absl::OkStatus();
     }));
     const absl::Time onset = absl::Now();
-    bout->alone_pace = Pace(victim_->meter(), onset - options_.alone + kSecond, onset);
-    if (std::isnan(bout->alone_pace)) {
-      return absl::FailedPreconditionError(
-          StrCat(bout->victim, " did nothing in ", absl::FormatDuration(options_.alone)));
-    }
+    const double alone_before = Pace(victim_->meter(), onset - options_.alone + kSecond, onset);
+    if (std::isnan(alone_before)) return TooSlow(*bout);
     const std::string child = StrCat("aggressor-", ++next_child_);
     TRUCE_ASSIGN_OR_RETURN(aggressor_, Start(bout->aggressor, child, Load::kHigh));
     if (bout->policy == Policy::kLeastWeight) TRUCE_RETURN_IF_ERROR(cgroups_->SetLeastCpuWeight(child));
     std::set<std::string> leases;
     const auto each_second = [&]() -> absl::Status {
-      if (bout->policy == Policy::kDropAndRegain) {
+      if (bout->policy == Policy::kDropAndRegain && !aggressor_->paused()) {
         if (const auto sample = observer_->Observe(*victim_)) {
           TRUCE_RETURN_IF_ERROR(cgroups_->SetCpuQuota(child, regulator.Regulate(sample->readings)));
           bout->actions += regulator.dropped();
@@ -204,18 +226,50 @@ class Arena {
       }
       return absl::OkStatus();
     };
-    TRUCE_RETURN_IF_ERROR(Wait(options_.together, each_second));
-    const absl::Time end = absl::Now();
+    const bool acts = IsByTruce(bout->policy) || bout->policy == Policy::kDropAndRegain;
+    TRUCE_RETURN_IF_ERROR(Wait(acts ? options_.taking_hold : options_.at_once, each_second));
+    const absl::Time held = absl::Now();
+    std::vector<Window> alone, together;
+    for (int round = 0; round < options_.rounds; ++round) {
+      TRUCE_RETURN_IF_ERROR(aggressor_->SetPaused(true));
+      TRUCE_RETURN_IF_ERROR(Turn(options_.stopped, each_second, &alone));
+      // What it read while the victim was alone is no reason to let the aggressor have more.
+      if (bout->policy == Policy::kDropAndRegain) (void)observer_->Observe(*victim_);
+      TRUCE_RETURN_IF_ERROR(aggressor_->SetPaused(false));
+      TRUCE_RETURN_IF_ERROR(Turn(options_.beside, each_second, &together));
+    }
     // What was under way ends.
     TRUCE_RETURN_IF_ERROR(Wait(kSecond, nullptr));
     bout->actions += static_cast<int>(leases.size());
-    bout->pace = Pace(victim_->meter(), end - options_.measured, end);
+    const auto alone_pace = Over(victim_->meter(), alone).SecondsPerOperation();
+    if (!alone_pace) return TooSlow(*bout);
+    bout->alone_pace = *alone_pace;
     // Nothing at all in that time: it stood still for as long.
-    if (std::isnan(bout->pace)) bout->pace = absl::ToDoubleSeconds(options_.measured);
-    const Performance aggressor = aggressor_->meter().Between(end - options_.measured, end);
-    bout->aggressor_rate = aggressor.operations / absl::ToDoubleSeconds(options_.measured);
-    bout->seconds_to_protect = SecondsToProtect(victim_->meter(), onset, end, bout->alone_pace);
+    bout->pace = Over(victim_->meter(), together).SecondsPerOperation().value_or(Seconds(together));
+    bout->aggressor_rate = Over(aggressor_->meter(), together).operations / Seconds(together);
+    std::vector<Window> windows;
+    for (absl::Time at = onset; at + kSecond <= held; at += kSecond)
+      windows.push_back({at, at + kSecond, alone_before});
+    for (Window window : together) {
+      window.alone_pace = bout->alone_pace;
+      windows.push_back(window);
+    }
+    bout->seconds_to_protect = SecondsToProtect(victim_->meter(), onset, windows);
     return std::exchange(aggressor_, nullptr)->Stop();
+  }
+
+  static absl::Status TooSlow(const Bout& bout) {
+    return absl::FailedPreconditionError(
+        StrCat(bout.victim, " finished nothing while it was alone: its operations are too long to be measured here"));
+  }
+
+  // Goes on for so long and adds that to the windows.
+  absl::Status Turn(absl::Duration duration, const std::function<absl::Status()>& second,
+                    std::vector<Window>* windows) {
+    const absl::Time begin = absl::Now() + kSettle;
+    TRUCE_RETURN_IF_ERROR(Wait(duration, second));
+    windows->push_back({begin, absl::Now()});
+    return absl::OkStatus();
   }
 
   // Goes on for so long and calls `second` once a second. Cancelled after a signal; FailedPrecondition when a program

@@ -28,10 +28,16 @@ struct ProtectOptions {
   std::string load_tool;
   std::string procfs = "/proc";
   std::string cgroup_root = "/sys/fs/cgroup";
-  // Of each bout: the victim alone, then beside the aggressor; what is measured is the end of both.
-  absl::Duration alone = absl::Seconds(6);
-  absl::Duration together = absl::Seconds(22);
-  absl::Duration measured = absl::Seconds(8);
+  // Of each bout: first the victim alone; then beside the aggressor, until what is done about it has taken hold, which
+  // is at once where that is fixed from the start.
+  absl::Duration alone = absl::Seconds(4);
+  absl::Duration taking_hold = absl::Seconds(13);
+  absl::Duration at_once = absl::Seconds(4);
+  // Then it is measured: by turns alone, while the aggressor is stopped, and beside it. A machine may become faster or
+  // slower by half within a minute.
+  int rounds = 3;
+  absl::Duration stopped = absl::Seconds(1);
+  absl::Duration beside = absl::Seconds(2);
   // What the agent is given to learn what is usual.
   absl::Duration learning = absl::Seconds(16);
 };

@@ -40,7 +40,7 @@ using Pair = std::pair<std::string, std::string>;
 // A pair under a policy, medians over its runs.
 struct PairSummary {
   double stretch = 0;  // pace against alone
-  double rate = 0;
+  double rate = 0;     // of the aggressor, Bout::relative_rate
   double seconds = 0;
   int runs = 0;
   int acted = 0;
@@ -57,7 +57,7 @@ std::map<Pair, std::map<Policy, PairSummary>> ByPair(const std::vector<Bout>& bo
       PairSummary& summary = summaries[pair][policy];
       for (const Bout* bout : runs) {
         stretches.push_back(bout->pace / bout->alone_pace);
-        rates.push_back(bout->aggressor_rate);
+        rates.push_back(bout->relative_rate());
         if (bout->seconds_to_protect >= 0) seconds.push_back(bout->seconds_to_protect);
         ++summary.runs;
         summary.acted += bout->actions > 0;
@@ -116,6 +116,8 @@ std::string_view PolicyName(Policy policy) {
       return "evidence";
     case Policy::kModel:
       return "model";
+    case Policy::kBoth:
+      return "both";
     case Policy::kLeastWeight:
       return "least_weight";
     case Policy::kDropAndRegain:
@@ -125,9 +127,13 @@ std::string_view PolicyName(Policy policy) {
 }
 
 const std::vector<Policy>& Policies() {
-  static const std::vector<Policy> kPolicies = {Policy::kNothing, Policy::kEvidence, Policy::kModel,
-                                                Policy::kLeastWeight, Policy::kDropAndRegain};
+  static const std::vector<Policy> kPolicies = {Policy::kNothing, Policy::kEvidence,    Policy::kModel,
+                                                Policy::kBoth,    Policy::kLeastWeight, Policy::kDropAndRegain};
   return kPolicies;
+}
+
+bool IsByTruce(Policy policy) {
+  return policy == Policy::kEvidence || policy == Policy::kModel || policy == Policy::kBoth;
 }
 
 absl::Status AppendBout(const std::string& file, const std::string& machine, const Bout& bout) {
@@ -171,18 +177,20 @@ absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::
 }
 
 void WriteBouts(const std::vector<Bout>& bouts, std::ostream& out) {
-  out << absl::StrFormat("%-32s %10s", "VICTIM <- AGGRESSOR", "NOTHING");
+  std::vector<Policy> tried;
   for (const Policy policy : Policies()) {
-    if (policy != Policy::kNothing) out << absl::StrFormat(" %26s", PolicyName(policy));
+    const auto is_of = [policy](const Bout& bout) { return bout.policy == policy; };
+    if (policy != Policy::kNothing && std::any_of(bouts.begin(), bouts.end(), is_of)) tried.push_back(policy);
   }
+  out << absl::StrFormat("%-32s %10s", "VICTIM <- AGGRESSOR", "NOTHING");
+  for (const Policy policy : tried) out << absl::StrFormat(" %26s", PolicyName(policy));
   out << "\n";
   for (const auto& [pair, summaries] : ByPair(bouts)) {
     const auto nothing = summaries.find(Policy::kNothing);
     const bool contended = nothing != summaries.end();
     out << absl::StrFormat("%-32s", StrCat(pair.first, " <- ", pair.second));
     out << (contended ? absl::StrFormat(" %8.2f x", nothing->second.stretch) : std::string("          -"));
-    for (const Policy policy : Policies()) {
-      if (policy == Policy::kNothing) continue;
+    for (const Policy policy : tried) {
       const auto found = summaries.find(policy);
       if (found == summaries.end()) {
         out << absl::StrFormat(" %26s", "-");
@@ -202,22 +210,25 @@ void WriteBouts(const std::vector<Bout>& bouts, std::ostream& out) {
 FigureTable BoutFigures(const std::vector<Bout>& bouts) {
   FigureTable table;
   for (const auto& [policy, sum] : ByPolicy(bouts)) {
-    const bool ours = policy == Policy::kEvidence || policy == Policy::kModel;
+    const bool ours = IsByTruce(policy);
     const std::string name(PolicyName(policy));
     const auto target = [ours](Target one) { return ours ? std::optional<Target>(one) : std::nullopt; };
     table.AddSamples(StrCat(name, ": victims against alone"), sum.stretches, "x", target(AtMost(kProtectedFactor)));
     table.AddSamples(StrCat(name, ": aggressors kept"), sum.kept, "ratio", target(AtLeast(kKeptRatio)));
     if (policy == Policy::kNothing) continue;
-    const double seconds = policy == Policy::kModel ? 10 : 15;
+    const double seconds = policy == Policy::kEvidence ? 15 : 10;
     table.AddSamples(StrCat(name, ": protected after"), sum.seconds, "s", target(AtMost(seconds)));
-    table.Add({.name = StrCat(name, ": hurt pairs protected"),
-               .value = sum.hurt > 0 ? static_cast<double>(sum.protected_pairs) / sum.hurt : std::nan(""),
-               .unit = "ratio"});
-    table.Add(
-        {.name = StrCat(name, ": runs of harmless pairs acted upon"),
-         .value = sum.harmless_runs > 0 ? static_cast<double>(sum.wrong_actions) / sum.harmless_runs : std::nan(""),
-         .unit = "ratio",
-         .target = target(AtMost(0.01))});
+    if (sum.hurt > 0) {
+      table.Add({.name = StrCat(name, ": hurt pairs protected"),
+                 .value = static_cast<double>(sum.protected_pairs) / sum.hurt,
+                 .unit = "ratio"});
+    }
+    if (sum.harmless_runs > 0) {
+      table.Add({.name = StrCat(name, ": runs of harmless pairs acted upon"),
+                 .value = static_cast<double>(sum.wrong_actions) / sum.harmless_runs,
+                 .unit = "ratio",
+                 .target = target(AtMost(0.01))});
+    }
   }
   return table;
 }

@@ -13,22 +13,27 @@
 
 namespace truce::lab {
 
-// What is done about an aggressor.
-enum class Policy { kNothing, kEvidence, kModel, kLeastWeight, kDropAndRegain };
-// "nothing", "evidence", "model", "least_weight", "drop_and_regain".
+// What is done about an aggressor: nothing, Truce by what `score.from` in the agent's configuration may say, or what
+// others do.
+enum class Policy { kNothing, kEvidence, kModel, kBoth, kLeastWeight, kDropAndRegain };
+// "nothing", "evidence", "model", "both", "least_weight", "drop_and_regain".
 std::string_view PolicyName(Policy policy);
 const std::vector<Policy>& Policies();
+bool IsByTruce(Policy policy);
 
 // One victim met one aggressor under one policy. Paces are seconds per operation; rates are operations per second.
+// `alone_pace` was measured by turns with `pace`, so that both are of the same machine's speed.
 struct Bout {
   int run = 0;
   Policy policy = Policy::kNothing;
   std::string victim;
   std::string aggressor;
   double alone_pace = 0;
-  // In the last seconds of the bout.
   double pace = 0;
   double aggressor_rate = 0;
+  // The aggressor's rate in operations per time that the victim's take alone: fit to be compared between bouts, between
+  // which the machine may become faster or slower.
+  double relative_rate() const { return aggressor_rate * alone_pace; }
   // Until the victim was within 1.3 x alone and stayed there; negative: never.
   double seconds_to_protect = -1;
   int actions = 0;

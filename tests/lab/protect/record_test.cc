@@ -65,6 +65,16 @@ TEST(BoutsTest, AnotherMachinesFileAndDamagedLinesAreRefused) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("protect.tsv:4"));
 }
 
+TEST(BoutFiguresTest, WhatAnAggressorKeptIsNotTheMachinesDoing) {
+  Bout before = Fought(Policy::kNothing, 0, 3, 100, -1, 0);
+  Bout slower = Fought(Policy::kBoth, 0, 1.1, 30, 6, 1);
+  slower.alone_pace *= 2;  // the machine got half as fast
+  slower.pace *= 2;
+  const FigureTable table = BoutFigures({before, slower});
+  EXPECT_NEAR(ValueOf(table, "both: aggressors kept"), 0.6, 1e-9);
+  EXPECT_NEAR(ValueOf(table, "both: victims against alone"), 1.1, 1e-9);
+}
+
 TEST(BoutFiguresTest, MediansOfHurtPairsAndWrongActionsOfHarmlessOnes) {
   std::vector<Bout> bouts;
   for (int run = 0; run < 3; ++run) {
