@@ -24,13 +24,6 @@ constexpr size_t kStretch = 12;
 // A program that failed so often is left out.
 constexpr int kMostFailures = 2;
 
-// What a program did in one stretch of quiet seconds: of operations that lie wholly within it, since one that reaches
-// into another window was slowed, or not, by others; of parts of operations only when they are all that there is.
-Performance Done(const Meter& meter, absl::Time begin, absl::Time end) {
-  const Performance whole = meter.Within(begin, end);
-  return whole.operations >= 1 ? whole : meter.Between(begin, end);
-}
-
 // What a program did in the seconds that count, and the standard error of its mean time per operation over them, as a
 // share of it (0 when there are too few).
 DatasetMember MemberOf(const Life& life, const std::vector<Window::Second>& quiet) {
@@ -40,7 +33,7 @@ DatasetMember MemberOf(const Life& life, const std::vector<Window::Second>& quie
   for (size_t i = 0; i < quiet.size();) {
     size_t last = i;
     while (last + 1 < quiet.size() && quiet[last + 1].end - quiet[last].end < 1.5 * kSecond) ++last;
-    const Performance done = Done(life.program->meter(), quiet[i].end - kSecond, quiet[last].end);
+    const Performance done = life.program->meter().Done(quiet[i].end - kSecond, quiet[last].end);
     member.operations += done.operations;
     member.busy_seconds += done.busy_seconds;
     for (; i <= last; ++i) {

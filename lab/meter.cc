@@ -91,6 +91,11 @@ Performance Meter::Within(absl::Time begin, absl::Time end) const {
   return performance;
 }
 
+Performance Meter::Done(absl::Time begin, absl::Time end) const {
+  const Performance whole = Within(begin, end);
+  return whole.operations >= 1 ? whole : Between(begin, end);
+}
+
 Performance Meter::Between(absl::Time begin, absl::Time end) const {
   Performance performance;
   for (const Operation& operation : operations_) {

@@ -40,6 +40,9 @@ class Meter {
   Performance Within(absl::Time begin, absl::Time end) const;
   // Of operations that ended; ask a little after `end`.
   Performance Between(absl::Time begin, absl::Time end) const;
+  // Of operations that lie wholly within, since one that reaches into another time was slowed, or not, by others; of
+  // parts of operations only when they are all that there is.
+  Performance Done(absl::Time begin, absl::Time end) const;
   // When the first operation ended; nullopt before.
   std::optional<absl::Time> first_end() const { return first_end_; }
   // When the last one ended so far; InfinitePast before the first.

@@ -82,7 +82,13 @@ void ModelScorer::AddSlots(const Profiles& profiles) {
 }
 
 void ModelScorer::Take(const Profile& profile, size_t age, size_t slot) {
-  const ModelInput input = MakeModelInput(profile.window.back(age));
+  Sample sample = profile.window.back(age);
+  // Of what it may run on while an action of ours holds it, it takes another share than of what it had without.
+  if (sample.has(Reading::kCpuAllowedCount)) {
+    const size_t free = profile.free_cpus.empty() ? topology_.cpus.size() : profile.free_cpus.size();
+    sample.set(Reading::kCpuAllowedCount, static_cast<double>(free));
+  }
+  const ModelInput input = MakeModelInput(sample);
   const auto row = static_cast<Eigen::Index>(slot);
   inputs_.row(row) = Eigen::Map<const Row>(input.data(), static_cast<Eigen::Index>(input.size()));
   // Counters come and go with their duty cycle, so a group is missing when it was not seen for a while.

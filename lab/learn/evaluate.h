@@ -80,7 +80,8 @@ absl::StatusOr<std::vector<Fold>> PrepareEvaluation(const DatasetContent& conten
 // err by 0.7 of that.
 Marks MeasuredTwice(const DatasetContent& content, int bootstrap_draws, uint64_t seed);
 
-// Ours, judged on `folds` without each of Masks(). `epochs` gets what each training took; `done` as in JudgeFolds.
+// Ours, judged on `folds` without each of Masks() and calibrated across them. `epochs` gets what each training took;
+// `done` as in JudgeFolds.
 absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fold>& folds,
                                                            const TrainingOptions& training, int networks, int threads,
                                                            const Checkpoints& checkpoints, std::vector<int>* epochs,

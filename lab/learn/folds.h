@@ -14,7 +14,7 @@
 namespace truce::lab {
 
 struct Fold {
-  // Programs that are judged, and programs that training stops and calibrates by. Neither is in `training`.
+  // Programs that are judged, and programs by which training stops. Neither is in `training`.
   std::set<std::string> held_out;
   std::set<std::string> validating;
   ExampleList training;
@@ -51,9 +51,9 @@ absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(const std::vector<Fo
                                                             const std::vector<std::vector<FeatureGroup>>& hide,
                                                             int threads, const std::function<void()>& done);
 
-// Calibrates what is said of a fold's programs on what was said of all others when they were held out, as the model that
-// is trained on all programs in the end will be. `judged`, of JudgeFolds, is by what was hidden; the first is calibrated
-// on.
+// Calibrates what is said of a fold's programs on what was said of all others when they were held out, as the model
+// that is trained on all programs in the end will be. `judged`, of JudgeFolds, is by what was hidden; the first is
+// calibrated on.
 void CalibrateAcross(const std::vector<Fold>& folds, std::vector<std::vector<Judged>>* judged);
 
 }  // namespace truce::lab

@@ -31,7 +31,7 @@ absl::Status LstmPredictor::Fit(const ExampleList& training, const ExampleList& 
     TRUCE_ASSIGN_OR_RETURN(const TrainedInterference judge,
                            TrainSafely(training, validation, options, go_on, checkpoints_));
     if (trained_) trained_(judge.epochs);
-    // Once it is known when to stop and how to calibrate, the programs that said so are learned from too.
+    // Once it is known when to stop, the programs that said so are learned from too.
     options.stop_after = std::max(1, judge.epochs);
     TRUCE_ASSIGN_OR_RETURN(const TrainedInterference whole, TrainSafely(all, {}, options, go_on, checkpoints_));
     Familiarity familiarity = whole.model.familiarity();

@@ -15,8 +15,8 @@ namespace truce::lab {
 class Predictor {
  public:
   virtual ~Predictor() = default;
-  // Learns from `training`; `validation` holds programs that `training` does not, for whoever needs to stop or to
-  // calibrate. Internal when a library refuses.
+  // Learns from `training`; `validation` holds programs that `training` does not, for whoever needs to know when to
+  // stop. Internal when a library refuses.
   virtual absl::Status Fit(const ExampleList& training, const ExampleList& validation) = 0;
   // One prediction per example, in order.
   virtual absl::StatusOr<std::vector<InterferencePrediction>> Predict(const ExampleList& examples) = 0;

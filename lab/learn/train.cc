@@ -112,6 +112,7 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   }
   evaluation.predictors.push_back(
       {"held out", MarksOf(AtJudgedMoments(judged[0]), options.bootstrap_draws, options.training.seed)});
+  const std::vector<Judged> held_out = judged[0];
   CutJudged(content, std::move(judged), options.bootstrap_draws, options.training.seed, &evaluation);
 
   std::sort(epochs.begin(), epochs.end());
@@ -126,7 +127,7 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   };
   const TrainedInterference trained = TrainInterference(all, {}, training, tell, checkpoints.Of(all, {}, training));
   const std::string today = absl::FormatTime("%Y-%m-%d", absl::Now(), absl::UTCTimeZone());
-  InterferenceModel model = Recalibrated(trained.model, evaluation.judged);
+  InterferenceModel model = Recalibrated(trained.model, held_out);
   std::vector<ModelReference> references = MakeReferences(content, model);
   ModelFile file{options.version.empty() ? today : options.version, evaluation.machine, std::move(skills),
                  std::move(model), std::move(references)};

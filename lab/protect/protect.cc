@@ -36,10 +36,12 @@ namespace {
 constexpr absl::Duration kSecond = absl::Seconds(1);
 constexpr absl::Duration kPoll = absl::Milliseconds(50);
 constexpr double kProtectedFactor = 1.3;
-// Of the seconds after the victim was protected, so many must be.
+// Of the windows after the victim was protected, so many must be.
 constexpr double kStaysRatio = 0.8;
-// So many seconds at least must be left to see that it stays so.
+// So many windows at least must be left to see that it stays so.
 constexpr size_t kLeastStay = 4;
+// So long is waited for an operation that was under way at a bout's end.
+constexpr absl::Duration kLongestOperation = absl::Seconds(5);
 // What was under way when the aggressor was stopped or let go on is over after this.
 constexpr absl::Duration kSettle = absl::Milliseconds(100);
 
@@ -51,14 +53,15 @@ struct Window {
 };
 
 double Pace(const Meter& meter, absl::Time begin, absl::Time end) {
-  return meter.Between(begin, end).SecondsPerOperation().value_or(std::nan(""));
+  return meter.Done(begin, end).SecondsPerOperation().value_or(std::nan(""));
 }
 
-// In all of the windows together.
-Performance Over(const Meter& meter, const std::vector<Window>& windows) {
+// In all of the windows together, by one of Meter's ways to count.
+Performance Over(const Meter& meter, const std::vector<Window>& windows,
+                 Performance (Meter::*count)(absl::Time, absl::Time) const) {
   Performance sum;
   for (const Window& window : windows) {
-    const Performance one = meter.Between(window.begin, window.end);
+    const Performance one = (meter.*count)(window.begin, window.end);
     sum.operations += one.operations;
     sum.busy_seconds += one.busy_seconds;
   }
@@ -171,7 +174,7 @@ class Arena {
       bout.victim = victim;
       bout.aggressor = aggressor;
       status = Fight(daemons.get(), &bout);
-      if (absl::IsAborted(status)) {  // the aggressor ended by itself: there is no such bout
+      if (absl::IsAborted(status)) {  // the aggressor ended by itself, or nothing can be measured: no such bout
         std::fprintf(stderr, "left out: %s <- %s: %s\n", victim.c_str(), aggressor.c_str(),
                      std::string(status.message()).c_str());
         aggressor_.reset();
@@ -209,11 +212,13 @@ class Arena {
     TRUCE_ASSIGN_OR_RETURN(aggressor_, Start(bout->aggressor, child, Load::kHigh));
     if (bout->policy == Policy::kLeastWeight) TRUCE_RETURN_IF_ERROR(cgroups_->SetLeastCpuWeight(child));
     std::set<std::string> leases;
+    // Once the aggressor is stopped and let go on, what is done about it may be the lab's doing.
+    bool counts = true;
     const auto each_second = [&]() -> absl::Status {
       if (bout->policy == Policy::kDropAndRegain && !aggressor_->paused()) {
         if (const auto sample = observer_->Observe(*victim_)) {
           TRUCE_RETURN_IF_ERROR(cgroups_->SetCpuQuota(child, regulator.Regulate(sample->readings)));
-          bout->actions += regulator.dropped();
+          if (counts) bout->actions += regulator.dropped();
         }
       }
       if (daemons == nullptr) return absl::OkStatus();
@@ -222,31 +227,34 @@ class Arena {
       if (!view.ok()) return absl::OkStatus();
       for (const v1::ActionStatus& action : view->actions) {
         const bool applied = action.state() == v1::ACTION_STATE_APPLIED;
-        if (applied && action.action().workload() == aggressor_->workload()) leases.insert(action.action().lease_id());
+        if (counts && applied && action.action().workload() == aggressor_->workload())
+          leases.insert(action.action().lease_id());
       }
       return absl::OkStatus();
     };
     const bool acts = IsByTruce(bout->policy) || bout->policy == Policy::kDropAndRegain;
     TRUCE_RETURN_IF_ERROR(Wait(acts ? options_.taking_hold : options_.at_once, each_second));
     const absl::Time held = absl::Now();
+    counts = false;
     std::vector<Window> alone, together;
     for (int round = 0; round < options_.rounds; ++round) {
       TRUCE_RETURN_IF_ERROR(aggressor_->SetPaused(true));
       TRUCE_RETURN_IF_ERROR(Turn(options_.stopped, each_second, &alone));
-      // What it read while the victim was alone is no reason to let the aggressor have more.
-      if (bout->policy == Policy::kDropAndRegain) (void)observer_->Observe(*victim_);
       TRUCE_RETURN_IF_ERROR(aggressor_->SetPaused(false));
       TRUCE_RETURN_IF_ERROR(Turn(options_.beside, each_second, &together));
     }
-    // What was under way ends.
-    TRUCE_RETURN_IF_ERROR(Wait(kSecond, nullptr));
+    // What was under way ends; the aggressor may be slow.
+    const absl::Time end = absl::Now();
+    do {
+      TRUCE_RETURN_IF_ERROR(Wait(kSecond, nullptr));
+    } while (aggressor_->meter().last_end() < end && absl::Now() < end + kLongestOperation);
     bout->actions += static_cast<int>(leases.size());
-    const auto alone_pace = Over(victim_->meter(), alone).SecondsPerOperation();
+    const auto alone_pace = Over(victim_->meter(), alone, &Meter::Done).SecondsPerOperation();
     if (!alone_pace) return TooSlow(*bout);
     bout->alone_pace = *alone_pace;
     // Nothing at all in that time: it stood still for as long.
-    bout->pace = Over(victim_->meter(), together).SecondsPerOperation().value_or(Seconds(together));
-    bout->aggressor_rate = Over(aggressor_->meter(), together).operations / Seconds(together);
+    bout->pace = Over(victim_->meter(), together, &Meter::Done).SecondsPerOperation().value_or(Seconds(together));
+    bout->aggressor_rate = Over(aggressor_->meter(), together, &Meter::Between).operations / Seconds(together);
     std::vector<Window> windows;
     for (absl::Time at = onset; at + kSecond <= held; at += kSecond)
       windows.push_back({at, at + kSecond, alone_before});
@@ -259,7 +267,7 @@ class Arena {
   }
 
   static absl::Status TooSlow(const Bout& bout) {
-    return absl::FailedPreconditionError(
+    return absl::AbortedError(
         StrCat(bout.victim, " finished nothing while it was alone: its operations are too long to be measured here"));
   }
 

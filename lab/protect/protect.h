@@ -1,6 +1,6 @@
 // truce-lab protect: real victims beside real aggressors, with nothing done about it, with Truce by evidence and by
-// model, and with what others do: a static low CPU weight for best effort, and dropping the aggressor to a minimum from
-// which it regains slowly (as Intel's platform resource manager does).
+// model or both, and with what others do: a static low CPU weight for best effort, and dropping the aggressor to a
+// minimum from which it regains slowly (as Intel's platform resource manager does).
 #pragma once
 
 #include <string>

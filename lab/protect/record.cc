@@ -18,11 +18,13 @@ namespace truce::lab {
 namespace {
 
 constexpr std::string_view kHeading =
-    "run\tpolicy\tvictim\taggressor\talone_pace_seconds\tpace_seconds\taggressor_operations_per_second\t"
+    "run\tpolicy\tvictim\taggressor\talone_pace_by_turns_seconds\tpace_seconds\taggressor_operations_per_second\t"
     "seconds_to_protect\tactions";
 // Design: what protection must reach.
 constexpr double kProtectedFactor = 1.3;
 constexpr double kKeptRatio = 0.6;
+// What a victim that was never protected counts for in the medians: more seconds than a bout has.
+constexpr double kNever = 60;
 
 std::optional<Policy> PolicyNamed(std::string_view name) {
   for (const Policy policy : Policies()) {
@@ -44,7 +46,6 @@ struct PairSummary {
   double seconds = 0;
   int runs = 0;
   int acted = 0;
-  int found = 0;
 };
 
 std::map<Pair, std::map<Policy, PairSummary>> ByPair(const std::vector<Bout>& bouts) {
@@ -58,11 +59,10 @@ std::map<Pair, std::map<Policy, PairSummary>> ByPair(const std::vector<Bout>& bo
       for (const Bout* bout : runs) {
         stretches.push_back(bout->pace / bout->alone_pace);
         rates.push_back(bout->relative_rate());
-        if (bout->seconds_to_protect >= 0) seconds.push_back(bout->seconds_to_protect);
+        seconds.push_back(bout->seconds_to_protect >= 0 ? bout->seconds_to_protect : kNever);
         ++summary.runs;
         summary.acted += bout->actions > 0;
       }
-      summary.found = static_cast<int>(seconds.size());
       summary.stretch = Median(stretches);
       summary.rate = Median(rates);
       summary.seconds = Median(seconds);
@@ -100,7 +100,7 @@ std::map<Policy, PolicySummary> ByPolicy(const std::vector<Bout>& bouts) {
       sum.stretches.push_back(summary.stretch);
       if (nothing->second.rate > 0) sum.kept.push_back(summary.rate / nothing->second.rate);
       if (summary.stretch <= kProtectedFactor) ++sum.protected_pairs;
-      if (summary.found > 0) sum.seconds.push_back(summary.seconds);
+      sum.seconds.push_back(summary.seconds);
     }
   }
   return policies;
@@ -160,7 +160,11 @@ absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::
       return absl::FailedPreconditionError(
           StrCat(file, " holds what another machine measured (", line, "); choose another file with --output"));
     }
-    if (line == kHeading) continue;
+    if (number == 2) {
+      if (line == kHeading) continue;
+      return absl::FailedPreconditionError(
+          StrCat(file, " was made by a version that measured in another way; choose another file with --output"));
+    }
     std::istringstream words(line);
     Bout bout;
     std::string policy;
@@ -198,7 +202,7 @@ void WriteBouts(const std::vector<Bout>& bouts, std::ostream& out) {
       }
       const PairSummary& summary = found->second;
       const double kept = contended && nothing->second.rate > 0 ? summary.rate / nothing->second.rate : std::nan("");
-      const std::string when = summary.found > 0 ? absl::StrFormat("%.0f s", summary.seconds) : "never";
+      const std::string when = summary.seconds < kNever ? absl::StrFormat("%.0f s", summary.seconds) : "never";
       out << absl::StrFormat(" %26s", absl::StrFormat("%.2f x, kept %3.0f %%, %5s", summary.stretch, 100 * kept, when));
     }
     out << "\n";

@@ -10,8 +10,6 @@ namespace {
 
 // Added to a resource whose gate is closed: its contribution becomes zero.
 constexpr float kClosed = -1e4F;
-// No pair is slowed by more than e to this, so that a product of e^x over all resources stays finite.
-constexpr float kSteepest = 12;
 
 // Brings a mean that fades up to date with the next of `samples`, which it counts.
 template <typename Mean, typename Value>

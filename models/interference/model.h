@@ -39,6 +39,9 @@ using Row = Eigen::Matrix<float, 1, Eigen::Dynamic, Eigen::RowMajor>;
 
 // What a new sample weighs in the means.
 inline constexpr float kMeanWeight = 0.2F;
+// What the head puts out is cut off here, before the link: no resource slows anybody by more than so many times, and a
+// product of e^x over all of them stays finite.
+inline constexpr float kSteepest = 14;
 // What the head knows of a pair beside the fingerprints: s above.
 inline constexpr size_t kPairInputs = PairContext::kSize + 2;
 

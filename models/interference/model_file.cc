@@ -239,6 +239,11 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
       !std::isfinite(calibration.interval_deviations) || calibration.interval_deviations <= 0) {
     return Damaged(name, "its calibration is not made of sound numbers");
   }
+  if (!std::is_sorted(familiarity.distances.begin(), familiarity.distances.end()) ||
+      !std::all_of(familiarity.distances.begin(), familiarity.distances.end(),
+                   [](float d) { return std::isfinite(d); })) {
+    return Damaged(name, "its distances are not in order");
+  }
   ModelFile file{message.version(),
                  message.machine(),
                  {},
@@ -247,6 +252,8 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
     Skill& skill = file.skills.emplace_back();
     skill.accuracy = entry.accuracy_ratio();
     skill.auc = entry.auc();
+    if (!(skill.accuracy >= 0 && skill.accuracy <= 1))
+      return Damaged(name, "it says that it is right more than always");
     for (const std::string& group : entry.missing_groups()) {
       if (const auto known = GroupNamed(group)) skill.missing.push_back(*known);
     }
@@ -259,7 +266,11 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
     kinds.insert(entry.kind());
     file.references.push_back(
         {entry.name(), entry.kind(), Eigen::Map<const Row>(entry.fingerprint().data(), entry.fingerprint_size())});
+    if (!file.references.back().fingerprint.allFinite()) {
+      return Damaged(name, StrCat("its reference ", entry.name(), " is not made of numbers"));
+    }
   }
+  if (file.model.base_variance() <= 0) return Damaged(name, "it is never unsure");
   if (kinds.size() > kMostKinds) return Damaged(name, StrCat("it knows ", kinds.size(), " kinds of programs"));
   TRUCE_RETURN_IF_ERROR(RunSelfTest(message.self_test(), name, &file.model));
   return file;

@@ -7,8 +7,9 @@ namespace {
 
 // Longest sequence that is looked at; the LSTM has forgotten what was before.
 constexpr size_t kMostSteps = 24;
-// Slowdowns beyond this (in log(1 + slowdown)) are all "stands still"; they must not rule the loss.
-constexpr double kLargestLogSlowdown = 3;
+// Slowdowns beyond this (in log(1 + slowdown)) are all "stands still"; they must not rule the loss. Within what the
+// network can say.
+constexpr double kLargestLogSlowdown = 2.7;
 // A history that is cut short keeps at least so many samples.
 constexpr size_t kLeastSteps = 2;
 // A sequence must be this long to make up for another workload's state.

@@ -10,7 +10,7 @@
 namespace truce {
 namespace {
 
-// Strength of the pull towards identity, in examples.
+// Strength of the pull towards the normal distribution, in examples.
 constexpr double kPull = 5;
 // Beyond so many deviations, one that went the other way must not rule the calibration.
 constexpr double kFarthest = 50;

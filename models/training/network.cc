@@ -96,8 +96,8 @@ PairOutput InterferenceNetImpl::Pair(const torch::Tensor& victims, const torch::
   const std::vector<torch::Tensor> aggressor = (aggressor_->forward(aggressors) + shared).split(shape_.pair, 1);
   const torch::Tensor pair = torch::relu(victim[0] + aggressor[0] + victim[1] * aggressor[1]);
   PairOutput output;
-  output.by_resource = torch::softplus(slowdown_->forward(pair)) * Gates(contexts);
-  output.variance = torch::softplus(spread_->forward(pair)).squeeze(1).square();
+  output.by_resource = torch::softplus(slowdown_->forward(pair).clamp_max(kSteepest)) * Gates(contexts);
+  output.variance = torch::softplus(spread_->forward(pair).clamp_max(kSteepest)).squeeze(1).square();
   return output;
 }
 

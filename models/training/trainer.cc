@@ -342,6 +342,10 @@ TrainedInterference TrainInterference(const ExampleList& training, const Example
     if (checkpoint.save) checkpoint.save(State(course));
     if (!report(told)) break;
   }
+  if (course.best_epoch == 0) {  // it was ended before any counted
+    Copy(course.mean, course.best);
+    course.best_epoch = course.epoch;
+  }
   return {Calibrated(course.best->Export(), training, validation), course.best_epoch};
 }
 

@@ -1,5 +1,6 @@
 // Trains the interference LSTM. Deterministic for a seed on one machine. May be called from several threads at once,
-// each with data of its own.
+// each with data of its own; libtorch and its BLAS are left with one thread each in the whole process, since the
+// matrices are small.
 #pragma once
 
 #include <cstdint>

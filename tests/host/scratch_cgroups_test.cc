@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "absl/time/clock.h"
 #include "src/base/child_process.h"
 #include "src/base/text.h"
 #include "tests/fixtures/tree.h"
@@ -131,6 +132,9 @@ TEST_F(ScratchCgroupsTest, WhatAToolThatWasKilledLeftBehindIsEndedAndRemovedAndN
 
   ASSERT_TRUE(ScratchCgroups::RemoveAbandoned(*layout_, prefix).ok());
   EXPECT_TRUE(Where(StrCat(prefix, gone)).empty());
+  // Who is killed leaves its cgroups a moment before its parent is told.
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (process->Running() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
   EXPECT_FALSE(process->Running());
   EXPECT_EQ(Where(StrCat(prefix, getpid())).size(), layout_->hierarchies().size()) << "its tool still runs";
 }

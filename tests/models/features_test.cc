@@ -56,6 +56,21 @@ TEST(FeaturesTest, RatesPerCoreDoNotDependOnTheShareOfACpu) {
   EXPECT_EQ(MakeModelInput(idle)[kFeatureCount + Find("page_faults_per_core_log")], 0) << "says nothing of an idle one";
 }
 
+TEST(FeaturesTest, DemandIsWhatWasUsedAndWaitedForOfTheCpusThatItMayUse) {
+  Sample sample;
+  EXPECT_EQ(CpuDemand(MakeModelInput(sample)), std::nullopt);
+  sample.set(Reading::kPsiCpuSomeRatio, 0.3);
+  EXPECT_EQ(CpuDemand(MakeModelInput(sample)), std::nullopt) << "what was used is not known";
+  sample.set(Reading::kCpuUsageCores, 2);
+  sample.set(Reading::kCpuAllowedCount, 4);
+  EXPECT_FLOAT_EQ(*CpuDemand(MakeModelInput(sample)), 0.8F);
+  sample.set(Reading::kPsiCpuSomeRatio, 0.9);
+  EXPECT_FLOAT_EQ(*CpuDemand(MakeModelInput(sample)), 1);
+  ModelInput without = MakeModelInput(sample);
+  Hide(FeatureGroup::kPressure, &without);
+  EXPECT_FLOAT_EQ(*CpuDemand(without), 0.5F);
+}
+
 TEST(FeaturesTest, WhateverIsReadStaysInRange) {
   for (const double value : {-1e30, -1.0, 0.0, 1e-30, 1.0, 1e30, std::numeric_limits<double>::infinity(),
                              std::numeric_limits<double>::quiet_NaN()}) {

@@ -54,7 +54,8 @@ class Workloads {
       Sample sample;
       sample.taken_at = absl::Seconds(now_);
       sample.set(Reading::kCpuUsageCores, 0.4 + 0.3 * static_cast<double>(key));
-      sample.set(Reading::kCpuAllowedCount, 2);
+      sample.set(Reading::kCpuAllowedCount,
+                 static_cast<double>(profile->free_cpus.empty() ? 2 : profile->free_cpus.size()) - held_);
       sample.set(Reading::kPsiCpuSomeRatio, 0.1 * static_cast<double>(now_ % 3));
       profile->window.Add(sample);
       ++profile->samples_seen;
@@ -62,10 +63,13 @@ class Workloads {
     }
   }
   const Profiles& profiles() const { return profiles_; }
+  // So many of everybody's CPUs are held back by an action from now on.
+  void Hold(int cpus) { held_ = cpus; }
 
  private:
   Profiles profiles_;
   int now_ = 0;
+  int held_ = 0;
 };
 
 std::map<std::pair<uint64_t, uint64_t>, ModelScore> ByPair(const std::vector<ModelScore>& scores) {
@@ -108,6 +112,23 @@ TEST(ModelScorerTest, ScoresEachOrderedPairAsTheModelWouldOnItsOwn) {
     EXPECT_NEAR(score.reach, expected.reach, 1e-5);
   }
   EXPECT_NE((scores.at({1, 2}).probability), (scores.at({2, 1}).probability)) << "a pair has two directions";
+}
+
+TEST(ModelScorerTest, WhoIsHeldIsScoredAsIfItWasLetGo) {
+  Workloads free, held;
+  std::vector<double> severities;
+  for (Workloads* host : {&free, &held}) {
+    host->Add(1, {0, 1});
+    host->Add(2, {0, 1});
+    if (host == &held) host->Hold(1);
+    ModelScorer scorer(SomeModel(), TwoCpus(), TellAll());
+    for (int i = 0; i < 8; ++i) {
+      host->Second();
+      scorer.Tick(host->profiles());
+    }
+    severities.push_back(ByPair(scorer.Score(host->profiles())).at({1, 2}).severity());
+  }
+  EXPECT_EQ(severities[0], severities[1]);
 }
 
 TEST(ModelScorerTest, SignsEachWorkloadAtWorkNowAndThen) {

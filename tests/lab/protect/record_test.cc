@@ -59,10 +59,21 @@ TEST(BoutsTest, AnotherMachinesFileAndDamagedLinesAreRefused) {
   const std::string file = tree.Path("protect.tsv");
   ASSERT_TRUE(AppendBout(file, "m", Fought(Policy::kModel, 2, 1.25, 40, 7, 1)).ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadBouts(file, "other").status()));
+  std::ofstream(tree.Path("old.tsv")) << "# m\nrun\tpolicy\n";
+  EXPECT_TRUE(absl::IsFailedPrecondition(ReadBouts(tree.Path("old.tsv"), "m").status()));
   std::ofstream(file, std::ios::app) << "0\tmagic\tweb\thog\t1\t1\t1\t1\t1\n";
   const auto status = ReadBouts(file, "m").status();
   EXPECT_TRUE(absl::IsDataLoss(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("protect.tsv:4"));
+}
+
+TEST(BoutFiguresTest, WhoIsNeverProtectedCounts) {
+  std::vector<Bout> bouts = {Fought(Policy::kNothing, 0, 3, 100, -1, 0)};
+  for (int run = 0; run < 3; ++run) bouts.push_back(Fought(Policy::kModel, run, 2, 50, run == 0 ? 7 : -1, 1));
+  EXPECT_GT(ValueOf(BoutFigures(bouts), "model: protected after"), 20);
+  std::ostringstream out;
+  WriteBouts(bouts, out);
+  EXPECT_THAT(out.str(), HasSubstr("never"));
 }
 
 TEST(BoutFiguresTest, WhatAnAggressorKeptIsNotTheMachinesDoing) {

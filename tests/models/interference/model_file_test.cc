@@ -87,6 +87,17 @@ TEST(ModelFileTest, ACalibrationThatIsNoNumberIsRefused) {
   EXPECT_THAT(Problem(With([](auto& message) { message.clear_interval_deviations(); })), refused);
 }
 
+TEST(ModelFileTest, OtherNumbersThatMakeNoSenseAreRefusedToo) {
+  EXPECT_THAT(Problem(With([](auto& message) { message.mutable_skills(0)->set_accuracy_ratio(NAN); })),
+              HasSubstr("right more than always"));
+  EXPECT_THAT(Problem(With([](auto& message) { message.mutable_references(0)->set_fingerprint(0, NAN); })),
+              HasSubstr("its reference gcc is not made of numbers"));
+  EXPECT_THAT(Problem(With([](auto& message) { message.set_familiarity_distances(0, NAN); })),
+              HasSubstr("its distances are not in order"));
+  EXPECT_THAT(Problem(With([](auto& message) { message.set_familiarity_distances(0, 1e6F); })),
+              HasSubstr("its distances are not in order"));
+}
+
 TEST(ModelFileTest, ItsDigestIsThatOfItsContent) {
   EXPECT_EQ(ModelDigest(SomeBytes()), ModelDigest(SomeBytes()));
   EXPECT_EQ(ModelDigest(SomeBytes()).size(), 64u);

@@ -44,17 +44,22 @@ TEST(NetworkTest, TheAgentsForwardPassIsTheTrainingsForwardPass) {
   InterferenceModel model(net->Export(), Calibration(), Familiarity());
   const std::vector<InterferenceExample> examples = MadeUpMeetings(7, 20, 9);
   torch::NoGradGuard no_gradient;
-  for (const InterferenceExample& example : examples) {
+  for (InterferenceExample example : examples) {
+    constexpr int64_t kLater = 3;  // the aggressor began later
+    InputSequence& aggressor = example.aggressors[0];
+    aggressor.erase(aggressor.begin(), aggressor.begin() + kLater);
+    for (const size_t second : {0u, 4u}) Hide(FeatureGroup::kUsage, &example.victim[second]);
     const auto steps = static_cast<int64_t>(example.victim.size());
     torch::Tensor inputs = torch::zeros({2, steps, static_cast<int64_t>(kModelInputs)});
     for (int64_t step = 0; step < steps; ++step) {
       for (size_t k = 0; k < kModelInputs; ++k) {
         inputs[0][step][static_cast<int64_t>(k)] = example.victim[static_cast<size_t>(step)][k];
-        inputs[1][step][static_cast<int64_t>(k)] = example.aggressors[0][static_cast<size_t>(step)][k];
+        if (step < kLater) continue;
+        inputs[1][step][static_cast<int64_t>(k)] = aggressor[static_cast<size_t>(step - kLater)][k];
       }
     }
-    const torch::Tensor state =
-        net->Encode(inputs, torch::full({2}, steps, torch::kLong), torch::zeros({2, net->state()}));
+    const torch::Tensor lengths = torch::tensor({steps, steps - kLater});
+    const torch::Tensor state = net->Encode(inputs, lengths, torch::zeros({2, net->state()}));
     const torch::Tensor embeddings = state.narrow(1, 0, net->fingerprint());
     const auto shares = example.contexts[0].ToArray();
     const torch::Tensor context = torch::tensor(std::vector<float>(shares.begin(), shares.end())).unsqueeze(0);
@@ -132,6 +137,10 @@ TEST(TrainInterferenceTest, EndsWhenToldTo) {
   int epochs = 0;
   (void)TrainInterference(Pointers(examples), {}, Small(), [&](const EpochReport&) { return ++epochs < 2; });
   EXPECT_EQ(epochs, 2);
+  epochs = 0;
+  const auto early = TrainInterference(Pointers(examples), Pointers(examples), Small(),
+                                       [&](const EpochReport&) { return ++epochs < 2; });
+  EXPECT_EQ(early.epochs, 2) << "with what it had learned by then";
 }
 
 TEST(TrainInterferenceTest, GoesOnFromACheckpointAsIfItWasNeverEnded) {
