@@ -87,6 +87,10 @@ int RunProtect(truce::lab::ProtectOptions options, const std::vector<std::string
   if (!status.ok() && !absl::IsCancelled(status)) return Failed(status);
   const auto bouts = truce::lab::ReadBouts(options.output, truce::DescribeMachine(options.procfs));
   if (!bouts.ok()) return Failed(bouts.status());
+  if (bouts->empty()) {
+    std::fprintf(stderr, "truce-lab: nothing was measured%s\n", status.ok() ? "" : " before it was interrupted");
+    return status.ok() ? 1 : 130;
+  }
   truce::lab::WriteBouts(*bouts, std::cout);
   const int code = truce::ShowFigures(truce::lab::BoutFigures(*bouts), truce::FigureFormat::kTable, false, std::cout);
   return status.ok() ? code : 130;

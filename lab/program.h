@@ -13,7 +13,8 @@
 // sum (END - BEGIN). Or, with
 //   progress:  a regular expression (RE2) whose first group is a rate, operations per second, printed once a second
 //
-// Scripts run in bash with DATA (the data directory), THREADS, WORKER (1 to THREADS), CONNECTIONS, PORT (a free one),
+// Scripts run in bash with DATA (the data directory), SCRATCH (a directory of this run's own, in which they start and
+// which goes away with them), THREADS, WORKER (1 to THREADS), CONNECTIONS, PORT (a free one),
 // REST (time to rest after each operation, in units of the time that it took; 0 under high load) and LOAD (truce-lab's
 // own client of servers, see load.h).
 #pragma once

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 
 #include "absl/time/clock.h"
@@ -72,13 +73,14 @@ int FreePort() {
   return ntohs(address.sin_port);
 }
 
-std::vector<std::string> Variables(const RunOptions& options) {
+std::vector<std::string> Variables(const RunOptions& options, const std::string& scratch) {
   const bool high = options.load == Load::kHigh;
   const int threads = high ? std::max(1, static_cast<int>(options.cpus.size())) : 1;
   const double rest = high ? 0 : kLowLoadRest;
   return {"LC_ALL=C",
           StrCat("PATH=", kSearchPath),
           StrCat("DATA=", options.data_directory),
+          StrCat("SCRATCH=", scratch),
           StrCat("LOAD=", options.load_tool),
           StrCat("PORT=", FreePort()),
           StrCat("THREADS=", threads),
@@ -111,6 +113,7 @@ RunningProgram::RunningProgram(const Program& program, const RunOptions& options
       cgroups_(cgroups),
       child_(std::move(child)),
       log_file_(StrCat(options.data_directory, "/", program.name, ".log")),
+      scratch_(StrCat(options.data_directory, "/run-", child_)),
       meter_(program.progress) {}
 
 RunningProgram::~RunningProgram() {
@@ -135,13 +138,21 @@ absl::Status RunningProgram::Launch() {
   // The program itself must be able to wait for the reader.
   fcntl(input.get(), F_SETFL, fcntl(input.get(), F_GETFL) & ~O_NONBLOCK);
   unlink(log_file_.c_str());
+  std::error_code error;
+  // Of a lab that was killed.
+  std::filesystem::remove_all(scratch_, error);
+  std::filesystem::create_directory(scratch_, error);
+  if (error) return absl::UnavailableError(StrCat("making ", scratch_, ": ", error.message()));
   ChildOptions child;
   child.arguments = {"env"};
-  for (const std::string& variable : Variables(options_)) child.arguments.push_back(variable);
+  for (const std::string& variable : Variables(options_, scratch_)) child.arguments.push_back(variable);
   child.arguments.insert(child.arguments.end(), {"bash", "-c", Script(program_)});
   child.log_file = log_file_;
   child.output_fd = input.get();
-  child.before_exec = [this] { return cgroups_.Enter(child_, 0); };
+  child.before_exec = [this] {
+    if (chdir(scratch_.c_str()) != 0) return ErrnoStatus(errno, StrCat("entering ", scratch_));
+    return cgroups_.Enter(child_, 0);
+  };
   TRUCE_ASSIGN_OR_RETURN(ChildProcess process, ChildProcess::Start(child));
   process_ = std::make_unique<ChildProcess>(std::move(process));
   return absl::OkStatus();
@@ -174,7 +185,10 @@ absl::Status RunningProgram::SetPaused(bool paused) {
 absl::Status RunningProgram::Stop() {
   if (std::exchange(stopped_, true)) return absl::OkStatus();
   if (process_ != nullptr) process_->Kill();
-  return cgroups_.EndAndDrop(child_);
+  const absl::Status ended = cgroups_.EndAndDrop(child_);
+  std::error_code error;
+  std::filesystem::remove_all(scratch_, error);
+  return ended;
 }
 
 absl::Status SetUp(const Program& program, const std::string& data_directory, ShutdownSignals& signals) {

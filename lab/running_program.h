@@ -24,7 +24,7 @@ std::string_view LoadName(Load load);
 struct RunOptions {
   Load load = Load::kHigh;
   std::vector<int> cpus;
-  // Where its input is; scripts may write there.
+  // Where its input is; scripts may write there. A directory for the run is made in it, and removed with it.
   std::string data_directory;
   // truce-lab, for programs that need a client.
   std::string load_tool;
@@ -62,6 +62,7 @@ class RunningProgram {
   const std::string child_;
   std::string workload_;
   std::string log_file_;
+  std::string scratch_;
   Meter meter_;
   host::UniqueFd output_;
   std::unique_ptr<ChildProcess> process_;

@@ -21,6 +21,8 @@
 #include "lab/observer.h"
 #include "lab/program.h"
 #include "lab/protect/drop_and_regain.h"
+#include "lab/protect/keep_awake.h"
+#include "lab/protect/windows.h"
 #include "lab/running_program.h"
 #include "lab/scene_daemons.h"
 #include "src/base/figures.h"
@@ -35,60 +37,10 @@ namespace {
 
 constexpr absl::Duration kSecond = absl::Seconds(1);
 constexpr absl::Duration kPoll = absl::Milliseconds(50);
-constexpr double kProtectedFactor = 1.3;
-// Of the windows after the victim was protected, so many must be.
-constexpr double kStaysRatio = 0.8;
-// So many windows at least must be left to see that it stays so.
-constexpr size_t kLeastStay = 4;
 // So long is waited for an operation that was under way at a bout's end.
 constexpr absl::Duration kLongestOperation = absl::Seconds(5);
 // What was under way when the aggressor was stopped or let go on is over after this.
 constexpr absl::Duration kSettle = absl::Milliseconds(100);
-
-struct Window {
-  absl::Time begin;
-  absl::Time end;
-  // The victim's seconds per operation alone at that time.
-  double alone_pace = 0;
-};
-
-double Pace(const Meter& meter, absl::Time begin, absl::Time end) {
-  return meter.Done(begin, end).SecondsPerOperation().value_or(std::nan(""));
-}
-
-// In all of the windows together, by one of Meter's ways to count.
-Performance Over(const Meter& meter, const std::vector<Window>& windows,
-                 Performance (Meter::*count)(absl::Time, absl::Time) const) {
-  Performance sum;
-  for (const Window& window : windows) {
-    const Performance one = (meter.*count)(window.begin, window.end);
-    sum.operations += one.operations;
-    sum.busy_seconds += one.busy_seconds;
-  }
-  return sum;
-}
-
-double Seconds(const std::vector<Window>& windows) {
-  absl::Duration sum;
-  for (const Window& window : windows) sum += window.end - window.begin;
-  return absl::ToDoubleSeconds(sum);
-}
-
-// Seconds from `onset` to the window from which on the victim is well; negative: never.
-double SecondsToProtect(const Meter& meter, absl::Time onset, const std::vector<Window>& windows) {
-  std::vector<bool> well;
-  for (const Window& window : windows) {
-    const double pace = Pace(meter, window.begin, window.end);
-    well.push_back(!std::isnan(pace) && pace <= kProtectedFactor * window.alone_pace);
-  }
-  for (size_t from = 0; from + kLeastStay <= well.size(); ++from) {
-    const auto stays = std::count(well.begin() + static_cast<std::ptrdiff_t>(from), well.end(), true);
-    const auto left = static_cast<double>(well.size() - from);
-    if (!well[from] || static_cast<double>(stays) < kStaysRatio * left) continue;
-    return std::max(0.0, absl::ToDoubleSeconds(windows[from].begin - onset));
-  }
-  return -1;
-}
 
 class Arena {
  public:
@@ -101,6 +53,7 @@ class Arena {
         for (const Policy policy : options_.policies) TRUCE_RETURN_IF_ERROR(RunVictim(run, victim, policy));
       }
     }
+    TRUCE_RETURN_IF_ERROR(awake_->Stop());
     return cgroups_->Remove();
   }
 
@@ -130,6 +83,8 @@ class Arena {
     counters_ = host::CreateCounterService(counting);
     observer_ = std::make_unique<Observer>(options_.procfs, name_, *layout_, SystemClock(), *counters_);
     for (int cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); ++cpu) cpus_.push_back(cpu);
+    TRUCE_ASSIGN_OR_RETURN(auto awake, KeepAwake::Start(*cgroups_, cpus_));
+    awake_.emplace(std::move(awake));
     total_ = options_.runs *
              static_cast<int>(options_.victims.size() * options_.aggressors.size() * options_.policies.size());
     began_ = absl::Now();
@@ -236,7 +191,7 @@ class Arena {
     TRUCE_RETURN_IF_ERROR(Wait(acts ? options_.taking_hold : options_.at_once, each_second));
     const absl::Time held = absl::Now();
     counts = false;
-    std::vector<Window> alone, together;
+    std::vector<BoutWindow> alone, together;
     for (int round = 0; round < options_.rounds; ++round) {
       TRUCE_RETURN_IF_ERROR(aggressor_->SetPaused(true));
       TRUCE_RETURN_IF_ERROR(Turn(options_.stopped, each_second, &alone));
@@ -255,10 +210,10 @@ class Arena {
     // Nothing at all in that time: it stood still for as long.
     bout->pace = Over(victim_->meter(), together, &Meter::Done).SecondsPerOperation().value_or(Seconds(together));
     bout->aggressor_rate = Over(aggressor_->meter(), together, &Meter::Between).operations / Seconds(together);
-    std::vector<Window> windows;
+    std::vector<BoutWindow> windows;
     for (absl::Time at = onset; at + kSecond <= held; at += kSecond)
       windows.push_back({at, at + kSecond, alone_before});
-    for (Window window : together) {
+    for (BoutWindow window : together) {
       window.alone_pace = bout->alone_pace;
       windows.push_back(window);
     }
@@ -273,7 +228,7 @@ class Arena {
 
   // Goes on for so long and adds that to the windows.
   absl::Status Turn(absl::Duration duration, const std::function<absl::Status()>& second,
-                    std::vector<Window>* windows) {
+                    std::vector<BoutWindow>* windows) {
     const absl::Time begin = absl::Now() + kSettle;
     TRUCE_RETURN_IF_ERROR(Wait(duration, second));
     windows->push_back({begin, absl::Now()});
@@ -320,6 +275,7 @@ class Arena {
   std::unique_ptr<host::CounterService> counters_;
   std::unique_ptr<Observer> observer_;
   std::vector<int> cpus_;
+  std::optional<KeepAwake> awake_;
   std::unique_ptr<RunningProgram> victim_;
   std::unique_ptr<RunningProgram> aggressor_;
   absl::Time began_;

@@ -15,7 +15,8 @@ namespace truce::lab {
 
 struct ProtectOptions {
   // Names of programs (lab/program.h).
-  std::vector<std::string> victims = {"redis-get", "nginx", "memcached", "sqlite-select", "python-objects", "zstd"};
+  std::vector<std::string> victims = {"redis-bitcount", "nginx", "sqlite-select",
+                                      "python-objects", "zstd",  "numpy-fft"};
   std::vector<std::string> aggressors = {"stress-matrix", "stress-stream", "stress-fork", "x264", "xz", "dd-write"};
   std::vector<Policy> policies = Policies();
   int runs = 3;
@@ -30,12 +31,12 @@ struct ProtectOptions {
   std::string cgroup_root = "/sys/fs/cgroup";
   // Of each bout: first the victim alone; then beside the aggressor, until what is done about it has taken hold, which
   // is at once where that is fixed from the start.
-  absl::Duration alone = absl::Seconds(4);
+  absl::Duration alone = absl::Seconds(3);
   absl::Duration taking_hold = absl::Seconds(13);
   absl::Duration at_once = absl::Seconds(4);
   // Then it is measured: by turns alone, while the aggressor is stopped, and beside it. A machine may become faster or
   // slower by half within a minute.
-  int rounds = 3;
+  int rounds = 2;
   absl::Duration stopped = absl::Seconds(1);
   absl::Duration beside = absl::Seconds(2);
   // What the agent is given to learn what is usual.

@@ -185,6 +185,11 @@ absl::Status ScratchCgroups::SetLeastCpuWeight(const std::string& child) const {
   return WriteCpu(child, "cpu.weight", "1", "cpu.shares", "2");
 }
 
+absl::Status ScratchCgroups::SetIdle(const std::string& child) const {
+  const absl::Status idle = WriteCpu(child, "cpu.idle", "1", "cpu.idle", "1");
+  return absl::IsNotFound(idle) ? SetLeastCpuWeight(child) : idle;
+}
+
 absl::Status ScratchCgroups::SetCpuQuota(const std::string& child, std::optional<double> cores) const {
   // The period is the kernel's default.
   constexpr int kPeriodUs = 100'000;

@@ -37,6 +37,9 @@ class ScratchCgroups {
   absl::Status SetCpuWeight(const std::string& child, int cpus) const;
   // Gives name/child the smallest CPU weight that there is.
   absl::Status SetLeastCpuWeight(const std::string& child) const;
+  // Gives name/child CPU time that nobody else wants only; on a kernel without cpu.idle (before 5.15), the smallest
+  // weight.
+  absl::Status SetIdle(const std::string& child) const;
   // Lets name/child use so many cores; without a value, as many as there are.
   absl::Status SetCpuQuota(const std::string& child, std::optional<double> cores) const;
   // Confines name/child to these CPUs. FailedPrecondition when no tree has the cpuset controller.

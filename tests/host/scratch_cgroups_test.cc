@@ -61,6 +61,25 @@ class ScratchCgroupsTest : public testing::Test {
   std::string before_;
 };
 
+TEST_F(ScratchCgroupsTest, AnIdleChildTakesWhatNobodyElseWants) {
+  const auto tree = layout_->hierarchy_of(Controller::kCpu);
+  if (!tree) GTEST_SKIP() << "no cgroup tree has the cpu controller";
+  auto scratch = Create();
+  ASSERT_TRUE(scratch.ok()) << scratch.status();
+  ASSERT_TRUE(scratch->Add("child").ok());
+  const absl::Status idle = scratch->SetIdle("child");
+  ASSERT_TRUE(idle.ok()) << idle;
+  const Hierarchy& hierarchy = layout_->hierarchies()[*tree];
+  const std::string directory = StrCat(layout_->root(), "/", hierarchy.directory, "/", name_, "/child/");
+  const auto flag = ReadFile(directory + "cpu.idle");
+  if (flag.ok()) {
+    EXPECT_EQ(*flag, "1\n");
+  } else {
+    EXPECT_EQ(ReadFile(directory + (hierarchy.version == 2 ? "cpu.weight" : "cpu.shares")).value_or(""),
+              hierarchy.version == 2 ? "1\n" : "2\n");
+  }
+}
+
 TEST_F(ScratchCgroupsTest, AChildIsInEveryTreeTakesAProcessAndGoesAway) {
   auto scratch = Create();
   ASSERT_TRUE(scratch.ok()) << scratch.status();
