@@ -56,6 +56,7 @@ void Agent::PublishMetrics() {
   snapshot.agent_cpu_cores = cost_.cpu_cores();
   snapshot.agent_resident_bytes = cost_.resident_bytes();
   snapshot.workloads_left_out = sampler_->left_out();
+  snapshot.pairs_left_out = scores_.pairs_left_out;
   for (int bound : {1, 20, 40, 60, 80}) snapshot.pairs_at_least[bound] = 0;
   std::map<std::string, double> worst;
   for (const v1::PairScore& pair : scores_.pairs) {

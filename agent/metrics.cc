@@ -64,6 +64,9 @@ void AddSelf(const MetricsSnapshot& snapshot, Page& page) {
              static_cast<double>(snapshot.workloads.size()));
   page.Gauge("truce_agent_workloads_left_out", "Workloads that it does not watch: over the limit, or not readable.",
              snapshot.workloads_left_out);
+  page.Gauge("truce_agent_pairs_left_out",
+             "Pairs with a score that the last report does not hold, since it holds enough.",
+             static_cast<double>(snapshot.pairs_left_out));
   if (!snapshot.model_version.empty()) {
     page.Gauge("truce_agent_model_info", "The interference model in use.", 1, {{"version", snapshot.model_version}});
   }

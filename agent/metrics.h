@@ -32,6 +32,7 @@ struct MetricsSnapshot {
   uint64_t agent_resident_bytes = 0;
   std::vector<WorkloadRow> workloads;
   int workloads_left_out = 0;
+  uint64_t pairs_left_out = 0;
   // Number of scored pairs at or above 1, 20, 40, 60, 80.
   std::map<int, int> pairs_at_least;
   // Of the interference model in use; empty: none.

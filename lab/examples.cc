@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "models/topology.h"
 #include "src/base/status.h"
@@ -112,11 +113,14 @@ absl::StatusOr<std::vector<InterferenceExample>> MakeExamples(const DatasetConte
   if (text == content.meta.end()) return absl::InvalidArgumentError("the data set says no topology");
   TRUCE_ASSIGN_OR_RETURN(const Topology topology, Topology::Parse(text->second));
   std::vector<InterferenceExample> examples;
-  for (const Label& label : MakeLabels(content)) {
+  const std::vector<Label> labels = MakeLabels(content);
+  const std::map<int64_t, int64_t> groups = MeetingGroups(content, labels);
+  for (const Label& label : labels) {
     if (label.disturbed) continue;
     const MeetingSamples samples = SamplesOf(content, label);
     InterferenceExample shared;
     shared.meeting = static_cast<size_t>(label.meeting);
+    shared.group = static_cast<size_t>(groups.at(label.meeting));
     shared.log_slowdown = LogSlowdown(label);
     shared.error = label.error / std::exp(shared.log_slowdown);
     shared.resources = SharesOf(MeanLosses(samples.alone[0]), MeanLosses(samples.together[0]), label.slowdown);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <iterator>
 #include <map>
+#include <set>
 
 #include "src/base/text.h"
 
@@ -12,6 +13,9 @@ namespace {
 
 // Of a single window's pace: no clock is better.
 constexpr double kLeastVariance = 1e-4;
+
+// Of a label that rests on a single window of a kind: windows differ by about so much, and here nothing shows it.
+constexpr double kLoneWindowError = 0.05;
 
 // A slowdown below this, plus one, is noise.
 constexpr double kLeastRatio = 0.7;
@@ -50,6 +54,11 @@ double AloneAt(const std::vector<Pace>& alone, double moment) {
   if (after == alone.end()) return before->log_seconds;
   const double share = (moment - before->middle) / (after->middle - before->middle);
   return before->log_seconds + share * (after->log_seconds - before->log_seconds);
+}
+
+// Which program, how and where.
+std::string SettingOf(const DatasetLife& life) {
+  return StrCat(life.program, " ", life.load, " ", life.cpus.front(), "-", life.cpus.back());
 }
 
 }  // namespace
@@ -95,7 +104,9 @@ std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions&
       label.slowdown = std::expm1(mean);
       // Windows alone are shared by several windows together, so these are not all independent.
       const auto independent = static_cast<double>(std::max<size_t>(2, std::min(before.size(), after.size())));
-      label.error = std::exp(mean) * std::sqrt(std::max(kLeastVariance, square - mean * mean) / (independent - 1));
+      const double spread = std::sqrt(std::max(kLeastVariance, square - mean * mean) / (independent - 1));
+      const bool lone = std::min(before.size(), after.size()) < 2;
+      label.error = std::exp(mean) * std::max(spread, lone ? kLoneWindowError : 0);
       label.disturbed = std::min(Weight(before), Weight(after)) < options.least_seconds;
       labels.push_back(std::move(label));
     }
@@ -109,8 +120,7 @@ std::vector<Repeat> Repeats(const DatasetContent& content, const std::vector<Lab
     if (label.disturbed || label.aggressors.size() != 1) continue;
     std::string key;
     for (const int64_t id : {label.victim, label.aggressors[0]}) {
-      const DatasetLife& life = content.lives.at(id);
-      StrAppend(&key, life.program, " ", life.load, " ", life.cpus.front(), "-", life.cpus.back(), ";");
+      key += SettingOf(content.lives.at(id)) + ";";
     }
     same[key].push_back(&label);
   }
@@ -122,6 +132,34 @@ std::vector<Repeat> Repeats(const DatasetContent& content, const std::vector<Lab
     }
   }
   return repeats;
+}
+
+std::map<int64_t, int64_t> MeetingGroups(const DatasetContent& content, const std::vector<Label>& labels) {
+  std::map<int64_t, std::set<int64_t>> lives;
+  for (const Label& label : labels) {
+    lives[label.meeting].insert(label.victim);
+    lives[label.meeting].insert(label.aggressors.begin(), label.aggressors.end());
+  }
+  std::map<std::multiset<std::string>, int64_t> first;
+  std::map<int64_t, int64_t> groups;
+  const auto alike = [&](const std::set<int64_t>& members) {
+    std::multiset<std::string> settings;
+    for (const int64_t id : members) settings.insert(SettingOf(content.lives.at(id)));
+    return settings;
+  };
+  for (const auto& [meeting, members] : lives) {
+    if (members.size() == 2) groups[meeting] = first.try_emplace(alike(members), meeting).first->second;
+  }
+  for (const auto& [meeting, members] : lives) {
+    if (members.size() == 2) continue;
+    const auto core = std::find_if(lives.begin(), lives.end(), [&members = members](const auto& other) {
+      return other.second.size() == 2 &&
+             std::includes(members.begin(), members.end(), other.second.begin(), other.second.end());
+    });
+    groups[meeting] =
+        core != lives.end() ? groups[core->first] : first.try_emplace(alike(members), meeting).first->second;
+  }
+  return groups;
 }
 
 std::vector<double> RepeatDifferences(const DatasetContent& content, const std::vector<Label>& labels) {

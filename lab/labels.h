@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,10 @@ struct Repeat {
   int64_t group;
 };
 std::vector<Repeat> Repeats(const DatasetContent& content, const std::vector<Label>& labels);
+
+// Which meetings measure the same thing, by their numbers: repeats, and a meeting of two with the one that a guest
+// joined. Each gets the number of the first of them.
+std::map<int64_t, int64_t> MeetingGroups(const DatasetContent& content, const std::vector<Label>& labels);
 
 // Differences between the slowdowns of Repeats: what a perfect prediction would be off by, times the square root of
 // two.

@@ -10,5 +10,7 @@ inline constexpr int kMostEmbedding = 256;
 // Bytes of a model's version.
 inline constexpr size_t kMostModelName = 128;
 inline constexpr int kMostKinds = 64;
+// Bytes of a program's or a kind's name.
+inline constexpr size_t kMostName = 128;
 
 }  // namespace truce

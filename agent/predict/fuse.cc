@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace truce::agent {
@@ -15,6 +18,8 @@ constexpr double kWellProbability = 0.05;
 constexpr double kWellConfidence = 0.3;
 constexpr double kLongWellConfidence = 0.9;
 constexpr double kLongWellSamples = 30;
+// What is clear to see is not acted on (the shipped policy acts from 60), however sure the model is.
+constexpr double kMostWhenCleared = 0.5;
 
 double Logit(double probability) {
   const double bounded = std::clamp(probability, 1e-4, 1 - 1e-4);
@@ -26,6 +31,8 @@ struct Opinion {
   double probability = 0;
   double severity = 0;
   double confidence = 0;
+  // What may come out at most when this one is heard.
+  double most = 1;
 };
 
 // Two opinions as one; a side without confidence has no say. The confidence is the surer side's: that they differ is in
@@ -34,21 +41,47 @@ Opinion Pool(const Opinion& a, const Opinion& b) {
   const double sum = a.confidence + b.confidence;
   if (sum <= 0) return {};
   const double logit = (a.confidence * Logit(a.probability) + b.confidence * Logit(b.probability)) / sum;
-  return {1 / (1 + std::exp(-logit)), (a.confidence * a.severity + b.confidence * b.severity) / sum,
-          std::max(a.confidence, b.confidence)};
+  return {std::min({1 / (1 + std::exp(-logit)), a.most, b.most}),
+          (a.confidence * a.severity + b.confidence * b.severity) / sum, std::max(a.confidence, b.confidence)};
 }
 
 // What evidence says of a pair that it did not score.
 Opinion Unscored(const WorkloadVerdict& verdict, const FuseWorkload& victim, const FuseWorkload& aggressor,
                  uint64_t least_samples) {
-  if (verdict.diagnosis == v1::DIAGNOSIS_NEIGHBOUR || verdict.diagnosis == v1::DIAGNOSIS_SELF) {
-    return {kClearedProbability, 0, kClearedConfidence};
-  }
   if (aggressor.under_action) return {};
+  if (verdict.diagnosis == v1::DIAGNOSIS_NEIGHBOUR || verdict.diagnosis == v1::DIAGNOSIS_SELF) {
+    return {kClearedProbability, 0, kClearedConfidence, kMostWhenCleared};
+  }
   // What a victim has always suffered is usual to it.
   const bool knows_better = victim.samples_seen >= aggressor.busy_samples + least_samples;
   const double share = knows_better ? std::min(1.0, static_cast<double>(aggressor.busy_samples) / kLongWellSamples) : 0;
-  return {kWellProbability, 0, kWellConfidence + share * (kLongWellConfidence - kWellConfidence)};
+  return {kWellProbability, 0, kWellConfidence + share * (kLongWellConfidence - kWellConfidence),
+          share >= 1 ? kMostWhenCleared : 1};
+}
+
+bool IsSound(const ModelScore& score) {
+  return std::isfinite(score.probability) && std::isfinite(score.log_slowdown) && std::isfinite(score.reach) &&
+         std::isfinite(score.confidence);
+}
+
+// Leaves the highest of the pairs that only the model speaks of.
+void KeepHighest(const std::set<std::string_view>& held, const FuseOptions& options, Scores* scores) {
+  std::vector<v1::PairScore>& pairs = scores->pairs;
+  const auto always = [&held](const v1::PairScore& pair) {
+    return pair.source() != v1::SCORE_SOURCE_MODEL || held.contains(pair.aggressor());
+  };
+  const auto ordinary = std::partition(pairs.begin(), pairs.end(), always);
+  std::sort(ordinary, pairs.end(), [](const auto& a, const auto& b) { return a.score() > b.score(); });
+  std::map<std::string, size_t> of_victim;
+  size_t kept = 0;
+  const auto end = std::remove_if(ordinary, pairs.end(), [&](const v1::PairScore& pair) {
+    if (kept >= options.most_pairs || of_victim[pair.victim()] >= options.most_per_victim) return true;
+    ++kept;
+    ++of_victim[pair.victim()];
+    return false;
+  });
+  scores->pairs_left_out = static_cast<uint64_t>(pairs.end() - end);
+  pairs.erase(end, pairs.end());
 }
 
 bool MayBeScored(const WorkloadVerdict& victim) {
@@ -85,7 +118,7 @@ Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::ma
     const auto aggressor = workloads.find(score.aggressor);
     const auto verdict = evidence.verdicts.find(score.victim);
     if (victim == workloads.end() || aggressor == workloads.end() || verdict == evidence.verdicts.end()) continue;
-    if (!MayBeScored(verdict->second) || score.confidence < options.least_confidence) continue;
+    if (!MayBeScored(verdict->second) || !IsSound(score) || score.confidence < options.least_confidence) continue;
     const Opinion learned{score.probability, score.severity(), score.confidence};
     v1::PairScore pair;
     Opinion opinion = learned;
@@ -98,7 +131,6 @@ Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::ma
       const Opinion seen{pair.score() / 100, pair.severity(), pair.confidence()};
       opinion = Pool(learned, seen);
       pair.set_source(v1::SCORE_SOURCE_BOTH);
-      if (learned.confidence > seen.confidence) pair.set_resource(score.resource);
     } else if (options.from == ScoreFrom::kBoth) {
       opinion = Pool(learned, Unscored(verdict->second, victim->second, aggressor->second, options.least_samples));
       opinion.confidence = learned.confidence;
@@ -116,6 +148,11 @@ Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::ma
     if (options.from == ScoreFrom::kBoth && !used.contains(i)) pairs.push_back(std::move(evidence.pairs[i]));
   }
   evidence.pairs = std::move(pairs);
+  std::set<std::string_view> held;
+  for (const auto& [key, workload] : workloads) {
+    if (workload.under_action) held.insert(workload.name);
+  }
+  KeepHighest(held, options, &evidence);
   return evidence;
 }
 

@@ -21,6 +21,11 @@ struct FuseOptions {
   double least_confidence = 0.4;
   // Pairs below this score are not reported.
   double report_floor = 1;
+  // Of the pairs that the model alone scores, the highest so many of each victim are reported, and of the whole host. A
+  // report must stay small on a host with many workloads. Pairs with evidence, and those whose aggressor is held by us,
+  // are always reported.
+  size_t most_per_victim = 16;
+  size_t most_pairs = 4000;
   // Samples that make a baseline.
   uint64_t least_samples = 60;
 };
@@ -38,13 +43,13 @@ struct FuseWorkload {
 // Evidence and model as probabilities, each with a confidence, are pooled as logits weighted by confidence (logarithmic
 // opinion pool; Genest and Zidek 1986). What evidence says of a pair:
 //   it was scored                            that score, its confidence
-//   the victim suffers, not from this one    2 %, confidence 0.5
-//   the victim is well, nobody is held back  5 %, confidence 0.3 when the aggressor has just begun (what will come need
-//                                            not show yet) up to 0.9 when it has been at work for 30 samples; but 0.3
-//                                            when the victim has no baseline from before that
-//   the victim is well, the aggressor is held back by us    nothing
-// Nothing is said of a victim that is unknown, throttled by its own quota or robbed by the hypervisor. With kEvidence,
-// the scores are the evidence's.
+//   the aggressor is held back by us         nothing
+//   the victim suffers, not from this one    2 %, confidence 0.5; and 50 % at most come out, whatever the model says
+//   the victim is well                       5 %, confidence 0.3 when the aggressor has just begun (what will come need
+//                                            not show yet) up to 0.9 when it has been at work for 30 samples, and then
+//                                            50 % at most; but 0.3 when the victim has no baseline from before that
+// Nothing is said of a victim that is unknown, throttled by its own quota or robbed by the hypervisor, nor what is no
+// number. The resource is the one that evidence saw, where it did. With kEvidence, the scores are the evidence's.
 Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::map<uint64_t, FuseWorkload>& workloads,
             const FuseOptions& options, absl::Time now);
 

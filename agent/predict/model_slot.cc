@@ -19,16 +19,33 @@ ModelSlot::Stamp ModelSlot::Look() const {
           status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
+namespace {
+
+// The file's bytes. A pipe would be waited for, and what is too large for a model is not read.
+absl::StatusOr<std::string> ReadModel(const std::string& file) {
+  constexpr std::string_view kRemedy = "; install a model there, or name it with model.file";
+  struct stat status {};
+  if (stat(file.c_str(), &status) == 0) {
+    if (!S_ISREG(status.st_mode)) return absl::FailedPreconditionError(StrCat(file, " is no file", kRemedy));
+    if (static_cast<size_t>(status.st_size) > kMostModelBytes) {
+      return absl::FailedPreconditionError(
+          StrCat(file, " has ", status.st_size, " bytes, more than any model (", kMostModelBytes, ")", kRemedy));
+    }
+  }
+  absl::StatusOr<std::string> bytes = host::ReadFile(file);
+  if (bytes.ok()) return bytes;
+  return absl::Status(bytes.status().code(), StrCat(StdView(bytes.status().message()), kRemedy));
+}
+
+}  // namespace
+
 std::optional<std::string> ModelSlot::Refresh(const Profiles& profiles) {
   const Stamp stamp = Look();
   if (seen_ == stamp) return std::nullopt;
   seen_ = stamp;
-  const absl::StatusOr<std::string> bytes = host::ReadFile(file_);
+  const absl::StatusOr<std::string> bytes = ReadModel(file_);
   absl::StatusOr<ModelFile> model =
-      bytes.ok() ? ParseModel(*bytes, file_)
-                 : absl::StatusOr<ModelFile>(absl::Status(
-                       bytes.status().code(), StrCat(StdView(bytes.status().message()),
-                                                     "; install a model there, or name it with model.file")));
+      bytes.ok() ? ParseModel(*bytes, file_) : absl::StatusOr<ModelFile>(bytes.status());
   status_ = model.status();
   if (!model.ok()) {
     return StrCat("the interference model is not used: ", StdView(status_.message()),

@@ -26,6 +26,8 @@ struct Scores {
   std::map<uint64_t, WorkloadVerdict> verdicts;
   // Ordered pairs whose score is at least the report floor.
   std::vector<v1::PairScore> pairs;
+  // Pairs above the floor that are not among them, because there are too many (FuseOptions).
+  uint64_t pairs_left_out = 0;
 };
 
 }  // namespace truce::agent

@@ -18,8 +18,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 // What a signature may hold beside what models/signature_limits.h says: more than any model makes, and little enough to
-// keep for 10,000 applications. Names are those of kinds and programs.
-constexpr size_t kSignatureNameBytes = 128;
+// keep for 10,000 applications.
 constexpr int kSignatureResources = 16;
 constexpr int kSignatureResemblances = 8;
 // Bounds of a severity come from other sums than the severity itself.
@@ -109,10 +108,10 @@ std::optional<Refusal> CheckSizes(const v1::Signature& signature) {
     if (refusal.has_value()) return refusal;
   }
   for (const auto& kind : signature.kinds()) {
-    if (auto refusal = CheckText(kind.kind(), kSignatureNameBytes, "kinds.kind")) return refusal;
+    if (auto refusal = CheckText(kind.kind(), kMostName, "kinds.kind")) return refusal;
   }
   for (const auto& one : signature.resembles()) {
-    if (auto refusal = CheckText(one.name(), kSignatureNameBytes, "resembles.name")) return refusal;
+    if (auto refusal = CheckText(one.name(), kMostName, "resembles.name")) return refusal;
   }
   return std::nullopt;
 }
@@ -232,6 +231,7 @@ std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits
     return Refusal{"too_many_workloads",
                    StrCat(report.workloads_size(), " workloads; at most ", limits.workloads_per_host, " are accepted")};
   }
+  if (auto refusal = CheckCount(report.pairs_size(), limits.workloads_per_host, "pairs")) return refusal;
   if (auto refusal = CheckCount(report.held_size(), limits.workloads_per_host, "held actions")) return refusal;
   if (auto refusal = CheckCount(report.events_size(), limits.workloads_per_host, "events")) return refusal;
   if (auto refusal = CheckFields(report, limits, "report.")) return refusal;

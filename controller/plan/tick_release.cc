@@ -83,7 +83,12 @@ bool PlanTick::IsCalm(const PlannedAction& planned) const {
     const v1::PairScore* score = host_.FindPair(name, planned.action.workload());
     // A pair that the agent does not list scores below its floor, or its victim does too little to be slowed.
     if (score == nullptr) return true;
-    return score->score() <= ThresholdOf(policy_, host_.Find(name)->workload(), giver->workload()).restore_score();
+    const v1::Threshold& threshold = ThresholdOf(policy_, host_.Find(name)->workload(), giver->workload());
+    // While the giver is held, nobody can see whether it would do harm: the model's word alone keeps it held only as
+    // long as that leans to yes. If letting go proves wrong, it is held again and must be calm for longer.
+    const bool foreseen = score->source() == v1::SCORE_SOURCE_MODEL;
+    return score->score() <=
+           (foreseen ? (threshold.restore_score() + threshold.trigger_score()) / 2 : threshold.restore_score());
   });
 }
 

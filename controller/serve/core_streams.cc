@@ -71,6 +71,8 @@ void ControllerCore::OnMessage(uint64_t id, v1::ConnectRequest request) {
             pumps);
     } else if (request.ByteSizeLong() > options_.fleet.limits.message_bytes) {
       ++counts_.refused_by_reason["oversized"];
+      // Refused, and still a sign of life.
+      host->last_heard = MomentOf(clock_);
       TellRefusal(*host,
                   {"oversized", StrCat("it has ", request.ByteSizeLong(), " bytes; at most ",
                                        options_.fleet.limits.message_bytes, " are accepted (limits.message_mib)")});

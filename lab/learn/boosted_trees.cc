@@ -2,7 +2,10 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "lab/learn/predictor.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -62,14 +65,7 @@ class Booster {
     TRUCE_ASSIGN_OR_RETURN(const Matrix known, Matrix::Make(training, hurt));
     TRUCE_ASSIGN_OR_RETURN(const Matrix held_out, Matrix::Make(validation, hurt));
     const DMatrixHandle both[] = {known.get(), held_out.get()};
-    TRUCE_RETURN_IF_ERROR(Check(XGBoosterCreate(both, 2, &handle_)));
-    const std::pair<const char*, std::string> settings[] = {
-        {"objective", objective_}, {"eval_metric", metric_},    {"eta", "0.05"},           {"max_depth", "4"},
-        {"subsample", "0.8"},      {"colsample_bytree", "0.5"}, {"min_child_weight", "4"}, {"lambda", "2"},
-        {"nthread", "1"},          {"verbosity", "0"},          {"seed", StrCat(seed_)}};
-    for (const auto& [name, value] : settings) {
-      TRUCE_RETURN_IF_ERROR(Check(XGBoosterSetParam(handle_, name, value.c_str())));
-    }
+    TRUCE_RETURN_IF_ERROR(Begin({known.get(), held_out.get()}));
     double least = INFINITY;
     for (int round = 0; round < kMostRounds && round <= rounds_ + kPatience; ++round) {
       TRUCE_RETURN_IF_ERROR(Check(XGBoosterUpdateOneIter(handle_, round, known.get())));
@@ -79,10 +75,22 @@ class Booster {
           Check(XGBoosterEvalOneIter(handle_, round, const_cast<DMatrixHandle*>(both), names, 2, &said)));
       // "[3]\ttraining-rmse:0.5\tvalidation-rmse:0.6"
       const std::string line = said;
-      const double loss = std::stod(line.substr(line.rfind(':') + 1));
+      double loss = 0;
+      if (!absl::SimpleAtod(line.substr(line.rfind(':') + 1), &loss)) {
+        return absl::InternalError(StrCat("XGBoost: no loss in '", line, "'"));
+      }
       if (loss >= least) continue;
       least = loss;
       rounds_ = round;
+    }
+    // Once it is known when to stop, the programs that said so are learned from too.
+    ExampleList all = training;
+    all.insert(all.end(), validation.begin(), validation.end());
+    TRUCE_ASSIGN_OR_RETURN(const Matrix whole, Matrix::Make(all, hurt));
+    TRUCE_RETURN_IF_ERROR(Check(XGBoosterFree(std::exchange(handle_, nullptr))));
+    TRUCE_RETURN_IF_ERROR(Begin({whole.get()}));
+    for (int round = 0; round <= rounds_; ++round) {
+      TRUCE_RETURN_IF_ERROR(Check(XGBoosterUpdateOneIter(handle_, round, whole.get())));
     }
     return absl::OkStatus();
   }
@@ -97,6 +105,18 @@ class Booster {
   }
 
  private:
+  absl::Status Begin(const std::vector<DMatrixHandle>& data) {
+    TRUCE_RETURN_IF_ERROR(Check(XGBoosterCreate(data.data(), data.size(), &handle_)));
+    const std::pair<const char*, std::string> settings[] = {
+        {"objective", objective_}, {"eval_metric", metric_},    {"eta", "0.05"},           {"max_depth", "4"},
+        {"subsample", "0.8"},      {"colsample_bytree", "0.5"}, {"min_child_weight", "4"}, {"lambda", "2"},
+        {"nthread", "1"},          {"verbosity", "0"},          {"seed", StrCat(seed_)}};
+    for (const auto& [name, value] : settings) {
+      TRUCE_RETURN_IF_ERROR(Check(XGBoosterSetParam(handle_, name, value.c_str())));
+    }
+    return absl::OkStatus();
+  }
+
   const std::string objective_;
   const std::string metric_;
   const uint64_t seed_;
@@ -107,7 +127,7 @@ class Booster {
 class BoostedTreesPredictor : public Predictor {
  public:
   explicit BoostedTreesPredictor(uint64_t seed)
-      : size_("reg:squarederror", "mae", seed), hurt_("binary:logistic", "logloss", seed) {}
+      : size_("reg:absoluteerror", "mae", seed), hurt_("binary:logistic", "logloss", seed) {}
   absl::Status Fit(const ExampleList& training, const ExampleList& validation) override {
     TRUCE_RETURN_IF_ERROR(size_.Fit(training, validation, false));
     return hurt_.Fit(training, validation, true);

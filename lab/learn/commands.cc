@@ -89,6 +89,9 @@ void AddLearningCommands(CLI::App& app, std::function<int()>& chosen) {
   evaluate->add_option("--held-out", options->held_out, "Programs held out at a time")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
+  evaluate->add_flag_callback(
+      "--families", [options] { options->by = HeldOutBy::kFamily; },
+      "Hold out programs that are alike by name (stress-fft, stress-matrix) together");
   evaluate->add_option("--networks", options->networks, "Networks whose mean is judged")
       ->check(CLI::Range(1, 20))
       ->capture_default_str();

@@ -19,8 +19,9 @@ namespace truce::lab {
 struct EvaluateOptions {
   // The data set.
   std::string file;
-  // Programs held out at a time.
+  // Programs held out at a time, and whether those of one family go together.
   int held_out = 3;
+  HeldOutBy by = HeldOutBy::kProgram;
   // Networks whose mean is judged.
   int networks = 1;
   int threads = 2;
@@ -37,8 +38,10 @@ struct Mask {
 };
 const std::vector<Mask>& Masks();
 
-// Moments at which predictions are made, in seconds of company that were seen, and those by which marks are given:
-// before they met, at once, and when all have settled.
+// Groups of features that no sample of the examples has.
+std::vector<FeatureGroup> NeverSeen(const std::vector<InterferenceExample>& examples);
+
+// Moments at which predictions are made, in seconds of company that were shown, and those by which marks are given.
 const std::vector<double>& PredictedMoments();
 const std::vector<double>& JudgedMoments();
 
@@ -51,8 +54,14 @@ struct Evaluation {
   std::string machine;
   size_t programs = 0;
   size_t meetings = 0;
-  // Mean difference between two measurements of the same meeting; NaN when nothing was repeated.
+  // Measured slowdowns that are judged, and those that are not, because too little of their meeting was quiet.
+  size_t labels = 0;
+  size_t disturbed = 0;
+  HeldOutBy by = HeldOutBy::kProgram;
+  // Mean difference between two measurements of the same meeting, and our error in those meetings; NaN when nothing was
+  // repeated.
   double noise_floor = 0;
+  double error_where_repeated = 0;
   std::vector<NamedMarks> predictors;  // the first is ours
   std::vector<NamedMarks> sure;        // the same over labels two standard errors or more from 5 %
   std::vector<NamedMarks> again;       // a measurement of a meeting as the prediction of its repeat
@@ -73,15 +82,15 @@ absl::StatusOr<Evaluation> Evaluate(const EvaluateOptions& options, const Checkp
                                     std::ostream& progress);
 
 // Fills in what an evaluation of `content` is about, its examples, and gives the folds over them.
-absl::StatusOr<std::vector<Fold>> PrepareEvaluation(const DatasetContent& content, int held_out, uint64_t seed,
-                                                    Evaluation* evaluation);
+absl::StatusOr<std::vector<Fold>> PrepareEvaluation(const DatasetContent& content, int held_out, HeldOutBy by,
+                                                    uint64_t seed, Evaluation* evaluation);
 
 // Marks of each measurement of a meeting of two as a prediction of its repeat. Both are noisy: who knew the truth would
 // err by 0.7 of that.
 Marks MeasuredTwice(const DatasetContent& content, int bootstrap_draws, uint64_t seed);
 
-// Ours, judged on `folds` without each of Masks() and calibrated across them. `epochs` gets what each training took;
-// `done` as in JudgeFolds.
+// Ours, judged on `folds` without each of Masks(), and last of newcomers, calibrated across them. `epochs` gets what
+// each training took; `done` as in JudgeFolds.
 absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fold>& folds,
                                                            const TrainingOptions& training, int networks, int threads,
                                                            const Checkpoints& checkpoints, std::vector<int>* epochs,
@@ -90,7 +99,8 @@ absl::StatusOr<std::vector<std::vector<Judged>>> JudgeLstm(const std::vector<Fol
 // Those that marks are given by.
 std::vector<Judged> AtJudgedMoments(const std::vector<Judged>& judged);
 
-// Fills in what is told of ours: marks by moment, novelty, readings and familiarity, and foresight. judged[0] is kept.
+// Fills in what is told of ours, JudgeLstm's: marks by moment, novelty, readings and familiarity, foresight, and the
+// error where the noise is known. judged[0] is kept.
 void CutJudged(const DatasetContent& content, std::vector<std::vector<Judged>> judged, int bootstrap_draws,
                uint64_t seed, Evaluation* evaluation);
 

@@ -27,9 +27,11 @@ double RecentCores(const InputSequence& sequence) {
 }
 
 std::vector<float> FlatFeatures(const InterferenceExample& example) {
+  // Alone and together are not mixed.
+  const size_t recent = example.company() > 0 ? std::min(kRecent, static_cast<size_t>(example.company())) : kRecent;
   std::vector<float> row;
   const auto add = [&row](const auto& values) { row.insert(row.end(), values.begin(), values.end()); };
-  add(Mean(example.victim, kRecent));
+  add(Mean(example.victim, recent));
   add(Mean(example.victim, example.victim.size()));
   ModelInput sum{};
   ModelInput heaviest{};
@@ -37,7 +39,7 @@ std::vector<float> FlatFeatures(const InterferenceExample& example) {
   double most = -1;
   double asked = 0;
   for (size_t a = 0; a < example.aggressors.size(); ++a) {
-    const ModelInput mean = Mean(example.aggressors[a], kRecent);
+    const ModelInput mean = Mean(example.aggressors[a], recent);
     for (size_t k = 0; k < kModelInputs; ++k) sum[k] += mean[k];
     const double asks = RecentCores(example.aggressors[a]) * example.contexts[a].cpus_of_aggressor;
     asked += asks;
@@ -50,6 +52,7 @@ std::vector<float> FlatFeatures(const InterferenceExample& example) {
   add(heaviest);
   add(shares);
   row.push_back(static_cast<float>(example.aggressors.size()));
+  row.push_back(static_cast<float>(example.moment));
   row.push_back(static_cast<float>(asked));
   row.push_back(static_cast<float>(asked * RecentCores(example.victim)));
   return row;

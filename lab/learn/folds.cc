@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -18,36 +19,42 @@ bool AnyOf(const InterferenceExample& example, const std::set<std::string>& prog
                      [&](const std::string& program) { return programs.contains(program); });
 }
 
-InterferenceExample Without(InterferenceExample example, const std::vector<FeatureGroup>& groups) {
-  const auto hide = [&groups](InputSequence& sequence) {
+InterferenceExample Shown(InterferenceExample example, const View& view) {
+  const auto hide = [&view](InputSequence& sequence) {
     for (ModelInput& input : sequence) {
-      for (const FeatureGroup group : groups) Hide(group, &input);
+      for (const FeatureGroup group : view.missing) Hide(group, &input);
     }
   };
   hide(example.victim);
-  for (InputSequence& aggressor : example.aggressors) hide(aggressor);
+  for (InputSequence& aggressor : example.aggressors) {
+    hide(aggressor);
+    if (view.newcomers) aggressor.erase(aggressor.begin(), aggressor.end() - example.company());
+  }
   return example;
 }
 
-absl::StatusOr<std::vector<Judged>> Judge(const Fold& fold, Predictor& predictor,
-                                          const std::vector<FeatureGroup>& groups) {
+absl::StatusOr<std::vector<Judged>> Judge(const Fold& fold, Predictor& predictor, const View& view) {
+  ExampleList test;
+  for (const InterferenceExample* example : fold.test) {
+    if (!view.newcomers || example->company() >= 1) test.push_back(example);
+  }
   std::vector<InterferenceExample> copies;
-  ExampleList shown = fold.test;
-  if (!groups.empty()) {
-    copies.reserve(fold.test.size());
-    for (const InterferenceExample* example : fold.test) copies.push_back(Without(*example, groups));
+  ExampleList shown = test;
+  if (!view.missing.empty() || view.newcomers) {
+    copies.reserve(test.size());
+    for (const InterferenceExample* example : test) copies.push_back(Shown(*example, view));
     for (size_t i = 0; i < copies.size(); ++i) shown[i] = &copies[i];
   }
   TRUCE_ASSIGN_OR_RETURN(const std::vector<InterferencePrediction> predictions, predictor.Predict(shown));
   std::vector<Judged> judged;
   for (size_t i = 0; i < shown.size(); ++i) {
-    const std::vector<std::string>& programs = fold.test[i]->programs;
+    const std::vector<std::string>& programs = test[i]->programs;
     Judged one;
-    one.example = fold.test[i];
+    one.example = test[i];
     one.prediction = predictions[i];
     for (const std::string& program : programs) one.is_new.push_back(fold.held_out.contains(program));
     one.new_victim = one.is_new[0];
-    one.new_aggressors = std::all_of(one.is_new.begin() + 1, one.is_new.end(), [](bool is_new) { return is_new; });
+    one.new_aggressor = std::find(one.is_new.begin() + 1, one.is_new.end(), true) != one.is_new.end();
     judged.push_back(std::move(one));
   }
   return judged;
@@ -56,18 +63,30 @@ absl::StatusOr<std::vector<Judged>> Judge(const Fold& fold, Predictor& predictor
 }  // namespace
 
 absl::StatusOr<std::vector<Fold>> LeaveProgramsOut(const std::vector<InterferenceExample>& examples, size_t size,
-                                                   const std::vector<double>& test_moments, uint64_t seed) {
-  std::set<std::string> names;
-  for (const InterferenceExample& example : examples) names.insert(example.programs.begin(), example.programs.end());
-  std::vector<std::string> programs(names.begin(), names.end());
-  std::shuffle(programs.begin(), programs.end(), std::mt19937_64(seed));
-  const size_t count = (programs.size() + size - 1) / size;
+                                                   const std::vector<double>& test_moments, uint64_t seed,
+                                                   HeldOutBy by) {
+  std::set<std::string> programs;
+  for (const InterferenceExample& example : examples) programs.insert(example.programs.begin(), example.programs.end());
+  // What must stay together, by name.
+  std::map<std::string, std::set<std::string>> kin;
+  for (const std::string& program : programs)
+    kin[by == HeldOutBy::kFamily ? program.substr(0, program.find('-')) : program].insert(program);
+  std::vector<std::set<std::string>> sets;
+  for (auto& [_, members] : kin) sets.push_back(std::move(members));
+  std::shuffle(sets.begin(), sets.end(), std::mt19937_64(seed));
+  const size_t count = std::min(sets.size(), (programs.size() + size - 1) / size);
   if (count < 3) {
     return absl::InvalidArgumentError(StrCat("leaving out ", size, " of ", programs.size(),
                                              " programs at a time leaves too few; measure more of them"));
   }
+  // Each where there are fewest so far; the large ones first.
+  std::stable_sort(sets.begin(), sets.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
   std::vector<std::set<std::string>> groups(count);
-  for (size_t i = 0; i < programs.size(); ++i) groups[i % count].insert(programs[i]);
+  for (const std::set<std::string>& set : sets) {
+    std::min_element(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
+      return a.size() < b.size();
+    })->insert(set.begin(), set.end());
+  }
   std::vector<Fold> folds(count);
   for (size_t i = 0; i < count; ++i) {
     Fold& fold = folds[i];
@@ -93,9 +112,9 @@ absl::StatusOr<std::vector<Fold>> LeaveProgramsOut(const std::vector<Interferenc
 
 absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(const std::vector<Fold>& folds,
                                                             const std::function<std::unique_ptr<Predictor>()>& make,
-                                                            const std::vector<std::vector<FeatureGroup>>& hide,
-                                                            int threads, const std::function<void()>& done) {
-  // [fold][hide]
+                                                            const std::vector<View>& views, int threads,
+                                                            const std::function<void()>& done) {
+  // [fold][view]
   std::vector<std::vector<std::vector<Judged>>> gathered(folds.size());
   absl::Status failure;
   std::mutex mutex;
@@ -104,8 +123,8 @@ absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(const std::vector<Fo
     for (size_t i = next++; i < folds.size(); i = next++) {
       const std::unique_ptr<Predictor> predictor = make();
       absl::Status status = predictor->Fit(folds[i].training, folds[i].validation);
-      for (size_t h = 0; status.ok() && h < hide.size(); ++h) {
-        auto judged = Judge(folds[i], *predictor, hide[h]);
+      for (size_t v = 0; status.ok() && v < views.size(); ++v) {
+        auto judged = Judge(folds[i], *predictor, views[v]);
         status = judged.status();
         if (judged.ok()) gathered[i].push_back(*std::move(judged));
       }
@@ -118,12 +137,12 @@ absl::StatusOr<std::vector<std::vector<Judged>>> JudgeFolds(const std::vector<Fo
   for (int i = 0; i < std::max(1, threads); ++i) workers.emplace_back(work);
   for (std::thread& worker : workers) worker.join();
   TRUCE_RETURN_IF_ERROR(failure);
-  std::vector<std::vector<Judged>> all(hide.size());
+  std::vector<std::vector<Judged>> all(views.size());
   for (size_t i = 0; i < gathered.size(); ++i) {
-    for (size_t h = 0; h < hide.size(); ++h) {
-      for (Judged& one : gathered[i][h]) {
+    for (size_t v = 0; v < views.size(); ++v) {
+      for (Judged& one : gathered[i][v]) {
         one.fold = i;
-        all[h].push_back(std::move(one));
+        all[v].push_back(std::move(one));
       }
     }
   }
@@ -137,8 +156,8 @@ void CalibrateAcross(const std::vector<Fold>& folds, std::vector<std::vector<Jud
       if (!AnyOf(*one.example, folds[fold].held_out)) forecasts.push_back({one.example, &one.prediction});
     }
     const Calibration calibration = CalibrateOn(forecasts);
-    for (std::vector<Judged>& hidden : *judged) {
-      for (Judged& one : hidden) {
+    for (std::vector<Judged>& view : *judged) {
+      for (Judged& one : view) {
         if (one.fold != fold) continue;
         InterferencePrediction& prediction = one.prediction;
         prediction.probability = calibration.Probability(static_cast<float>(prediction.deviations_above));

@@ -96,40 +96,56 @@ Foresight::Side Sum(const std::vector<Course>& courses) {
   return side;
 }
 
+// A program is in a meeting once, so meeting and victim name a burst.
+using Burst = std::pair<int64_t, std::string>;
+
+// What was said of each burst from second `first` on, by one model: two may have judged it, neither of which knew one
+// of the programs.
+std::map<Burst, Course> CoursesOf(const std::vector<Judged>& judged, size_t first) {
+  struct Said {
+    size_t fold = 0;
+    std::map<size_t, double> probability;
+  };
+  std::map<Burst, Said> said;
+  for (const Judged& one : judged) {
+    const auto second = static_cast<size_t>(one.example->company());
+    if (second >= kSeconds || one.example->aggressors.size() != 1) continue;
+    const auto found =
+        said.try_emplace({static_cast<int64_t>(one.example->meeting), one.example->programs[0]}, Said{one.fold, {}})
+            .first;
+    if (found->second.fold == one.fold) found->second.probability[second] = one.prediction.probability;
+  }
+  std::map<Burst, Course> courses;
+  for (const auto& [burst, one] : said) {
+    if (one.probability.size() + first != kSeconds) continue;
+    for (const auto& [second, probability] : one.probability) courses[burst].probability[second] = probability;
+  }
+  return courses;
+}
+
 }  // namespace
 
-Foresight CompareForesight(const DatasetContent& content, const std::vector<Judged>& judged) {
-  // A program is in a meeting once, so meeting and victim name a burst.
-  std::map<std::pair<int64_t, std::string>, Label> labels;
+Foresight CompareForesight(const DatasetContent& content, const std::vector<Judged>& known,
+                           const std::vector<Judged>& newcomers) {
+  std::map<Burst, Label> labels;
   for (Label& label : MakeLabels(content)) {
     const std::string victim = content.lives.at(label.victim).program;
     labels[{label.meeting, victim}] = std::move(label);
   }
-  // The same burst may have been judged by two models, neither of which knew one of the programs.
-  std::map<std::pair<int64_t, std::string>, std::array<std::pair<double, int>, kSeconds>> said;
-  for (const Judged& one : judged) {
-    const auto second = static_cast<size_t>(one.example->moment);
-    if (second >= kSeconds || one.example->moment != std::floor(one.example->moment)) continue;
-    auto& [sum, count] = said[{static_cast<int64_t>(one.example->meeting), one.example->programs[0]}][second];
-    sum += one.prediction.probability;
-    ++count;
-  }
-  std::vector<Course> model;
-  std::vector<Course> evidence;
-  for (const auto& [burst, sums] : said) {
+  std::map<Burst, Course> of_known = CoursesOf(known, 0);
+  std::map<Burst, Course> of_newcomers = CoursesOf(newcomers, 1);
+  std::vector<Course> sides[3];
+  for (auto& [burst, course] : of_known) {
     const auto label = labels.find(burst);
-    const bool whole = std::all_of(sums.begin(), sums.end(), [](const auto& one) { return one.second > 0; });
-    if (label == labels.end() || !whole) continue;
-    Course course;
-    course.slows = label->second.slowdown >= kNoticedSlowdown;
-    for (size_t second = 0; second < kSeconds; ++second) {
-      course.probability[second] = sums[second].first / sums[second].second;
-    }
-    model.push_back(course);
-    evidence.push_back(EvidenceCourse(content, label->second));
-    evidence.back().slows = course.slows;
+    const auto newcomer = of_newcomers.find(burst);
+    if (label == labels.end() || newcomer == of_newcomers.end()) continue;
+    const bool slows = label->second.slowdown >= kNoticedSlowdown;
+    sides[0].push_back(course);
+    sides[1].push_back(newcomer->second);
+    sides[2].push_back(EvidenceCourse(content, label->second));
+    for (std::vector<Course>& side : sides) side.back().slows = slows;
   }
-  return {Sum(model), Sum(evidence), model.size()};
+  return {Sum(sides[0]), Sum(sides[1]), Sum(sides[2]), sides[0].size()};
 }
 
 }  // namespace truce::lab

@@ -1,5 +1,7 @@
-// Who knows first: for each second after a neighbour's burst began, what the model and what evidence alone say of what
-// the victim will suffer.
+// Who knows first: for each second after a neighbour's burst began beside a victim that was alone, what the model and
+// what evidence say of what the victim will suffer. The model is asked twice: when it knows the neighbour's bursts from
+// another time (a batch job that comes every night), and when it is a newcomer, of which nothing was seen before. Both
+// sides know the victim from its few seconds alone only. Meetings of two.
 #pragma once
 
 #include <string>
@@ -26,12 +28,16 @@ struct Foresight {
     // Share of the bursts that slow nobody and are blamed all the same.
     double false_alarm_ratio = 0;
   };
-  Side model;
+  Side known;
+  // 0 at second 0, when there is nothing to say anything of.
+  Side newcomer;
   Side evidence;
   size_t bursts = 0;
 };
 
-// `judged` is what a model that had not seen all of the programs said at each second (Judged of examples of `content`).
-Foresight CompareForesight(const DatasetContent& content, const std::vector<Judged>& judged);
+// What a model that had not seen all of the programs said at each second (Judged of examples of `content`), of
+// neighbours that it knew and of newcomers (View::newcomers).
+Foresight CompareForesight(const DatasetContent& content, const std::vector<Judged>& known,
+                           const std::vector<Judged>& newcomers);
 
 }  // namespace truce::lab

@@ -83,10 +83,12 @@ std::vector<float> Correlation(const InterferenceExample& example) {
     square += one * one / static_cast<double>(sorted.size());
   }
   const double threshold = mean + 2 * std::max(0.01, std::sqrt(std::max(0.0, square - mean * mean)));
-  double best = 0;
+  double best = -1;
   for (const InputSequence& aggressor : example.aggressors) {
+    // While the victim was alone, it used nothing: what is known of it from then was seen at another time.
     std::vector<double> usage(signal.size());
-    for (size_t age = 1; age <= std::min(signal.size(), aggressor.size()); ++age) {
+    const size_t together = std::min({static_cast<size_t>(example.company()), signal.size(), aggressor.size()});
+    for (size_t age = 1; age <= together; ++age) {
       usage[signal.size() - age] = std::expm1(aggressor[aggressor.size() - age][kCores]);
     }
     best = std::max(best, InterferenceCorrelation(signal, threshold, usage));

@@ -42,7 +42,7 @@ std::string Escape(std::string_view text) {
 
 std::string Table(const std::vector<NamedMarks>& rows, std::string_view title, bool first_is_ours) {
   std::string html = StrCat("<table><tr><th>", title,
-                            "<th>AUC<th>error of the slowdown<th>Brier score<th>rank of neighbours<th>examples");
+                            "<th>AUC<th>error of the slowdown<th>Brier score<th>rank of neighbours<th>slowdowns");
   const auto cell = [](const Estimate& estimate) {
     if (std::isnan(estimate.interval.low)) return std::string("<td>–");
     return absl::StrFormat("<td>%.3f <small>%.3f–%.3f</small>", estimate.value, estimate.interval.low,
@@ -51,7 +51,7 @@ std::string Table(const std::vector<NamedMarks>& rows, std::string_view title, b
   for (size_t i = 0; i < rows.size(); ++i) {
     StrAppend(&html, first_is_ours && i == 0 ? "<tr class=ours>" : "<tr>", "<td>", Escape(rows[i].name),
               cell(rows[i].marks.auc), cell(rows[i].marks.error), cell(rows[i].marks.brier), cell(rows[i].marks.rank),
-              "<td>", rows[i].marks.examples);
+              "<td>", rows[i].marks.labels);
   }
   return html + "</table>";
 }
@@ -76,6 +76,25 @@ std::string Square(std::string_view x_label, std::string_view y_label,
                                 kMargin + kSide / 2, kMargin + kSide + 36, x_label, kMargin + kSide / 2,
                                 kMargin + kSide / 2, y_label),
                 content, "</svg>");
+}
+
+std::string ForesightTable(const Foresight& foresight) {
+  if (foresight.bursts == 0) return "";
+  std::string html = "<h2>By second of a burst</h2><table><tr><th>AUC after";
+  for (int second = 0; second <= kForesightSeconds; ++second) StrAppend(&html, "<th>", second, " s");
+  html += "<th>known after, median<th>found<th>false alarms";
+  const auto row = [&html](const char* name, const Foresight::Side& side) {
+    StrAppend(&html, "<tr><td>", name);
+    for (const double auc : side.auc) StrAppend(&html, absl::StrFormat("<td>%.3f", auc));
+    const bool never = side.median_seconds > kForesightSeconds;
+    StrAppend(&html, "<td>", never ? "over " : "", std::min<double>(kForesightSeconds, side.median_seconds), " s",
+              absl::StrFormat("<td>%.0f %%<td>%.0f %%", 100 * side.found_ratio, 100 * side.false_alarm_ratio));
+  };
+  row("LSTM, known neighbour", foresight.known);
+  row("LSTM, newcomer", foresight.newcomer);
+  row("evidence alone", foresight.evidence);
+  return StrCat(html, "</table><p>", foresight.bursts,
+                " bursts of one neighbour beside a victim that was alone for a few seconds before.");
 }
 
 std::string CalibrationPicture(const std::vector<Judged>& judged) {
@@ -185,14 +204,12 @@ std::string EvaluationPage(const Evaluation& evaluation) {
       "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
       "<title>Truce: interference predicted for programs never seen</title><style>",
       kStyle, "</style><h1>Interference predicted for programs never seen</h1><p>", Escape(evaluation.machine), ". ",
-      evaluation.programs, " programs, ", evaluation.meetings,
-      " meetings; every program was predicted by a model that had never seen it. Small print: 95 % bootstrap intervals "
-      "over "
-      "meetings.",
+      evaluation.programs, " programs, ", evaluation.meetings, " meetings, ", evaluation.labels,
+      " slowdowns; each was told by a model that had never seen one of the programs that met. Small print: 95 % "
+      "bootstrap intervals over meetings.",
       figures, "</table><h2>Beside other methods</h2>", Table(evaluation.predictors, "predictor", true),
       "<p>AUC and Brier score of “slowed by 5 % or more”; error: mean absolute error of the slowdown (1 = twice the "
-      "time); "
-      "rank: Spearman's, over the neighbours of a victim.",
+      "time); rank: Spearman's, over the meetings of a victim.",
       "<p>The same over meetings whose label lies two standard errors or more from 5 %.",
       Table(evaluation.sure, "predictor", true),
       evaluation.again.empty() ? ""
@@ -203,8 +220,8 @@ std::string EvaluationPage(const Evaluation& evaluation) {
       "<h2>Who slows whom</h2><p>Rows are victims. In each cell: measured (upper left) and predicted (lower right), "
       "averaged over the CPUs that they shared; white is nothing, red twice the time or more.<br>",
       MatrixPicture(evaluation.judged), "<h2>By moment</h2>", Table(evaluation.moments, "judged", false),
-      "<h2>By who was new</h2>", Table(evaluation.novelty, "new", false), "<h2>With fewer readings</h2>",
-      Table(evaluation.masked, "readings", false), "<h2>By familiarity</h2>",
+      ForesightTable(evaluation.foresight), "<h2>By who was new</h2>", Table(evaluation.novelty, "new", false),
+      "<h2>With fewer readings</h2>", Table(evaluation.masked, "readings", false), "<h2>By familiarity</h2>",
       Table(evaluation.familiar, "familiarity", false), "</html>\n");
 }
 

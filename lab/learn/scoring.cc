@@ -3,36 +3,48 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <set>
+#include <utility>
 
 namespace truce::lab {
 namespace {
 
-// A victim with fewer neighbours has no order of them to speak of.
+// A victim with fewer meetings has no order of them to speak of.
 constexpr size_t kLeastNeighbours = 4;
 
 bool Hurt(const Judged& judged) {
   return judged.example->log_slowdown >= std::log1p(kNoticedSlowdown);
 }
 
-double MeanRank(const std::vector<Judged>& judged, const std::vector<size_t>& positions) {
-  std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> victims;
-  // A bootstrap sample holds some examples several times, and such ties would pull the correlation down.
-  for (const size_t i : std::set<size_t>(positions.begin(), positions.end())) {
-    auto& [predicted, measured] = victims[judged[i].example->programs[0]];
-    predicted.push_back(judged[i].prediction.log_slowdown);
-    measured.push_back(judged[i].example->log_slowdown);
+// The rank correlation of each victim that has one.
+std::vector<double> Ranks(const std::vector<Judged>& judged) {
+  struct Said {
+    double sum = 0;
+    int count = 0;
+    double measured = 0;
+  };
+  std::map<std::string, std::map<size_t, Said>> victims;
+  for (const Judged& one : judged) {
+    Said& said = victims[one.example->programs[0]][one.example->meeting];
+    said.sum += one.prediction.log_slowdown;
+    ++said.count;
+    said.measured = one.example->log_slowdown;
   }
-  double sum = 0;
-  int count = 0;
-  for (const auto& [_, values] : victims) {
-    if (values.first.size() < kLeastNeighbours) continue;
-    const double rank = SpearmanCorrelation(values.first, values.second);
+  std::vector<double> ranks;
+  for (const auto& [_, meetings] : victims) {
+    std::vector<double> predicted, measured;
+    for (const auto& [meeting, said] : meetings) {
+      predicted.push_back(said.sum / said.count);
+      measured.push_back(said.measured);
+    }
+    const bool alike = std::all_of(measured.begin(), measured.end(), [&](double one) { return one == measured[0]; });
+    if (measured.size() < kLeastNeighbours || alike) continue;
     // A predictor that says the same of all has no order.
-    sum += std::isnan(rank) ? 0 : rank;
-    ++count;
+    const double rank = SpearmanCorrelation(predicted, measured);
+    ranks.push_back(std::isnan(rank) ? 0 : rank);
   }
-  return count > 0 ? sum / count : std::nan("");
+  return ranks;
 }
 
 }  // namespace
@@ -41,7 +53,7 @@ Marks MarksOf(const std::vector<Judged>& judged, int draws, uint64_t seed) {
   std::vector<size_t> groups;
   std::vector<size_t> all;
   for (size_t i = 0; i < judged.size(); ++i) {
-    groups.push_back(judged[i].example->meeting);
+    groups.push_back(judged[i].example->group);
     all.push_back(i);
   }
   const auto estimate = [&](const auto& statistic) {
@@ -57,7 +69,9 @@ Marks MarksOf(const std::vector<Judged>& judged, int draws, uint64_t seed) {
     return statistic(predicted, hurt);
   };
   Marks marks;
-  marks.examples = judged.size();
+  std::set<std::pair<size_t, std::string>> labels;
+  for (const Judged& one : judged) labels.insert({one.example->meeting, one.example->programs[0]});
+  marks.labels = labels.size();
   marks.auc = estimate([&](const std::vector<size_t>& positions) { return over(positions, Auc); });
   marks.brier = estimate([&](const std::vector<size_t>& positions) { return over(positions, BrierScore); });
   marks.error = estimate([&](const std::vector<size_t>& positions) {
@@ -67,7 +81,15 @@ Marks MarksOf(const std::vector<Judged>& judged, int draws, uint64_t seed) {
     }
     return sum / static_cast<double>(std::max<size_t>(1, positions.size()));
   });
-  marks.rank = estimate([&](const std::vector<size_t>& positions) { return MeanRank(judged, positions); });
+  const std::vector<double> ranks = Ranks(judged);
+  std::vector<size_t> victims(ranks.size());
+  std::iota(victims.begin(), victims.end(), size_t{0});
+  const auto mean = [&ranks](const std::vector<size_t>& positions) {
+    double sum = 0;
+    for (const size_t i : positions) sum += ranks[i];
+    return positions.empty() ? std::nan("") : sum / static_cast<double>(positions.size());
+  };
+  marks.rank = {mean(victims), BootstrapInterval(victims, mean, draws, seed)};
   return marks;
 }
 

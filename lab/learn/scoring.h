@@ -20,12 +20,14 @@ struct Marks {
   Estimate brier;
   // Mean absolute error of the slowdown, as a fraction of the time alone.
   Estimate error;
-  // Rank correlation of predicted and measured slowdown over the neighbours of a victim, averaged over victims.
+  // Rank correlation of predicted and measured slowdown over the meetings of a victim, averaged over victims that have
+  // an order: four meetings, not all measured alike. What is said of a meeting more than once counts by its mean.
   Estimate rank;
-  size_t examples = 0;
+  // Measured slowdowns, each of which is judged at several moments and by one or two models.
+  size_t labels = 0;
 };
 
-// Meetings are drawn whole. `draws` bootstrap samples.
+// Groups of meetings are drawn whole (InterferenceExample::group), for the rank victims. `draws` bootstrap samples.
 Marks MarksOf(const std::vector<Judged>& judged, int draws, uint64_t seed);
 
 // How often predictions with a probability within one of ten equal ranges came true.

@@ -36,8 +36,13 @@ struct InterferenceExample {
   std::vector<std::string> programs;
   // Examples of the same meeting carry the same number: they must not be split between training and test.
   size_t meeting = 0;
+  // Meetings that measure the same thing carry the same number: one that was repeated, or that a guest joined. They are
+  // drawn together when intervals are estimated.
+  size_t group = 0;
   // The moment from which the slowdown is to be told, in seconds of company that were seen.
   double moment = 0;
+  // So many of the last samples of everybody are of their time together; those before, of each one's time alone.
+  int company() const { return static_cast<int>(moment); }
 };
 
 // Examples that somebody else owns.

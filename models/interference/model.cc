@@ -50,7 +50,8 @@ Eigen::VectorXf Familiarity::Distances(const Rows& fingerprints) const {
 }
 
 float Familiarity::OfDistance(float distance) const {
-  if (distances.empty()) return 0;
+  // Not a number is as far out as can be.
+  if (distances.empty() || !(distance <= distances.back())) return 0;
   const auto farther =
       static_cast<float>(distances.end() - std::lower_bound(distances.begin(), distances.end(), distance));
   return std::min(1.0F, farther / (kUnusualShare * static_cast<float>(distances.size())));

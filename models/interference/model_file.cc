@@ -25,6 +25,12 @@ constexpr size_t kDigestBytes = 32;
 constexpr Eigen::Index kLargestSide = 4096;
 // Another CPU's vector units round differently.
 constexpr float kTolerance = 1e-3F;
+// Beyond these, what is computed may not be finite, or takes as long as an agent must not.
+constexpr float kLargestNumber = 1e6F;
+constexpr float kMostIntervalDeviations = 1e3F;
+constexpr int kMostReferences = 2048;
+constexpr int kMostDistances = 65536;
+constexpr size_t kMostSelfTestSteps = 1024;
 
 std::string Digest(std::string_view bytes) {
   std::string digest(kDigestBytes, '\0');
@@ -60,6 +66,11 @@ absl::Status Damaged(std::string_view name, std::string_view what) {
       StrCat(name, " is no model that can be used: ", what, "; install it again, or train one with truce-lab train"));
 }
 
+template <typename Matrix>
+bool IsSound(const Matrix& matrix) {
+  return matrix.allFinite() && matrix.cwiseAbs().maxCoeff() <= kLargestNumber;
+}
+
 // Whether the matrices fit together.
 bool Consistent(const InterferenceWeights& w, const Familiarity& f) {
   const auto inputs = static_cast<Eigen::Index>(kModelInputs);
@@ -70,7 +81,7 @@ bool Consistent(const InterferenceWeights& w, const Familiarity& f) {
   const Eigen::Index fingerprint = w.fingerprint();
   const Eigen::Index pair = w.pair();
   const auto is = [](const auto& matrix, Eigen::Index rows, Eigen::Index columns) {
-    return matrix.rows() == rows && matrix.cols() == columns && matrix.allFinite();
+    return matrix.rows() == rows && matrix.cols() == columns && IsSound(matrix);
   };
   return projected > 0 && hidden > 0 && pair > 0 && is(w.project, projected, inputs) &&
          is(w.project_bias, 1, projected) && is(w.input_gates, 4 * hidden, projected) &&
@@ -124,6 +135,7 @@ absl::Status RunSelfTest(const v1::ModelSelfTest& test, std::string_view name, I
   InterferenceExample example;
   example.aggressors.resize(1);
   const size_t steps = values / (2 * kModelInputs);
+  if (steps > kMostSelfTestSteps) return Damaged(name, StrCat("its self-test has ", steps, " steps"));
   for (size_t i = 0; i < 2 * steps; ++i) {
     ModelInput input;
     std::copy_n(test.inputs().data() + i * kModelInputs, kModelInputs, input.begin());
@@ -203,6 +215,9 @@ std::string ModelDigest(std::string_view bytes) {
 
 absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view name) {
   if (bytes.substr(0, kMagic.size()) != kMagic) return Damaged(name, "it does not begin like one");
+  if (bytes.size() > kMostModelBytes) {
+    return Damaged(name, StrCat("it has ", bytes.size(), " bytes; at most ", kMostModelBytes));
+  }
   if (bytes.size() < kMagic.size() + kDigestBytes) return Damaged(name, "it was cut off");
   const std::string_view payload = bytes.substr(kMagic.size() + kDigestBytes);
   if (bytes.substr(kMagic.size(), kDigestBytes) != Digest(payload)) return Damaged(name, "its checksum does not match");
@@ -236,9 +251,10 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
   const Calibration calibration{message.calibration_slope(), message.calibration_intercept(),
                                 message.interval_deviations()};
   if (!std::isfinite(calibration.slope) || !std::isfinite(calibration.intercept) ||
-      !std::isfinite(calibration.interval_deviations) || calibration.interval_deviations <= 0) {
+      !(calibration.interval_deviations > 0 && calibration.interval_deviations <= kMostIntervalDeviations)) {
     return Damaged(name, "its calibration is not made of sound numbers");
   }
+  if (message.familiarity_distances_size() > kMostDistances) return Damaged(name, "it has too many distances");
   if (!std::is_sorted(familiarity.distances.begin(), familiarity.distances.end()) ||
       !std::all_of(familiarity.distances.begin(), familiarity.distances.end(),
                    [](float d) { return std::isfinite(d); })) {
@@ -258,15 +274,21 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
       if (const auto known = GroupNamed(group)) skill.missing.push_back(*known);
     }
   }
+  if (message.references_size() > kMostReferences) {
+    return Damaged(name, StrCat("it has ", message.references_size(), " references; at most ", kMostReferences));
+  }
   std::set<std::string> kinds;
   for (const v1::ModelReference& entry : message.references()) {
     if (entry.fingerprint_size() != file.model.fingerprint()) {
       return Damaged(name, StrCat("its reference ", entry.name(), " has a fingerprint of another size"));
     }
+    if (std::max(entry.name().size(), entry.kind().size()) > kMostName) {
+      return Damaged(name, StrCat("one of its references has a name of more than ", kMostName, " bytes"));
+    }
     kinds.insert(entry.kind());
     file.references.push_back(
         {entry.name(), entry.kind(), Eigen::Map<const Row>(entry.fingerprint().data(), entry.fingerprint_size())});
-    if (!file.references.back().fingerprint.allFinite()) {
+    if (!IsSound(file.references.back().fingerprint)) {
       return Damaged(name, StrCat("its reference ", entry.name(), " is not made of numbers"));
     }
   }

@@ -38,6 +38,9 @@ std::string SerializeModel(const ModelFile& file, const InterferenceExample& exa
 // The checksum that such bytes carry, in hexadecimal digits.
 std::string ModelDigest(std::string_view bytes);
 
+// No model of ours is larger.
+inline constexpr size_t kMostModelBytes = size_t{16} << 20;
+
 // A model that passed its self-test. DataLoss when the bytes are damaged or no model; FailedPrecondition when this
 // build does not understand it (another format, other features); Internal when the self-test gives another result.
 // Every message names `name` and the remedy.

@@ -41,6 +41,7 @@ InterferenceNetImpl::InterferenceNetImpl(NetworkShape shape) : shape_(shape) {
   mean_ = register_buffer("mean", torch::zeros({shape.inputs}));
   scale_ = register_buffer("scale", torch::ones({shape.inputs}));
   used_ = register_buffer("used", torch::ones({shape.inputs}));
+  used_shares_ = register_buffer("used_shares", torch::ones({static_cast<int64_t>(kPairInputs)}));
   project_ = register_module("project", torch::nn::Linear(shape.inputs, shape.projected));
   cell_ = register_module("cell", torch::nn::LSTMCell(shape.projected, shape.hidden));
   victim_ = register_module("victim", torch::nn::Linear(fingerprint(), 2 * shape.pair));
@@ -92,7 +93,7 @@ PairOutput InterferenceNetImpl::Pair(const torch::Tensor& victims, const torch::
                                      const torch::Tensor& contexts) {
   const std::vector<torch::Tensor> victim = victim_->forward(victims).split(shape_.pair, 1);
   const torch::Tensor taken = contexts.narrow(1, 0, 2) * aggressors.narrow(1, fingerprint() - 1, 1);
-  const torch::Tensor shared = context_->forward(torch::cat({contexts, taken}, 1));
+  const torch::Tensor shared = context_->forward(torch::cat({contexts, taken}, 1) * used_shares_);
   const std::vector<torch::Tensor> aggressor = (aggressor_->forward(aggressors) + shared).split(shape_.pair, 1);
   const torch::Tensor pair = torch::relu(victim[0] + aggressor[0] + victim[1] * aggressor[1]);
   PairOutput output;
@@ -114,6 +115,10 @@ void InterferenceNetImpl::Ignore(const std::vector<int64_t>& inputs) {
   for (const int64_t input : inputs) used_[input] = 0;
 }
 
+void InterferenceNetImpl::IgnoreShares(const std::vector<int64_t>& shares) {
+  for (const int64_t share : shares) used_shares_[share] = 0;
+}
+
 InterferenceWeights InterferenceNetImpl::Export() const {
   InterferenceWeights weights;
   // w ((x - mean * there) / scale) is linear in x and in there, and both are inputs.
@@ -127,7 +132,7 @@ InterferenceWeights InterferenceNetImpl::Export() const {
   weights.gate_bias = ToRows(cell_->bias_ih + cell_->bias_hh);
   weights.victim = ToRows(victim_->weight);
   weights.aggressor = ToRows(aggressor_->weight);
-  weights.context = ToRows(context_->weight);
+  weights.context = ToRows(context_->weight * used_shares_);
   weights.pair_bias = ToRows(victim_->bias);
   weights.slowdown = ToRows(slowdown_->weight);
   weights.slowdown_bias = ToRows(slowdown_->bias);

@@ -47,6 +47,8 @@ class InterferenceNetImpl : public torch::nn::Module {
   torch::Tensor BaseVariance() const;
   // Inputs (positions below kModelInputs) that never count, whatever they hold later.
   void Ignore(const std::vector<int64_t>& inputs);
+  // Shares of a context (positions in PairContext) that never count but for the resources that they make possible.
+  void IgnoreShares(const std::vector<int64_t>& shares);
   // The weights as the agent takes them: inputs need no standardising.
   InterferenceWeights Export() const;
 
@@ -54,7 +56,8 @@ class InterferenceNetImpl : public torch::nn::Module {
   NetworkShape shape_;
   torch::Tensor mean_;
   torch::Tensor scale_;
-  torch::Tensor used_;  // [inputs]: 0 for those to be ignored
+  torch::Tensor used_;         // [inputs]: 0 for those to be ignored
+  torch::Tensor used_shares_;  // [kPairInputs], likewise
   torch::nn::Linear project_{nullptr};
   torch::nn::LSTMCell cell_{nullptr};
   torch::nn::Linear victim_{nullptr};

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <numeric>
 #include <random>
+#include <set>
 #include <sstream>
 
 #include "models/training/batch.h"
@@ -163,6 +164,25 @@ void Standardise(const ExampleList& examples, InterferenceNet& net) {
   net->Ignore(ignored);
 }
 
+// Has shares ignored that are the same in all examples: on a machine where they differ, what was learned would be
+// moved by something that nothing was learned of.
+void IgnoreConstantShares(const ExampleList& examples, InterferenceNet& net) {
+  std::array<std::set<float>, PairContext::kSize> seen;
+  for (const InterferenceExample* example : examples) {
+    for (const PairContext& context : example->contexts) {
+      const auto shares = context.ToArray();
+      for (size_t i = 0; i < shares.size(); ++i) {
+        if (seen[i].size() < 2) seen[i].insert(shares[i]);
+      }
+    }
+  }
+  std::vector<int64_t> constant;
+  for (size_t i = 0; i < seen.size(); ++i) {
+    if (seen[i].size() < 2) constant.push_back(static_cast<int64_t>(i));
+  }
+  net->IgnoreShares(constant);
+}
+
 // A training between two epochs.
 struct Course {
   InterferenceNet net;
@@ -218,6 +238,7 @@ double TrainEpoch(BatchMaker& maker, size_t batch, Course* course) {
 Course NewCourse(const ExampleList& training, const TrainingOptions& options) {
   InterferenceNet net = NewNetwork(options);
   Standardise(training, net);
+  IgnoreConstantShares(training, net);
   const auto adamw = torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay);
   Course course{net, NewNetwork(options), torch::optim::AdamW(net->parameters(), adamw), std::mt19937_64(options.seed),
                 {},  NewNetwork(options)};

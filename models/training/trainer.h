@@ -15,7 +15,7 @@
 namespace truce {
 
 // Rises whenever training computes something else from the same data and options.
-inline constexpr int kTrainingFormat = 2;
+inline constexpr int kTrainingFormat = 3;
 
 struct TrainingOptions {
   uint64_t seed = 1;

@@ -202,6 +202,15 @@ TEST_F(LabelsTest, WindowsThatDifferMakeTheErrorWide) {
   EXPECT_LT(std::abs(label.slowdown), 2 * label.error);
 }
 
+TEST_F(LabelsTest, ASingleWindowIsNotSure) {
+  auto dataset = Open();
+  const int64_t a = Live(*dataset, "a").id;
+  const int64_t b = Live(*dataset, "b").id;
+  Ran(*dataset, 0, {{a, 10, 10, 0}});
+  Ran(*dataset, 20, {{a, 10, 10, 0}, {b, 5, 10, 0}});
+  EXPECT_GE(MakeLabels(Load()).at(0).error, 0.05);
+}
+
 TEST_F(LabelsTest, EachMeetingHasItsOwn) {
   auto dataset = Open();
   const int64_t a = Live(*dataset, "a").id;

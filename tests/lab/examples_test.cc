@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <optional>
 
 #include "lab/collector.h"
 #include "lab/labels.h"
@@ -127,6 +128,35 @@ TEST(RepeatsTest, AreLabelsOfTheSameMeetingOnTheSameCpus) {
   for (const Repeat& repeat : repeats) {
     EXPECT_EQ(repeat.first->victim, repeat.second->victim);
     EXPECT_NE(repeat.first->meeting, repeat.second->meeting);
+  }
+}
+
+TEST(MeetingGroupsTest, ARepeatAndAMeetingThatAGuestJoinedAreOfTheSame) {
+  DatasetContent content = Meeting();  // 7: web and batch
+  const auto again = [&content](int64_t meeting, int64_t web, int64_t batch, std::optional<int64_t> guest) {
+    for (DatasetSegment segment : Meeting().segments) {
+      segment.meeting = meeting;
+      for (DatasetMember& member : segment.members) member.life = member.life == 1 ? web : batch;
+      if (guest && segment.members.size() == 2) segment.members.push_back({*guest, 10, 10, 0});
+      content.segments.push_back(segment);
+    }
+  };
+  content.lives[11] = Life(11, "web", 0.5);
+  content.lives[12] = Life(12, "batch", 0.5);
+  content.lives[13] = Life(13, "guest", 0.5);
+  content.lives[14] = Life(14, "other", 0.5);
+  again(8, 11, 12, std::nullopt);  // alike, at another time
+  again(9, 11, 12, 13);            // the same two with a guest
+  again(10, 11, 14, std::nullopt);
+  const auto groups = MeetingGroups(content, MakeLabels(content));
+  EXPECT_EQ(groups.at(7), 7);
+  EXPECT_EQ(groups.at(8), 7);
+  EXPECT_EQ(groups.at(9), 7);
+  EXPECT_EQ(groups.at(10), 10);
+  const auto examples = MakeExamples(content);
+  ASSERT_TRUE(examples.ok());
+  for (const InterferenceExample& example : *examples) {
+    EXPECT_EQ(example.group, example.meeting == 10 ? 10u : 7u);
   }
 }
 

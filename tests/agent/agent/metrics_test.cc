@@ -38,6 +38,7 @@ MetricsSnapshot Filled() {
   snapshot.workloads = {{"system.slice/redis.service", v1::WORKLOAD_CLASS_CRITICAL, 0.625, 0.25, 87.5, true},
                         {"docker/\"odd\\name\"", v1::WORKLOAD_CLASS_BEST_EFFORT, 1.5, 0, 0, false}};
   snapshot.workloads_left_out = 2;
+  snapshot.pairs_left_out = 3;
   snapshot.pairs_at_least = {{1, 5}, {20, 4}, {40, 3}, {60, 2}, {80, 1}};
   snapshot.pmu_level = "small";
   snapshot.pmu_available = true;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <set>
+#include <string>
 
 namespace truce::agent {
 namespace {
@@ -123,8 +125,73 @@ TEST(FuseTest, AVictimThatWasNeverWithoutItsNeighbourDoesNotAcquitIt) {
   EXPECT_GT(Fused(Evidence(v1::DIAGNOSIS_HEALTHY), Model(0.95), ScoreFrom::kBoth, workloads).pairs[0].score(), 60);
 }
 
-TEST(FuseTest, ANeighbourThatEvidenceClearedScoresLow) {
-  EXPECT_LT(Fused(Evidence(v1::DIAGNOSIS_SELF), Model(0.9)).pairs[0].score(), 50);
+TEST(FuseTest, WhatIsClearToSeeIsNotActedOnHoweverSureTheModelIs) {
+  auto long_well = kWorkloads;
+  long_well[kHog].busy_samples = 30;
+  for (const double probability : {0.9, 0.99, 0.9999, 1.0}) {
+    for (const double confidence : {0.4, 0.8, 1.0}) {
+      const auto model = Model(probability, confidence);
+      for (const auto diagnosis : {v1::DIAGNOSIS_SELF, v1::DIAGNOSIS_NEIGHBOUR}) {
+        EXPECT_LE(Fused(Evidence(diagnosis), model).pairs[0].score(), 50) << "evidence looked elsewhere for the cause";
+      }
+      EXPECT_LE(Fused(Evidence(v1::DIAGNOSIS_HEALTHY), model, ScoreFrom::kBoth, long_well).pairs[0].score(), 50);
+    }
+  }
+  EXPECT_LT(Fused(Evidence(v1::DIAGNOSIS_SELF), Model(0.5)).pairs[0].score(), 25);
+}
+
+TEST(FuseTest, WhoIsHeldIsNotAcquittedByAnotherTroubleOfItsVictim) {
+  auto held = kWorkloads;
+  held[kHog].under_action = true;
+  for (const auto diagnosis : {v1::DIAGNOSIS_SELF, v1::DIAGNOSIS_NEIGHBOUR}) {
+    const Scores scores = Fused(Evidence(diagnosis), Model(0.5), ScoreFrom::kBoth, held);
+    EXPECT_THAT(scores.pairs[0].score(), DoubleNear(50, 0.1));
+  }
+}
+
+TEST(FuseTest, TheResourceIsTheOneThatWasSeen) {
+  EXPECT_EQ(Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90, 0.5), Model(0.9, 0.9)).pairs[0].resource(), v1::RESOURCE_CPU);
+}
+
+TEST(FuseTest, WhatIsNoNumberIsNotHeard) {
+  for (const double broken : {std::nan(""), static_cast<double>(INFINITY)}) {
+    EXPECT_THAT(Fused(Evidence(v1::DIAGNOSIS_HEALTHY), Model(broken)).pairs, SizeIs(0));
+    EXPECT_THAT(Fused(Evidence(v1::DIAGNOSIS_HEALTHY), Model(0.9, broken)).pairs, SizeIs(0));
+    std::vector<ModelScore> size = Model(0.9);
+    size[0].log_slowdown = static_cast<float>(broken);
+    EXPECT_THAT(Fused(Evidence(v1::DIAGNOSIS_HEALTHY), size).pairs, SizeIs(0));
+    const Scores seen = Fused(Evidence(v1::DIAGNOSIS_NEIGHBOUR, 90), Model(broken));
+    ASSERT_THAT(seen.pairs, SizeIs(1));
+    EXPECT_EQ(seen.pairs[0].score(), 90) << "evidence goes on alone";
+  }
+}
+
+TEST(FuseTest, ACrowdIsReportedByItsHighestPairs) {
+  constexpr uint64_t kCrowd = 100;
+  std::map<uint64_t, FuseWorkload> workloads;
+  std::vector<ModelScore> model;
+  Scores evidence;
+  for (uint64_t v = 1; v <= kCrowd; ++v) {
+    workloads[v] = {"w" + std::to_string(v), v == 7, 0, 1000};
+    evidence.verdicts[v].diagnosis = v1::DIAGNOSIS_HEALTHY;
+    for (uint64_t a = 1; a <= kCrowd; ++a) {
+      if (a == v) continue;
+      ModelScore score = Model(0.2 + 0.006 * static_cast<double>(a))[0];
+      score.victim = v;
+      score.aggressor = a;
+      model.push_back(score);
+    }
+  }
+  const Scores scores = Fused(evidence, model, ScoreFrom::kBoth, workloads);
+  std::map<std::string, std::set<std::string>> aggressors;
+  for (const v1::PairScore& pair : scores.pairs) aggressors[pair.victim()].insert(pair.aggressor());
+  EXPECT_EQ(aggressors.size(), kCrowd);
+  EXPECT_EQ(aggressors["w1"].size(), 17u) << "the sixteen highest, and who is held";
+  EXPECT_TRUE(aggressors["w1"].contains("w100"));
+  EXPECT_TRUE(aggressors["w1"].contains("w85"));
+  EXPECT_FALSE(aggressors["w1"].contains("w84"));
+  EXPECT_TRUE(aggressors["w1"].contains("w7"));
+  EXPECT_EQ(scores.pairs.size() + scores.pairs_left_out, model.size());
 }
 
 TEST(FuseTest, ThatTheVictimIsWellSaysNothingWhileTheAggressorIsHeldBack) {

@@ -1,6 +1,7 @@
 #include "agent/predict/model_scorer.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -275,6 +276,22 @@ TEST(ModelScorerTest, FewerReadingsMeanLessConfidence) {
   EXPECT_NEAR(scorer.Score(host.profiles())[0].confidence, 0.6, 1e-6);
 }
 
+TEST(ModelScorerTest, AmongStrangersItSaysThatItDoesNotKnow) {
+  ModelFile file = SomeModel();
+  Familiarity strict = file.model.familiarity();
+  strict.distances = {1e-6F, 2e-6F};
+  file.model = InterferenceModel(file.model.weights(), file.model.calibration(), strict);
+  Workloads host;
+  host.Add(1, {0});
+  host.Add(2, {0});
+  ModelScorer scorer(std::move(file), TwoCpus(), TellAll());
+  for (int i = 0; i < 5; ++i) {
+    host.Second();
+    scorer.Tick(host.profiles());
+  }
+  for (const ModelScore& score : scorer.Score(host.profiles())) EXPECT_EQ(score.confidence, 0);
+}
+
 // A file in a directory of its own.
 class ModelSlotTest : public testing::Test {
  protected:
@@ -307,6 +324,20 @@ TEST_F(ModelSlotTest, GoesOnWithoutAModelUntilOneIsThere) {
   EXPECT_THAT(slot.Refresh(host_.profiles()).value_or(""), HasSubstr("model one"));
   ASSERT_NE(slot.scorer(), nullptr);
   EXPECT_TRUE(slot.status().ok());
+}
+
+TEST_F(ModelSlotTest, WhatCannotBeAModelIsNotRead) {
+  ModelSlot slot(file(), TwoCpus(), TellAll());
+  ASSERT_EQ(mkfifo(file().c_str(), 0600), 0);
+  EXPECT_THAT(slot.Refresh(host_.profiles()).value_or(""), HasSubstr("is no file"));
+  std::filesystem::remove(file());
+  std::ofstream(file()).close();
+  std::filesystem::resize_file(file(), uintmax_t{1} << 33);  // a hole
+  EXPECT_THAT(slot.Refresh(host_.profiles()).value_or(""), HasSubstr("more than any model"));
+  EXPECT_EQ(slot.scorer(), nullptr);
+  Put(Bytes("one"));
+  EXPECT_TRUE(slot.Refresh(host_.profiles()).has_value());
+  EXPECT_NE(slot.scorer(), nullptr);
 }
 
 TEST_F(ModelSlotTest, TakesUpAnotherModelBetweenTicks) {

@@ -234,6 +234,16 @@ TEST(PlannerTest, ReleasesAPinAfterItsDwellAndNotWhileTheScoreIsBetweenTheThresh
   EXPECT_THAT(host.plan.actions, IsEmpty());
 }
 
+TEST(PlannerTest, AModelThatDoubtsDoesNotKeepAPinForGood) {
+  BenchHost host;
+  Protect(&host);
+  v1::Report foreseen = MakeScene(45);
+  foreseen.mutable_pairs(0)->set_source(v1::SCORE_SOURCE_MODEL);
+  for (int i = 0; i < 30; ++i) EXPECT_THAT(host.Round(foreseen), IsEmpty()) << "it leans to harm";
+  foreseen.mutable_pairs(0)->set_score(35);
+  EXPECT_EQ(TimeTo("release", foreseen, &host), absl::Seconds(65));
+}
+
 TEST(PlannerTest, ReleasesAQuotaInSteps) {
   BenchHost host(1);
   Protect(&host);

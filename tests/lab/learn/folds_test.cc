@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "lab/learn/page.h"
@@ -87,7 +88,8 @@ TEST(JudgeFoldsTest, GathersEveryTestExampleOfEveryFold) {
   const auto folds = *LeaveProgramsOut(examples, 3, {0}, 7);
   int done = 0;
   const auto judged = JudgeFolds(
-      folds, [] { return std::make_unique<Oracle>(true); }, {{}, {FeatureGroup::kPressure}}, 2, [&] { ++done; });
+      folds, [] { return std::make_unique<Oracle>(true); }, {View(), {.missing = {FeatureGroup::kPressure}}}, 2,
+      [&] { ++done; });
   ASSERT_TRUE(judged.ok());
   size_t expected = 0;
   for (const Fold& fold : folds) expected += fold.test.size();
@@ -95,14 +97,62 @@ TEST(JudgeFoldsTest, GathersEveryTestExampleOfEveryFold) {
   EXPECT_EQ((*judged)[0].size(), expected);
   EXPECT_EQ((*judged)[1].size(), expected);
   EXPECT_EQ(done, 5);
-  for (const Judged& one : (*judged)[1]) EXPECT_TRUE(one.new_victim || one.new_aggressors);
+  for (const Judged& one : (*judged)[1]) EXPECT_TRUE(one.new_victim || one.new_aggressor);
+}
+
+TEST(LeaveProgramsOutTest, AFamilyGoesTogether) {
+  std::vector<InterferenceExample> examples = MadeUpMeetings(13, 400, 1);
+  for (InterferenceExample& example : examples) {
+    for (std::string& program : example.programs) {
+      if (program == "p1" || program == "p5" || program == "p9" || program == "p12") program = "kin-" + program;
+    }
+  }
+  const auto folds = LeaveProgramsOut(examples, 3, {0}, 7, HeldOutBy::kFamily);
+  ASSERT_TRUE(folds.ok()) << folds.status();
+  EXPECT_EQ(folds->size(), 5u);
+  std::set<std::string> held_out;
+  for (const Fold& fold : *folds) {
+    held_out.insert(fold.held_out.begin(), fold.held_out.end());
+    const auto kin = std::count_if(fold.held_out.begin(), fold.held_out.end(),
+                                   [](const std::string& program) { return program.starts_with("kin-"); });
+    EXPECT_TRUE(kin == 0 || kin == 4) << kin;
+  }
+  EXPECT_EQ(held_out.size(), 13u);
+}
+
+// Notes how much it was shown of the neighbours.
+class Spy : public Oracle {
+ public:
+  explicit Spy(std::set<size_t>* lengths) : Oracle(true), lengths_(lengths) {}
+  absl::StatusOr<std::vector<InterferencePrediction>> Predict(const ExampleList& examples) override {
+    for (const InterferenceExample* example : examples) {
+      lengths_->insert(example->aggressors[0].size());
+      EXPECT_EQ(example->victim.size(), 12u) << "all of the victim is shown";
+    }
+    return Oracle::Predict(examples);
+  }
+
+ private:
+  std::set<size_t>* const lengths_;
+};
+
+TEST(JudgeFoldsTest, OfNewcomersNothingIsShownFromBeforeTheyMet) {
+  std::vector<InterferenceExample> examples = MadeUpMeetings(13, 300, 1);
+  for (size_t i = 0; i < examples.size(); ++i) examples[i].moment = static_cast<double>(i % 3);
+  const auto folds = *LeaveProgramsOut(examples, 3, {0, 1, 2}, 7);
+  std::set<size_t> lengths;
+  const auto judged = JudgeFolds(
+      folds, [&] { return std::make_unique<Spy>(&lengths); }, {{.newcomers = true}}, 1, [] {});
+  ASSERT_TRUE(judged.ok());
+  EXPECT_EQ(lengths, (std::set<size_t>{1, 2}));
+  for (const Judged& one : (*judged)[0]) EXPECT_GE(one.example->moment, 1) << "at 0 there is nothing to judge by";
 }
 
 TEST(JudgeFoldsTest, AFailureIsTold) {
   const std::vector<InterferenceExample> examples = MadeUpMeetings(13, 300, 1);
   const auto folds = *LeaveProgramsOut(examples, 3, {0}, 7);
   const auto judged = JudgeFolds(
-      folds, [] { return std::make_unique<FailingPredictor>(); }, {{}}, 2, [] {});
+      folds, [] { return std::make_unique<FailingPredictor>(); }, {View()}, 2, [] {});
   EXPECT_THAT(std::string(judged.status().message()), HasSubstr("no memory"));
 }
 
@@ -151,7 +201,7 @@ TEST(CalibrateAcrossTest, AFoldIsCalibratedOnWhatTheOthersSaidOfOtherPrograms) {
 std::vector<Judged> JudgedBy(bool honest, const std::vector<InterferenceExample>& examples) {
   const auto folds = *LeaveProgramsOut(examples, 3, {0}, 7);
   return (*JudgeFolds(
-      folds, [honest] { return std::make_unique<Oracle>(honest); }, {{}}, 1, [] {}))[0];
+      folds, [honest] { return std::make_unique<Oracle>(honest); }, {View()}, 1, [] {}))[0];
 }
 
 TEST(MarksOfTest, TheTruthGetsTheBestMarksAndItsOppositeTheWorst) {
@@ -167,6 +217,29 @@ TEST(MarksOfTest, TheTruthGetsTheBestMarksAndItsOppositeTheWorst) {
   EXPECT_NEAR(worst.rank.value, -1, 1e-9);
   EXPECT_LE(worst.error.interval.low, worst.error.value);
   EXPECT_GE(worst.error.interval.high, worst.error.value);
+}
+
+TEST(MarksOfTest, WhatIsSaidOftenOfOneMeetingIsOneLabelAndNoOrder) {
+  std::vector<InterferenceExample> examples = MadeUpMeetings(13, 5, 1);
+  std::vector<Judged> judged;
+  for (size_t i = 0; i < examples.size(); ++i) {
+    examples[i].programs[0] = "victim";
+    examples[i].log_slowdown = static_cast<double>(i);
+    for (const double said : {0.9, 1.1}) {
+      Judged& one = judged.emplace_back();
+      one.example = &examples[i];
+      one.prediction.log_slowdown = said * static_cast<double>(i);
+    }
+  }
+  const Marks marks = MarksOf(judged, 20, 1);
+  EXPECT_EQ(marks.labels, 5u);
+  EXPECT_NEAR(marks.rank.value, 1, 1e-9) << "of the means";
+  judged.resize(6);  // three meetings
+  EXPECT_TRUE(std::isnan(MarksOf(judged, 20, 1).rank.value));
+  for (InterferenceExample& example : examples) example.log_slowdown = 1;
+  judged.clear();
+  for (const InterferenceExample& example : examples) judged.push_back({.example = &example});
+  EXPECT_TRUE(std::isnan(MarksOf(judged, 20, 1).rank.value)) << "there is no order to be found";
 }
 
 TEST(EvaluationPageTest, IsOnePageThatNeedsNothingElse) {

@@ -55,10 +55,10 @@ class ForesightTest : public testing::Test {
   }
 
   // What a model would have said that knows from second `knows` on.
-  std::vector<Judged> Said(double knows) const {
+  std::vector<Judged> Said(double knows, bool newcomers = false) const {
     std::vector<Judged> judged;
     for (const InterferenceExample& example : examples_) {
-      if (example.programs[0] != "web") continue;
+      if (example.programs[0] != "web" || (newcomers && example.moment < 1)) continue;
       Judged one;
       one.example = &example;
       const bool slows = example.log_slowdown > std::log1p(kNoticedSlowdown);
@@ -73,28 +73,44 @@ class ForesightTest : public testing::Test {
 };
 
 TEST_F(ForesightTest, TheModelMayKnowBeforeAnythingIsFelt) {
-  const Foresight foresight = CompareForesight(content_, Said(0));
+  const Foresight foresight = CompareForesight(content_, Said(0), Said(1, true));
   EXPECT_EQ(foresight.bursts, 10u);
-  EXPECT_EQ(foresight.model.auc[0], 1);
-  EXPECT_EQ(foresight.model.median_seconds, 0);
-  EXPECT_EQ(foresight.model.found_ratio, 1);
-  EXPECT_EQ(foresight.model.false_alarm_ratio, 0);
+  EXPECT_EQ(foresight.known.auc[0], 1);
+  EXPECT_EQ(foresight.known.median_seconds, 0);
+  EXPECT_EQ(foresight.known.found_ratio, 1);
+  EXPECT_EQ(foresight.known.false_alarm_ratio, 0);
 }
 
 TEST_F(ForesightTest, EvidenceNeedsToSeeIt) {
-  const Foresight foresight = CompareForesight(content_, Said(2));
+  const Foresight foresight = CompareForesight(content_, Said(2), Said(3, true));
   EXPECT_EQ(foresight.evidence.auc[0], 0.5);
   EXPECT_EQ(foresight.evidence.auc[kForesightSeconds], 1) << "CPU wait went up fifty times";
   EXPECT_GE(foresight.evidence.median_seconds, 3) << "three outliers of the last five";
   EXPECT_LE(foresight.evidence.median_seconds, 5);
   EXPECT_EQ(foresight.evidence.false_alarm_ratio, 0);
-  EXPECT_EQ(foresight.model.median_seconds, 2);
+  EXPECT_EQ(foresight.known.median_seconds, 2);
+  EXPECT_EQ(foresight.newcomer.median_seconds, 3);
+  EXPECT_EQ(foresight.newcomer.auc[0], 0.5) << "nothing was seen of it";
+  EXPECT_EQ(foresight.newcomer.auc[3], 1);
+}
+
+TEST_F(ForesightTest, ABurstIsToldByOneModel) {
+  std::vector<Judged> said = Said(0);
+  // Another fold's, which says the opposite.
+  for (Judged one : Said(0)) {
+    one.fold = 1;
+    one.prediction.probability = 1 - one.prediction.probability;
+    said.push_back(one);
+  }
+  const Foresight foresight = CompareForesight(content_, said, Said(1, true));
+  EXPECT_EQ(foresight.bursts, 10u);
+  EXPECT_EQ(foresight.known.auc[0], 1);
 }
 
 TEST_F(ForesightTest, WhoNeverKnowsIsCountedBeyondTheEnd) {
-  const Foresight foresight = CompareForesight(content_, Said(100));
-  EXPECT_EQ(foresight.model.found_ratio, 0);
-  EXPECT_EQ(foresight.model.median_seconds, kForesightSeconds + 1);
+  const Foresight foresight = CompareForesight(content_, Said(100), Said(100, true));
+  EXPECT_EQ(foresight.known.found_ratio, 0);
+  EXPECT_EQ(foresight.known.median_seconds, kForesightSeconds + 1);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ const std::vector<InterferenceExample>& Examples() {
 
 Marks MarksFor(const std::function<std::unique_ptr<Predictor>()>& make) {
   const auto folds = *LeaveProgramsOut(Examples(), 5, {0}, 2);
-  const auto judged = JudgeFolds(folds, make, {{}}, 2, [] {});
+  const auto judged = JudgeFolds(folds, make, {View()}, 2, [] {});
   EXPECT_TRUE(judged.ok()) << judged.status();
   return MarksOf((*judged)[0], 1, 1);
 }
@@ -63,12 +63,13 @@ TEST(PredictorsTest, CorrelationSeesWhoMovesWithThePain) {
   for (int i = 0; i < 200; ++i) {
     const bool guilty = i % 2 == 0;
     InterferenceExample example;
+    example.moment = 6;
+    example.aggressors.resize(1);
     for (int second = 0; second < 20; ++second) {
-      const bool hurts = second >= 14;
+      // Both neighbours were seen at full load by themselves, while the victim was alone.
+      const bool hurts = guilty && second >= 14;
       example.victim.push_back(MadeUpSequence(0.8, hurts ? 0.4 : 0.01, 1)[0]);
-      if (example.aggressors.empty()) example.aggressors.resize(1);
-      // The innocent one runs when the victim is well.
-      example.aggressors[0].push_back(MadeUpSequence(hurts == guilty ? 1.0 : 0.0, 0, 1)[0]);
+      example.aggressors[0].push_back(MadeUpSequence(1.0, 0, 1)[0]);
     }
     example.contexts = {{1, 1, 0, 1, 1}};
     example.log_slowdown = guilty ? 0.4 : 0;
@@ -82,6 +83,11 @@ TEST(PredictorsTest, CorrelationSeesWhoMovesWithThePain) {
   const auto predictions = *predictor->Predict(list);
   EXPECT_GT(predictions[0].probability, 0.8);
   EXPECT_LT(predictions[1].probability, 0.2);
+  // Before they met, it cannot say anything.
+  examples[0].moment = 0;
+  examples[1].moment = 0;
+  const auto before = *predictor->Predict({&examples[0], &examples[1]});
+  EXPECT_EQ(before[0].probability, before[1].probability);
 }
 
 TEST(FlatFeaturesTest, HaveOneLengthWhateverTheMeeting) {

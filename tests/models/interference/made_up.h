@@ -43,6 +43,7 @@ inline std::vector<InterferenceExample> MadeUpMeetings(int programs, int meeting
     if (slowdown >= kNoticedSlowdown) example.resources[0] = 1;
     example.programs = {"p" + std::to_string(victim), "p" + std::to_string(aggressor)};
     example.meeting = examples.size() - 1;
+    example.group = example.meeting;
   }
   return examples;
 }

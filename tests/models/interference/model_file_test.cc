@@ -98,6 +98,34 @@ TEST(ModelFileTest, OtherNumbersThatMakeNoSenseAreRefusedToo) {
               HasSubstr("its distances are not in order"));
 }
 
+TEST(ModelFileTest, WhatCouldOverflowOrTakeForEverIsRefused) {
+  EXPECT_THAT(Problem(With([](auto& message) {
+                for (auto& tensor : *message.mutable_tensors()) {
+                  if (tensor.name() == "familiarity_whiten") tensor.set_values(0, 3e38F);
+                }
+              })),
+              HasSubstr("do not fit together"));
+  EXPECT_THAT(Problem(With([](auto& message) { message.mutable_references(0)->set_fingerprint(0, 3e38F); })),
+              HasSubstr("is not made of numbers"));
+  EXPECT_THAT(Problem(With([](auto& message) { message.set_interval_deviations(1e30F); })),
+              HasSubstr("its calibration"));
+  EXPECT_THAT(Problem(With([](auto& message) { message.mutable_references(0)->set_kind(std::string(200, 'k')); })),
+              HasSubstr("more than 128 bytes"));
+  EXPECT_THAT(Problem(With([](auto& message) {
+                for (int i = 0; i < 3000; ++i) {
+                  const v1::ModelReference reference = message.references(0);
+                  *message.add_references() = reference;
+                }
+              })),
+              HasSubstr("3001 references"));
+  EXPECT_THAT(Problem(With([](auto& message) {
+                auto& inputs = *message.mutable_self_test()->mutable_inputs();
+                inputs.Resize(static_cast<int>(2 * kModelInputs * 2000), 0);
+              })),
+              HasSubstr("2000 steps"));
+  EXPECT_THAT(Problem(SomeBytes() + std::string(kMostModelBytes, '\0')), HasSubstr("at most 16777216"));
+}
+
 TEST(ModelFileTest, ItsDigestIsThatOfItsContent) {
   EXPECT_EQ(ModelDigest(SomeBytes()), ModelDigest(SomeBytes()));
   EXPECT_EQ(ModelDigest(SomeBytes()).size(), 64u);

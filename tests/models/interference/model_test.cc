@@ -145,6 +145,13 @@ TEST(InterferenceModelTest, TheProbabilityIsThatOfDeviationsAboveTheBound) {
   EXPECT_THAT(effects.probability(0), FloatNear(static_cast<float>(one.probability), 1e-4F));
 }
 
+TEST(FamiliarityTest, WhatIsNoNumberIsNotFamiliar) {
+  Familiarity familiarity;
+  familiarity.distances = {1, 2, 3};
+  EXPECT_EQ(familiarity.OfDistance(std::nanf("")), 0);
+  EXPECT_EQ(familiarity.OfDistance(INFINITY), 0);
+}
+
 TEST(FamiliarityTest, FallsTheFartherOutAFingerprintLies) {
   Familiarity familiarity{Row::Zero(2), Rows::Identity(2, 2), {}};
   for (int i = 1; i <= 99; ++i) familiarity.distances.push_back(static_cast<float>(i) / 10);

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <optional>
 #include <random>
 #include <set>
@@ -41,6 +42,7 @@ TEST(NetworkTest, TheAgentsForwardPassIsTheTrainingsForwardPass) {
   InterferenceNet net(shape);
   // The agent gets inputs as they are, whatever training makes of them.
   net->Standardise(torch::randn({shape.inputs / 2}), torch::rand({shape.inputs / 2}) + 0.5);
+  net->IgnoreShares({2, 3});
   InterferenceModel model(net->Export(), Calibration(), Familiarity());
   const std::vector<InterferenceExample> examples = MadeUpMeetings(7, 20, 9);
   torch::NoGradGuard no_gradient;
@@ -190,6 +192,21 @@ TEST(TrainInterferenceTest, WhatIsTheSameForAllNeverCounts) {
   InterferenceExample robbed = examples[0];
   for (ModelInput& input : robbed.victim) input[steal] = 0.5;
   EXPECT_EQ(model.Predict(robbed).log_slowdown, model.Predict(examples[0]).log_slowdown);
+}
+
+TEST(TrainInterferenceTest, SharesThatAreTheSameForAllMoveNothing) {
+  const std::vector<InterferenceExample> examples = MadeUpMeetings(8, 80, 2);
+  TrainingOptions options = Small();
+  options.most_epochs = 5;
+  InterferenceModel model = TrainInterference(Pointers(examples), {}, options, GoOn).model;
+  const auto sharing = std::find_if(examples.begin(), examples.end(),
+                                    [](const auto& example) { return example.contexts[0].cpus_of_victim > 0; });
+  ASSERT_NE(sharing, examples.end());
+  InterferenceExample elsewhere = *sharing;  // on a machine with SMT, which nothing was learned of
+  auto shares = elsewhere.contexts[0].ToArray();
+  shares[2] = 0.5F;
+  elsewhere.contexts[0] = {shares[0], shares[1], shares[2], shares[3], shares[4]};
+  EXPECT_EQ(model.Predict(elsewhere).log_slowdown, model.Predict(*sharing).log_slowdown);
 }
 
 TEST(TrainInterferenceTest, WhatItLearnedStaysTrueOnLongSequences) {
