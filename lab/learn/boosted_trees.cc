@@ -127,7 +127,7 @@ class Booster {
 class BoostedTreesPredictor : public Predictor {
  public:
   explicit BoostedTreesPredictor(uint64_t seed)
-      : size_("reg:absoluteerror", "mae", seed), hurt_("binary:logistic", "logloss", seed) {}
+      : size_("reg:squarederror", "mae", seed), hurt_("binary:logistic", "logloss", seed) {}
   absl::Status Fit(const ExampleList& training, const ExampleList& validation) override {
     TRUCE_RETURN_IF_ERROR(size_.Fit(training, validation, false));
     return hurt_.Fit(training, validation, true);
