@@ -1,5 +1,7 @@
 #include "lab/collect.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,7 +74,7 @@ absl::Status Collector::ChoosePrograms() {
                                               absl::StrJoin(result_.left_out, "; ")));
 }
 
-absl::Status PrepareWorkDirectory(const std::string& directory) {
+absl::StatusOr<host::UniqueFd> PrepareWorkDirectory(const std::string& directory) {
   std::error_code error;
   if (std::filesystem::create_directories(directory, error)) {
     std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
@@ -82,7 +84,13 @@ absl::Status PrepareWorkDirectory(const std::string& directory) {
     return ErrnoStatus(error ? error.value() : errno, StrCat("making --work-directory ", directory));
   }
   if (S_ISDIR(status.st_mode) && status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0) {
-    return absl::OkStatus();
+    host::UniqueFd lock(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (lock.valid() && flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+    if (errno == EWOULDBLOCK) {
+      return absl::AlreadyExistsError(StrCat("another truce-lab measures on this host (it uses ", directory,
+                                             "); each would be noise to the other"));
+    }
+    return ErrnoStatus(errno, StrCat("locking --work-directory ", directory));
   }
   return absl::PermissionDeniedError(StrCat("--work-directory ", directory,
                                             " must be a directory that belongs to you and that nobody else may write, "
@@ -90,7 +98,7 @@ absl::Status PrepareWorkDirectory(const std::string& directory) {
 }
 
 absl::Status Collector::Prepare() {
-  TRUCE_RETURN_IF_ERROR(PrepareWorkDirectory(options_.work_directory));
+  TRUCE_ASSIGN_OR_RETURN(lock_, PrepareWorkDirectory(options_.work_directory));
   TRUCE_RETURN_IF_ERROR(ChooseCpus());
   TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(options_.cgroup_root));
   if (!layout_->hierarchy_of(host::Controller::kCpuset)) {

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "src/base/shutdown.h"
+#include "src/host/file.h"
 
 namespace truce::lab {
 
@@ -52,9 +53,10 @@ struct CollectOptions {
   std::string load_tool;
 };
 
-// Makes the directory with mode 0700. PermissionDenied when one is there that somebody else owns or may write in:
-// programs run as root in it and write where its names lead.
-absl::Status PrepareWorkDirectory(const std::string& directory);
+// Makes the directory with mode 0700, and keeps it from others as long as the result lives. PermissionDenied when one
+// is there that somebody else owns or may write in: programs run as root in it and write where its names lead.
+// AlreadyExists when another lab uses it.
+absl::StatusOr<host::UniqueFd> PrepareWorkDirectory(const std::string& directory);
 
 struct CollectResult {
   int meetings = 0;

@@ -89,6 +89,8 @@ class Collector {
 
   const CollectOptions options_;
   ShutdownSignals& signals_;
+  // The work directory is this lab's alone.
+  host::UniqueFd lock_;
   std::vector<Program> programs_;
   std::vector<int> failures_;
   std::vector<int> cpus_;

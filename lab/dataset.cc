@@ -60,7 +60,18 @@ void Make(soci::session& sql, const std::string& machine, const std::string& top
   }
 }
 
+// A number of the file that must be one, and not below zero.
+double Sound(double value, std::string_view what, int64_t id) {
+  constexpr double kMost = 1e18;
+  if (value >= 0 && value <= kMost) return value;
+  throw std::runtime_error(StrCat(what, " ", id, " has ", value, " where a number from 0 on should be"));
+}
+
 std::map<std::string, std::string> ReadMeta(soci::session& sql) {
+  int tables = 0;
+  sql << "SELECT COUNT(*) FROM sqlite_master WHERE name IN ('meta', 'lives', 'samples', 'segments', 'members')",
+      soci::into(tables);
+  if (tables != 5) throw std::runtime_error("it is no data set of truce-lab collect");
   std::map<std::string, std::string> meta;
   soci::rowset<soci::row> rows = (sql.prepare << "SELECT key, value FROM meta");
   for (const auto& row : rows) meta[row.get<std::string>(0)] = row.get<std::string>(1);
@@ -89,12 +100,12 @@ void ReadLives(soci::session& sql, DatasetContent* content) {
     if (life == content->lives.end()) continue;
     DatasetSample& sample = life->second.samples.emplace_back();
     sample.at = row.get<double>(1);
-    sample.operations = row.get<double>(2);
-    sample.busy_seconds = row.get<double>(3);
+    sample.operations = Sound(row.get<double>(2), "a sample of life", life->first);
+    sample.busy_seconds = Sound(row.get<double>(3), "a sample of life", life->first);
     for (size_t column = 4; column < row.size(); ++column) {
       const auto reading = readings.find(row.get_properties(column).get_name());
       if (reading == readings.end() || row.get_indicator(column) == soci::i_null) continue;
-      sample.readings.set(reading->second, row.get<double>(column));
+      sample.readings.set(reading->second, Sound(row.get<double>(column), "a sample of life", life->first));
     }
   }
 }
@@ -108,8 +119,8 @@ void ReadSegments(soci::session& sql, DatasetContent* content) {
     segment.id = row.get<int>(0);
     segment.begin = row.get<double>(1);
     segment.end = row.get<double>(2);
-    segment.seconds = row.get<double>(3);
-    segment.steal_ratio = row.get<double>(4);
+    segment.seconds = Sound(row.get<double>(3), "segment", segment.id);
+    segment.steal_ratio = Sound(row.get<double>(4), "segment", segment.id);
     segment.other_cores = row.get<double>(5);
     segment.meeting = row.get<int>(6);
     position[row.get<int>(0)] = content->segments.size() - 1;
@@ -123,7 +134,9 @@ void ReadSegments(soci::session& sql, DatasetContent* content) {
                                       ", which are not both there"));
     }
     content->segments[segment->second].members.push_back(
-        {row.get<int>(1), row.get<double>(2), row.get<double>(3), row.get<double>(4)});
+        {row.get<int>(1), Sound(row.get<double>(2), "a member of segment", row.get<int>(0)),
+         Sound(row.get<double>(3), "a member of segment", row.get<int>(0)),
+         Sound(row.get<double>(4), "a member of segment", row.get<int>(0))});
   }
 }
 
@@ -186,6 +199,9 @@ absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(const std::string& file, 
 absl::StatusOr<DatasetContent> Dataset::Load(const std::string& file) {
   if (!std::filesystem::exists(file)) {
     return absl::NotFoundError(StrCat("data set ", file, " does not exist; measure one with: truce-lab collect"));
+  }
+  if (!std::filesystem::is_regular_file(file)) {
+    return absl::DataLossError(StrCat("data set ", file, " is no file"));
   }
   Dataset dataset(file);
   DatasetContent content;

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <string>
@@ -50,6 +51,7 @@ int RunCollect(truce::lab::CollectOptions options, const std::string& budget) {
   }
   if (options.programs.empty()) options.programs = truce::ShippedPath("programs");
   options.load_tool = truce::OwnDirectory() + "/truce-lab-load";
+  options.work_directory = std::filesystem::absolute(options.work_directory);
   const auto result = truce::lab::Collect(options, signals);
   if (!result.ok()) return absl::IsCancelled(result.status()) ? 130 : Failed(result.status());
   std::fprintf(stderr,
@@ -59,7 +61,9 @@ int RunCollect(truce::lab::CollectOptions options, const std::string& budget) {
   for (const std::string& left_out : result->left_out) std::fprintf(stderr, "left out: %s\n", left_out.c_str());
   if (signals.signal() != 0) return 130;
   if (result->meetings == 0) {
-    std::fprintf(stderr, "truce-lab: nothing was measured; give it more time with --budget\n");
+    std::fprintf(stderr,
+                 "truce-lab: nothing was measured: give it more time with --budget, and a host where nothing else "
+                 "runs (seconds in which others use the CPUs don't count)\n");
     return 1;
   }
   return 0;
@@ -76,6 +80,7 @@ int RunProtect(truce::lab::ProtectOptions options, const std::vector<std::string
   if (options.programs.empty()) options.programs = truce::ShippedPath("programs");
   if (options.binaries.empty()) options.binaries = truce::OwnDirectory();
   options.load_tool = truce::OwnDirectory() + "/truce-lab-load";
+  options.work_directory = std::filesystem::absolute(options.work_directory);
   if (!policies.empty()) {
     options.policies.clear();
     for (const truce::lab::Policy policy : truce::lab::Policies()) {

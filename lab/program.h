@@ -4,7 +4,7 @@
 //   kind:      groups programs in tables ("compression", "server", ...)
 //   packages:  Debian packages that bring it
 //   needs:     commands that must be there; a program that lacks one is left out, and said to be
-//   setup:     shell, run once before the first start, in the data directory
+//   setup:     shell, run once before the first start, in DATA; what it makes is there for good only if it succeeds
 // and one of
 //   operation: shell, run again and again; each run is one operation. One loop per thread
 //   worker:    a script that goes on for ever and prints one line per operation. One per thread

@@ -191,11 +191,65 @@ absl::Status RunningProgram::Stop() {
   return ended;
 }
 
+namespace {
+
+// A directory in which a program's input is made, so that what was made by half is never taken for whole: it shows what
+// is there already as links, and what was made in it is moved out at the end.
+class Workshop {
+ public:
+  explicit Workshop(const std::string& data_directory)
+      : data_(data_directory), path_(StrCat(data_directory, "/being-made")) {}
+  ~Workshop() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  Workshop(const Workshop&) = delete;
+  Workshop& operator=(const Workshop&) = delete;
+
+  absl::Status Open() const {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);  // of a lab that was killed
+    std::vector<std::filesystem::path> there;
+    for (const auto& entry : std::filesystem::directory_iterator(data_, error)) there.push_back(entry.path());
+    if (!error) std::filesystem::create_directory(path_, error);
+    for (const auto& one : there) {
+      if (!error) std::filesystem::create_symlink(one, path_ / one.filename(), error);
+    }
+    return Said(error);
+  }
+  absl::Status Close() const {
+    std::error_code error;
+    std::vector<std::filesystem::path> made;
+    for (const auto& entry : std::filesystem::directory_iterator(path_, error)) {
+      if (!entry.is_symlink(error)) made.push_back(entry.path());
+    }
+    for (const auto& one : made) {
+      if (!error) std::filesystem::rename(one, data_ / one.filename(), error);
+    }
+    return Said(error);
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  absl::Status Said(const std::error_code& error) const {
+    if (!error) return absl::OkStatus();
+    return absl::UnavailableError(StrCat("making input in ", path_.string(), ": ", error.message()));
+  }
+
+  const std::filesystem::path data_;
+  const std::filesystem::path path_;
+};
+
+}  // namespace
+
 absl::Status SetUp(const Program& program, const std::string& data_directory, ShutdownSignals& signals) {
   if (program.setup.empty()) return absl::OkStatus();
+  const Workshop workshop(data_directory);
+  TRUCE_RETURN_IF_ERROR(workshop.Open());
   ChildOptions child;
-  child.arguments = {"env",  "LC_ALL=C", StrCat("PATH=", kSearchPath),           StrCat("DATA=", data_directory),
-                     "bash", "-ec",      StrCat("cd \"$DATA\"\n", program.setup)};
+  child.arguments = {
+      "env",  "LC_ALL=C", StrCat("PATH=", kSearchPath),           StrCat("DATA=", workshop.path().string()),
+      "bash", "-ec",      StrCat("cd \"$DATA\"\n", program.setup)};
   child.log_file = StrCat(data_directory, "/", program.name, ".setup.log");
   unlink(child.log_file.c_str());
   TRUCE_ASSIGN_OR_RETURN(ChildProcess process, ChildProcess::Start(child));
@@ -208,7 +262,7 @@ absl::Status SetUp(const Program& program, const std::string& data_directory, Sh
   // What it put into the background.
   kill(-group, SIGKILL);
   if (interrupted) return absl::CancelledError("interrupted");
-  if (exit_status == 0) return absl::OkStatus();
+  if (exit_status == 0) return workshop.Close();
   return absl::FailedPreconditionError(
       StrCat("setting up ", program.name, " failed: ", LastLine(child.log_file), " (", child.log_file, ")"));
 }

@@ -70,8 +70,8 @@ class RunningProgram {
   bool stopped_ = false;
 };
 
-// Runs the program's setup in `data_directory`. Once per program and directory is enough. Cancelled after a signal;
-// nothing that it started is left.
+// Runs the program's setup for `data_directory` (absolute), where what it makes appears when it is whole. Once per
+// program and directory is enough. Cancelled after a signal; nothing that it started is left.
 absl::Status SetUp(const Program& program, const std::string& data_directory, ShutdownSignals& signals);
 
 }  // namespace truce::lab

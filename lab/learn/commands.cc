@@ -1,7 +1,10 @@
 #include "lab/learn/commands.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -28,7 +31,17 @@ struct Output {
   std::string checkpoints;
 };
 
+// That a file can be made there, before hours are spent on what goes into it.
+absl::Status CheckPlace(const std::string& option, const std::string& file) {
+  const std::filesystem::path directory = std::filesystem::absolute(file).parent_path();
+  if (access(directory.c_str(), W_OK) == 0 && !std::filesystem::is_directory(file)) return absl::OkStatus();
+  return absl::InvalidArgumentError(StrCat(option, " ", file, ": no file can be made there"));
+}
+
 int RunEvaluate(const EvaluateOptions& options, const Output& output) {
+  if (!options.html.empty()) {
+    if (const absl::Status place = CheckPlace("--html", options.html); !place.ok()) return Failed(place);
+  }
   const auto checkpoints = Checkpoints::In(output.checkpoints);
   if (!checkpoints.ok()) return Failed(checkpoints.status());
   const auto evaluation = Evaluate(options, *checkpoints, std::cerr);
@@ -46,6 +59,7 @@ int RunEvaluate(const EvaluateOptions& options, const Output& output) {
 }
 
 int RunTrain(const TrainOptions& options) {
+  if (const absl::Status place = CheckPlace("--output", options.output); !place.ok()) return Failed(place);
   const absl::Status status = Train(options, std::cerr);
   if (!status.ok()) return Failed(status);
   std::printf("%s is written; its card beside it says how good it is\n", options.output.c_str());

@@ -48,6 +48,12 @@ InterferenceModel Recalibrated(const InterferenceModel& model, const std::vector
   return InterferenceModel(model.weights(), CalibrateOn(forecasts), std::move(familiarity));
 }
 
+// Beside the model: its name with another ending.
+std::string CardOf(std::string model) {
+  if (const size_t dot = model.rfind('.'); dot != std::string::npos && dot > model.rfind('/') + 1) model.erase(dot);
+  return model + ".md";
+}
+
 std::string Card(const TrainOptions& options, const ModelFile& file, const Evaluation& evaluation, int epochs) {
   std::ostringstream tables;
   WriteEvaluation(evaluation, tables);
@@ -79,6 +85,11 @@ std::string Card(const TrainOptions& options, const ModelFile& file, const Evalu
 }  // namespace
 
 absl::Status Train(const TrainOptions& options, std::ostream& progress) {
+  const std::string card = CardOf(options.output);
+  if (card == options.output) {
+    return absl::InvalidArgumentError(
+        StrCat("--output ", card, " is where the model's card would be written; give the model another name"));
+  }
   TRUCE_ASSIGN_OR_RETURN(const DatasetContent content, Dataset::Load(options.file));
   Evaluation evaluation;
   TRUCE_ASSIGN_OR_RETURN(
@@ -129,10 +140,8 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   const std::string bytes = SerializeModel(file, **pair);
   TRUCE_RETURN_IF_ERROR(ParseModel(bytes, "the trained model").status());
   TRUCE_RETURN_IF_ERROR(rpc::WriteFileAtomically(options.output, bytes, 0644, rpc::IfExists::kReplace));
-  std::string card = options.output;
-  if (const size_t dot = card.rfind('.'); dot != std::string::npos && dot > card.rfind('/') + 1) card.erase(dot);
-  TRUCE_RETURN_IF_ERROR(rpc::WriteFileAtomically(card + ".md", Card(options, file, evaluation, trained.epochs), 0644,
-                                                 rpc::IfExists::kReplace));
+  TRUCE_RETURN_IF_ERROR(
+      rpc::WriteFileAtomically(card, Card(options, file, evaluation, trained.epochs), 0644, rpc::IfExists::kReplace));
   checkpoints.Remove();
   return absl::OkStatus();
 }

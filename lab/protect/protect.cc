@@ -1,5 +1,6 @@
 #include "lab/protect/protect.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -61,8 +62,9 @@ class Arena {
   absl::Status Prepare() {
     machine_ = DescribeMachine(options_.procfs);
     TRUCE_ASSIGN_OR_RETURN(done_, ReadBouts(options_.output, machine_));
+    TRUCE_RETURN_IF_ERROR(BeginBouts(options_.output, machine_));
     TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(options_.cgroup_root));
-    TRUCE_RETURN_IF_ERROR(PrepareWorkDirectory(options_.work_directory));
+    TRUCE_ASSIGN_OR_RETURN(lock_, PrepareWorkDirectory(options_.work_directory));
     TRUCE_RETURN_IF_ERROR(host::ScratchCgroups::RemoveAbandoned(*layout_, "truce-protect-"));
     std::set<std::string> names(options_.victims.begin(), options_.victims.end());
     names.insert(options_.aggressors.begin(), options_.aggressors.end());
@@ -113,9 +115,10 @@ class Arena {
     };
     std::unique_ptr<SceneDaemons> daemons;
     if (IsByTruce(policy)) {
-      std::string pattern = "/tmp/truce-protect.XXXXXX";
-      if (mkdtemp(pattern.data()) == nullptr) return ErrnoStatus(errno, "making a directory below /tmp");
-      directory = pattern;
+      directory = options_.work_directory + "/daemons";
+      std::error_code error;
+      std::filesystem::remove_all(directory, error);  // of a lab that was killed
+      if (mkdir(directory.c_str(), 0700) != 0) return ErrnoStatus(errno, StrCat("making ", directory));
       TRUCE_ASSIGN_OR_RETURN(daemons,
                              StartSceneDaemons({directory, options_.binaries, options_.cgroup_root, victim_->workload(),
                                                 StrCat(name_, "/aggressor-*"), std::string(PolicyName(policy))}));
@@ -137,7 +140,7 @@ class Arena {
         continue;
       }
       if (!status.ok()) break;
-      status = AppendBout(options_.output, machine_, bout);
+      status = AppendBout(options_.output, bout);
       if (!status.ok()) break;
       ShowProgress(bout);
     }
@@ -266,6 +269,7 @@ class Arena {
 
   const ProtectOptions options_;
   ShutdownSignals& signals_;
+  host::UniqueFd lock_;
   std::string machine_;
   std::string name_;
   std::vector<Bout> done_;

@@ -1,6 +1,7 @@
 #include "lab/protect/record.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <fstream>
 #include <map>
@@ -12,6 +13,7 @@
 
 #include "absl/strings/str_format.h"
 #include "models/interference/example.h"
+#include "src/base/status.h"
 #include "src/base/text.h"
 
 namespace truce::lab {
@@ -31,6 +33,12 @@ std::optional<Policy> PolicyNamed(std::string_view name) {
     if (PolicyName(policy) == name) return policy;
   }
   return std::nullopt;
+}
+
+// Seconds per operation that can have been measured.
+bool IsPace(double seconds) {
+  constexpr double kLongest = 3600;
+  return seconds > 0 && seconds <= kLongest;
 }
 
 double Median(const std::vector<double>& values) {
@@ -136,16 +144,22 @@ bool IsByTruce(Policy policy) {
   return policy == Policy::kEvidence || policy == Policy::kModel || policy == Policy::kBoth;
 }
 
-absl::Status AppendBout(const std::string& file, const std::string& machine, const Bout& bout) {
-  const bool is_new = !std::ifstream(file).good();
+absl::Status BeginBouts(const std::string& file, const std::string& machine) {
+  errno = 0;
   std::ofstream out(file, std::ios::app);
-  if (is_new) out << "# " << machine << "\n" << kHeading << "\n";
+  if (out && out.tellp() == 0) out << "# " << machine << "\n" << kHeading << "\n";
+  out.close();
+  return out ? absl::OkStatus() : ErrnoStatus(errno, StrCat("writing ", file));
+}
+
+absl::Status AppendBout(const std::string& file, const Bout& bout) {
+  errno = 0;
+  std::ofstream out(file, std::ios::app);
   out << bout.run << '\t' << PolicyName(bout.policy) << '\t' << bout.victim << '\t' << bout.aggressor << '\t'
       << absl::StrFormat("%.9g\t%.9g\t%.6g\t%.2f\t%d\n", bout.alone_pace, bout.pace, bout.aggressor_rate,
                          bout.seconds_to_protect, bout.actions);
   out.close();
-  if (!out) return absl::UnavailableError(StrCat("writing ", file, ": is the disk full?"));
-  return absl::OkStatus();
+  return out ? absl::OkStatus() : ErrnoStatus(errno, StrCat("writing ", file));
 }
 
 absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::string& machine) {
@@ -157,6 +171,10 @@ absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::
     ++number;
     if (number == 1) {
       if (line == StrCat("# ", machine)) continue;
+      if (!line.starts_with("# ")) {
+        return absl::DataLossError(
+            StrCat(file, " holds no results of truce-lab protect; choose another with --output"));
+      }
       return absl::FailedPreconditionError(
           StrCat(file, " holds what another machine measured (", line, "); choose another file with --output"));
     }
@@ -171,7 +189,7 @@ absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::
     words >> bout.run >> policy >> bout.victim >> bout.aggressor >> bout.alone_pace >> bout.pace >>
         bout.aggressor_rate >> bout.seconds_to_protect >> bout.actions;
     const std::optional<Policy> known = PolicyNamed(policy);
-    if (!words || !known || bout.alone_pace <= 0 || bout.pace <= 0) {
+    if (!words || !known || !IsPace(bout.alone_pace) || !IsPace(bout.pace)) {
       return absl::DataLossError(StrCat(file, ":", number, ": '", line, "' is no bout; remove the line"));
     }
     bout.policy = *known;

@@ -39,10 +39,12 @@ struct Bout {
   int actions = 0;
 };
 
-// Adds one to the file, which is made when it is not there.
-absl::Status AppendBout(const std::string& file, const std::string& machine, const Bout& bout);
-// Those of a file; none when it is not there. DataLoss names the line that makes no sense, FailedPrecondition another
-// machine's file.
+// Makes the file when it is not there or empty, so that bouts can be added to it.
+absl::Status BeginBouts(const std::string& file, const std::string& machine);
+// Adds one to the file, which was begun.
+absl::Status AppendBout(const std::string& file, const Bout& bout);
+// Those of a file; none when it is not there or empty. DataLoss names the line that makes no sense, FailedPrecondition
+// another machine's file.
 absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::string& machine);
 
 // One line per pair and a summary per policy, medians over runs.

@@ -120,6 +120,9 @@ TEST_F(DatasetTest, WhatIsNoDataSetIsNamed) {
   EXPECT_TRUE(absl::IsDataLoss(content.status()));
   EXPECT_THAT(std::string(content.status().message()), HasSubstr(file_));
   EXPECT_TRUE(absl::IsNotFound(Dataset::Load(tree_.Path("nowhere.db")).status()));
+  tree_.Put("empty.db", "");
+  EXPECT_THAT(std::string(Dataset::Load(tree_.Path("empty.db")).status().message()),
+              HasSubstr("no data set of truce-lab"));
 }
 
 TEST_F(DatasetTest, AFileThatContradictsItselfIsRefusedAndNotFollowed) {
@@ -131,6 +134,17 @@ TEST_F(DatasetTest, AFileThatContradictsItselfIsRefusedAndNotFollowed) {
   const auto content = Dataset::Load(file_);
   EXPECT_TRUE(absl::IsDataLoss(content.status())) << content.status();
   EXPECT_THAT(std::string(content.status().message()), HasSubstr("life 8"));
+}
+
+TEST_F(DatasetTest, WhatCannotHaveBeenMeasuredIsRefusedByName) {
+  {
+    auto dataset = Open();
+    const int64_t life = Live(*dataset, "a").id;
+    Ran(*dataset, 0, {{life, 1, -3, 0}});
+  }
+  const auto content = Dataset::Load(file_);
+  EXPECT_TRUE(absl::IsDataLoss(content.status())) << content.status();
+  EXPECT_THAT(std::string(content.status().message()), HasSubstr("a member of segment 1 has -3"));
 }
 
 TEST_F(DatasetTest, ALifeWithoutCpusIsRefused) {

@@ -43,8 +43,9 @@ TEST(BoutsTest, WhatIsWrittenIsReadAndGoneOnWith) {
   test::Tree tree;
   const std::string file = tree.Path("protect.tsv");
   EXPECT_THAT(*ReadBouts(file, "m"), IsEmpty());
-  ASSERT_TRUE(AppendBout(file, "m", Fought(Policy::kModel, 2, 1.25, 40, 7, 1)).ok());
-  ASSERT_TRUE(AppendBout(file, "m", Fought(Policy::kNothing, 0, 3, 60, -1, 0)).ok());
+  ASSERT_TRUE(BeginBouts(file, "m").ok());
+  ASSERT_TRUE(AppendBout(file, Fought(Policy::kModel, 2, 1.25, 40, 7, 1)).ok());
+  ASSERT_TRUE(AppendBout(file, Fought(Policy::kNothing, 0, 3, 60, -1, 0)).ok());
   const auto bouts = ReadBouts(file, "m");
   ASSERT_TRUE(bouts.ok()) << bouts.status();
   ASSERT_THAT(*bouts, SizeIs(2));
@@ -54,10 +55,26 @@ TEST(BoutsTest, WhatIsWrittenIsReadAndGoneOnWith) {
   EXPECT_EQ((*bouts)[1].seconds_to_protect, -1);
 }
 
+TEST(BoutsTest, AnEmptyFileIsBegunAndWhatCannotBeWrittenIsSaid) {
+  test::Tree tree;
+  const std::string file = tree.Path("protect.tsv");
+  std::ofstream(file).close();
+  EXPECT_THAT(*ReadBouts(file, "m"), IsEmpty());
+  ASSERT_TRUE(BeginBouts(file, "m").ok());
+  ASSERT_TRUE(BeginBouts(file, "m").ok()) << "once is enough";
+  ASSERT_TRUE(AppendBout(file, Fought(Policy::kModel, 2, 1.25, 40, 7, 1)).ok());
+  EXPECT_THAT(*ReadBouts(file, "m"), SizeIs(1));
+  const absl::Status nowhere = BeginBouts(tree.Path("not/there.tsv"), "m");
+  EXPECT_THAT(std::string(nowhere.message()), HasSubstr("No such file"));
+  std::ofstream(file) << "something else\n";
+  EXPECT_THAT(std::string(ReadBouts(file, "m").status().message()), HasSubstr("no results of truce-lab protect"));
+}
+
 TEST(BoutsTest, AnotherMachinesFileAndDamagedLinesAreRefused) {
   test::Tree tree;
   const std::string file = tree.Path("protect.tsv");
-  ASSERT_TRUE(AppendBout(file, "m", Fought(Policy::kModel, 2, 1.25, 40, 7, 1)).ok());
+  ASSERT_TRUE(BeginBouts(file, "m").ok());
+  ASSERT_TRUE(AppendBout(file, Fought(Policy::kModel, 2, 1.25, 40, 7, 1)).ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadBouts(file, "other").status()));
   std::ofstream(tree.Path("old.tsv")) << "# m\nrun\tpolicy\n";
   EXPECT_TRUE(absl::IsFailedPrecondition(ReadBouts(tree.Path("old.tsv"), "m").status()));
