@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "lab/protect/windows.h"
 #include "models/interference/example.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -23,7 +24,6 @@ constexpr std::string_view kHeading =
     "run\tpolicy\tvictim\taggressor\talone_pace_by_turns_seconds\tpace_seconds\taggressor_operations_per_second\t"
     "seconds_to_protect\tactions";
 // Design: what protection must reach.
-constexpr double kProtectedFactor = 1.3;
 constexpr double kKeptRatio = 0.6;
 // What a victim that was never protected counts for in the medians: more seconds than a bout has.
 constexpr double kNever = 60;
