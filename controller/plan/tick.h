@@ -58,6 +58,9 @@ class PlanTick {
   int VictimsNeed(const std::string* newcomer = nullptr) const;
   std::vector<uint32_t> PinnedCpus(bool by_llc_domain, int victims_need) const;
   bool CanPin(const Trouble& trouble) const;
+  // Cache and bandwidth are kept apart by whole LLC domains. Where there is no other one to give, CPUs of their own are
+  // still worth having: the pair no longer waits for each other, and the aggressor has fewer CPUs to use memory from.
+  bool PinsByLlcDomain(const Trouble& trouble) const;
 
   // Why an action can't go on; empty when it can.
   std::string Obstacle(PlannedAction& planned);

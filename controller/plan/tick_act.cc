@@ -146,6 +146,11 @@ bool PlanTick::CanPin(const Trouble& trouble) const {
   return !readings.has_cpu_allowed_count() || readings.cpu_allowed_count() >= 2;
 }
 
+bool PlanTick::PinsByLlcDomain(const Trouble& trouble) const {
+  return trouble.score->resource() != v1::RESOURCE_CPU &&
+         !PinnedCpus(true, VictimsNeed(&trouble.score->victim())).empty();
+}
+
 bool PlanTick::Usable(const Trouble& trouble, v1::Lever lever, std::string* why_not) {
   const auto& giver = trouble.giver->workload();
   const auto blocked = plan_.blocked_until.find({trouble.score->victim(), giver.name(), lever});
@@ -163,9 +168,8 @@ bool PlanTick::Usable(const Trouble& trouble, v1::Lever lever, std::string* why_
                                                    policy_.floor_cores(), *usage)
                                  : std::string("needs its CPU use, which is not known");
   } else {
-    const bool by_llc = trouble.score->resource() != v1::RESOURCE_CPU;
-    if (CanPin(trouble) && !PinnedCpus(by_llc, VictimsNeed(&trouble.score->victim())).empty()) return true;
-    *why_not = by_llc ? "has no other last-level cache domain to go to" : "needs at least two CPUs";
+    if (CanPin(trouble) && !PinnedCpus(false, VictimsNeed(&trouble.score->victim())).empty()) return true;
+    *why_not = "needs at least two CPUs";
   }
   return false;
 }
@@ -217,7 +221,7 @@ bool PlanTick::Create(const Trouble& trouble, v1::Lever lever, v1::Mode mode) {
   planned.dwell = DwellFor(trouble, false);
   std::string how;
   if (lever == v1::LEVER_CPU_PIN) {
-    planned.by_llc_domain = trouble.score->resource() != v1::RESOURCE_CPU;
+    planned.by_llc_domain = PinsByLlcDomain(trouble);
   } else {
     planned.usage_before_cores = HostState::CpuUsage(*trouble.giver).value_or(0);
     action.set_quota_cores(std::max(policy_.floor_cores(), planned.usage_before_cores * policy_.quota_cut_ratio()));
