@@ -55,7 +55,7 @@ absl::Status Collector::ChoosePrograms() {
     } else {
       status = SetUp(program, options_.work_directory, signals_);
       if (absl::IsCancelled(status)) return status;
-      if (!status.ok()) {
+      if (absl::IsFailedPrecondition(status)) {
         status = absl::FailedPreconditionError(StrCat(StdView(status.message()),
                                                       "; are its packages there? apt-get install ",
                                                       absl::StrJoin(program.packages, " ")));
@@ -105,10 +105,6 @@ absl::Status Collector::Prepare() {
     return absl::FailedPreconditionError(
         "no cgroup tree has the cpuset controller, so programs can't be placed on CPUs");
   }
-  std::fprintf(stderr, "preparing the programs' input in %s ...\n", options_.work_directory.c_str());
-  TRUCE_RETURN_IF_ERROR(ChoosePrograms());
-  for (const std::string& left_out : result_.left_out) std::fprintf(stderr, "left out: %s\n", left_out.c_str());
-
   host::CounterOptions counting;
   counting.procfs = options_.procfs;
   counting.sysfs = options_.sysfs;
@@ -119,6 +115,9 @@ absl::Status Collector::Prepare() {
   const Topology topology = agent::TopologyOf(inventory);
   if (!pmu.pmu_available) std::fprintf(stderr, "no hardware counters: %s\n", pmu.missing_reason.c_str());
   TRUCE_ASSIGN_OR_RETURN(dataset_, Dataset::Open(options_.output, DescribeMachine(options_.procfs), topology.Text()));
+  std::fprintf(stderr, "preparing the programs' input in %s ...\n", options_.work_directory.c_str());
+  TRUCE_RETURN_IF_ERROR(ChoosePrograms());
+  for (const std::string& left_out : result_.left_out) std::fprintf(stderr, "left out: %s\n", left_out.c_str());
   TRUCE_ASSIGN_OR_RETURN(auto visits, dataset_->PairVisits());
   std::vector<std::string> names;
   for (const Program& program : programs_) names.push_back(program.name);

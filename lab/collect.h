@@ -49,7 +49,7 @@ struct CollectOptions {
   double quiet_others = 0.2;
   // Ends after so many meetings; 0: when the budget is used up.
   int most_meetings = 0;
-  // truce-lab itself, for programs that need its client.
+  // truce-lab-load, for programs that need its client.
   std::string load_tool;
 };
 

@@ -16,6 +16,7 @@ namespace {
 constexpr absl::Duration kSecond = absl::Seconds(1);
 // Operations that a window has room for, and seconds beyond which it does not grow for them.
 constexpr double kOperationsPerWindow = 5;
+constexpr double kReportsPerWindow = 3;
 constexpr int kLongestWindow = 4;
 // A meeting that is not quiet lasts at most so many times as long.
 constexpr int kLongestMeeting = 3;
@@ -54,7 +55,10 @@ DatasetMember MemberOf(const Life& life, const std::vector<Window::Second>& quie
 int WindowFor(const Life* life) {
   const absl::Time now = absl::Now();
   const auto seconds = life->program->meter().Between(now - absl::Seconds(5), now).SecondsPerOperation();
-  return std::clamp(static_cast<int>(std::ceil(kOperationsPerWindow * seconds.value_or(0))), 1, kLongestWindow);
+  // The first report after a pause says nothing.
+  const double reports = kReportsPerWindow * absl::ToDoubleSeconds(life->program->meter().longest_report());
+  const double needed = std::max(kOperationsPerWindow * seconds.value_or(0), reports);
+  return std::clamp(static_cast<int>(std::ceil(needed)), 1, kLongestWindow);
 }
 
 }  // namespace

@@ -123,7 +123,9 @@ absl::Status Collector::Wait(absl::Duration duration, Window* window) {
   do {
     if (absl::Now() >= next_tick_) {
       Tick(window);
-      next_tick_ = std::max(next_tick_ + kTick, absl::Now());
+      next_tick_ += kTick;
+      // A tick that came late is not made up for: readings over no time at all would be none.
+      if (next_tick_ < absl::Now() + kTick / 2) next_tick_ = absl::Now() + kTick;
       ShowProgress(false);
     }
     const absl::Time until = std::min({end, next_tick_, absl::Now() + kPoll});

@@ -1,8 +1,12 @@
 #include "lab/dataset.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <exception>
-#include <filesystem>
 #include <stdexcept>
 
 #include "absl/strings/numbers.h"
@@ -16,6 +20,14 @@ namespace truce::lab {
 namespace {
 
 constexpr const char* kFormat = "truce-lab 3";
+// Seconds for which one that reads and one that writes wait for each other.
+constexpr int kPatience = 30;
+
+// A name goes into the string that SOCI opens the file by.
+absl::Status CheckName(const std::string& file) {
+  if (!file.empty() && file.find('"') == std::string::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError(StrCat("'", file, "' is no name for a data set"));
+}
 
 std::string ReadingNames() {
   std::string names;
@@ -99,7 +111,7 @@ void ReadLives(soci::session& sql, DatasetContent* content) {
     const auto life = content->lives.find(row.get<int>(0));
     if (life == content->lives.end()) continue;
     DatasetSample& sample = life->second.samples.emplace_back();
-    sample.at = row.get<double>(1);
+    sample.at = Sound(row.get<double>(1), "a sample of life", life->first);
     sample.operations = Sound(row.get<double>(2), "a sample of life", life->first);
     sample.busy_seconds = Sound(row.get<double>(3), "a sample of life", life->first);
     for (size_t column = 4; column < row.size(); ++column) {
@@ -117,11 +129,12 @@ void ReadSegments(soci::session& sql, DatasetContent* content) {
   for (const auto& row : segments) {
     DatasetSegment& segment = content->segments.emplace_back();
     segment.id = row.get<int>(0);
-    segment.begin = row.get<double>(1);
-    segment.end = row.get<double>(2);
+    segment.begin = Sound(row.get<double>(1), "segment", segment.id);
+    segment.end = Sound(row.get<double>(2), "segment", segment.id);
+    if (segment.end < segment.begin) throw std::runtime_error(StrCat("segment ", segment.id, " ends before it begins"));
     segment.seconds = Sound(row.get<double>(3), "segment", segment.id);
     segment.steal_ratio = Sound(row.get<double>(4), "segment", segment.id);
-    segment.other_cores = row.get<double>(5);
+    segment.other_cores = Sound(row.get<double>(5), "segment", segment.id);
     segment.meeting = row.get<int>(6);
     position[row.get<int>(0)] = content->segments.size() - 1;
   }
@@ -133,10 +146,13 @@ void ReadSegments(soci::session& sql, DatasetContent* content) {
       throw std::runtime_error(StrCat("a member names segment ", row.get<int>(0), " and life ", row.get<int>(1),
                                       ", which are not both there"));
     }
-    content->segments[segment->second].members.push_back(
-        {row.get<int>(1), Sound(row.get<double>(2), "a member of segment", row.get<int>(0)),
-         Sound(row.get<double>(3), "a member of segment", row.get<int>(0)),
-         Sound(row.get<double>(4), "a member of segment", row.get<int>(0))});
+    std::vector<DatasetMember>& others = content->segments[segment->second].members;
+    if (std::any_of(others.begin(), others.end(), [&](const auto& other) { return other.life == row.get<int>(1); })) {
+      throw std::runtime_error(StrCat("life ", row.get<int>(1), " is twice in segment ", row.get<int>(0)));
+    }
+    others.push_back({row.get<int>(1), Sound(row.get<double>(2), "a member of segment", row.get<int>(0)),
+                      Sound(row.get<double>(3), "a member of segment", row.get<int>(0)),
+                      Sound(row.get<double>(4), "a member of segment", row.get<int>(0))});
   }
 }
 
@@ -160,14 +176,12 @@ absl::Status Dataset::Guard(std::string_view what, const std::function<void()>& 
 
 absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(const std::string& file, const std::string& machine,
                                                        const std::string& topology) {
-  if (file.empty() || file.find('"') != std::string::npos) {
-    return absl::InvalidArgumentError(StrCat("'", file, "' is no name for a data set"));
-  }
+  TRUCE_RETURN_IF_ERROR(CheckName(file));
   std::unique_ptr<Dataset> dataset(new Dataset(file));
   std::map<std::string, std::string> meta;
   TRUCE_RETURN_IF_ERROR(dataset->Guard("opening it", [&] {
     soci::session& sql = *dataset->sql_;
-    sql.open(soci::sqlite3, StrCat("db=\"", file, "\" timeout=2"));
+    sql.open(soci::sqlite3, StrCat("db=\"", file, "\" timeout=", kPatience));
     sql << "PRAGMA synchronous=NORMAL";
     int tables = 0;
     sql << "SELECT COUNT(*) FROM sqlite_master", soci::into(tables);
@@ -197,17 +211,19 @@ absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(const std::string& file, 
 }
 
 absl::StatusOr<DatasetContent> Dataset::Load(const std::string& file) {
-  if (!std::filesystem::exists(file)) {
+  TRUCE_RETURN_IF_ERROR(CheckName(file));
+  struct stat status {};
+  if (stat(file.c_str(), &status) != 0 && errno == ENOENT) {
     return absl::NotFoundError(StrCat("data set ", file, " does not exist; measure one with: truce-lab collect"));
   }
-  if (!std::filesystem::is_regular_file(file)) {
-    return absl::DataLossError(StrCat("data set ", file, " is no file"));
-  }
+  // What SQLite says of a file that may not be read is no help.
+  if (access(file.c_str(), R_OK) != 0) return ErrnoStatus(errno, StrCat("reading data set ", file));
+  if (!S_ISREG(status.st_mode)) return absl::DataLossError(StrCat("data set ", file, " is no file"));
   Dataset dataset(file);
   DatasetContent content;
   TRUCE_RETURN_IF_ERROR(dataset.Guard("reading it", [&] {
     soci::session& sql = *dataset.sql_;
-    sql.open(soci::sqlite3, StrCat("db=\"", file, "\" readonly=1"));
+    sql.open(soci::sqlite3, StrCat("db=\"", file, "\" readonly=1 timeout=", kPatience));
     content.meta = ReadMeta(sql);
     soci::rowset<soci::row> programs = (sql.prepare << "SELECT name, kind FROM programs");
     for (const auto& row : programs) content.kind_of_program[row.get<std::string>(0)] = row.get<std::string>(1);
@@ -226,6 +242,17 @@ absl::StatusOr<DatasetContent> Dataset::Load(const std::string& file) {
 
 absl::StatusOr<int64_t> Dataset::Add(const DatasetLife& life, const Program& program) {
   int id = 0;
+  std::string known;
+  TRUCE_RETURN_IF_ERROR(Guard("reading what was measured", [&] {
+    *sql_ << "SELECT text FROM programs WHERE name = :name", soci::use(program.name), soci::into(known);
+    if (!sql_->got_data()) known = program.text;
+  }));
+  if (known != program.text) {
+    return absl::FailedPreconditionError(
+        StrCat("data set ", file_, " holds ", program.name,
+               " under another description, and what that measured is not to be mixed with this; give one of them "
+               "another name, or choose another file with --output"));
+  }
   TRUCE_RETURN_IF_ERROR(Guard("adding a life", [&] {
     const std::string cpus = host::FormatCpuList(life.cpus);
     soci::transaction transaction(*sql_);

@@ -100,6 +100,7 @@ class Dataset {
   ~Dataset();
 
   // Adds a life or a segment under a new id, which is returned. What a life gathered goes in with AddSamples.
+  // FailedPrecondition when the file knows the program by another description.
   absl::StatusOr<int64_t> Add(const DatasetLife& life, const Program& program);
   absl::Status AddSamples(const DatasetLife& life);
   absl::StatusOr<int64_t> Add(const DatasetSegment& segment);

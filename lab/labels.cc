@@ -7,6 +7,7 @@
 #include <set>
 
 #include "src/base/text.h"
+#include "src/host/file.h"
 
 namespace truce::lab {
 namespace {
@@ -16,6 +17,9 @@ constexpr double kLeastVariance = 1e-4;
 
 // Of a label that rests on a single window of a kind: windows differ by about so much, and here nothing shows it.
 constexpr double kLoneWindowError = 0.05;
+
+// From this share of the time together on, in which nothing was finished, the rest is no sample of the whole.
+constexpr double kUnfinishedRatio = 0.2;
 
 // A slowdown below this, plus one, is noise.
 constexpr double kLeastRatio = 0.7;
@@ -58,7 +62,7 @@ double AloneAt(const std::vector<Pace>& alone, double moment) {
 
 // Which program, how and where.
 std::string SettingOf(const DatasetLife& life) {
-  return StrCat(life.program, " ", life.load, " ", life.cpus.front(), "-", life.cpus.back());
+  return StrCat(life.program, " ", life.load, " ", host::FormatCpuList(life.cpus));
 }
 
 }  // namespace
@@ -93,7 +97,17 @@ std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions&
       }
       const std::vector<Pace> before = PacesOf(content, label.alone, member.life);
       const std::vector<Pace> after = PacesOf(content, label.together, member.life);
-      if (before.empty() || after.empty()) continue;
+      if (before.empty()) continue;
+      double seconds = 0;
+      for (const size_t i : label.together) seconds += content.segments[i].seconds;
+      label.unfinished = seconds > 0 && Weight(after) <= (1 - kUnfinishedRatio) * seconds;
+      if (after.empty()) {
+        // At least so long for one operation.
+        label.slowdown = std::max(0.0, seconds / std::exp(before.front().log_seconds) - 1);
+        label.disturbed = true;
+        labels.push_back(std::move(label));
+        continue;
+      }
       double mean = 0;
       double square = 0;
       for (const Pace& pace : after) {
@@ -107,7 +121,7 @@ std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions&
       const double spread = std::sqrt(std::max(kLeastVariance, square - mean * mean) / (independent - 1));
       const bool lone = std::min(before.size(), after.size()) < 2;
       label.error = std::exp(mean) * std::max(spread, lone ? kLoneWindowError : 0);
-      label.disturbed = std::min(Weight(before), Weight(after)) < options.least_seconds;
+      label.disturbed = label.unfinished || std::min(Weight(before), Weight(after)) < options.least_seconds;
       labels.push_back(std::move(label));
     }
   }

@@ -23,7 +23,10 @@ struct Label {
   double slowdown = 0;
   // Its standard error, from what differs between the windows of each kind.
   double error = 0;
-  // Too little of the meeting was quiet; not to be learned from.
+  // In a fifth or more of the time together it finished nothing: it is slower than can be told, and `slowdown` is less
+  // than the truth.
+  bool unfinished = false;
+  // Too little of the meeting was quiet, or it is unfinished; not to be learned from.
   bool disturbed = false;
 };
 
@@ -35,7 +38,7 @@ struct LabelOptions {
 // log(1 + slowdown), bounded below: a program that got much faster in company did so by noise.
 double LogSlowdown(const Label& label);
 
-// A label for each member of each meeting that did something both alone and together.
+// A label for each member of each meeting that did something alone.
 std::vector<Label> MakeLabels(const DatasetContent& content, const LabelOptions& options = {});
 
 // Labels of the same meeting of two (programs, loads and CPUs) at different times: each with the next.

@@ -1,4 +1,4 @@
-// truce-lab load: a closed-loop client of any server with requests and answers on TCP, for the programs that the lab
+// truce-lab-load: a closed-loop client of any server with requests and answers on TCP, for the programs that the lab
 // runs (program.h). One thread, several connections, each with one request under way. Prints ten times a second what
 // was answered since: "BEGIN END COUNT BUSY", as program.h says.
 #pragma once

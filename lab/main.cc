@@ -6,6 +6,7 @@
 #include <functional>
 #include <iostream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "lab/collect.h"
@@ -25,6 +26,13 @@ using truce::ShutdownSignals;
 int Failed(const absl::Status& status) {
   std::fprintf(stderr, "truce-lab: %s\n", std::string(status.message()).c_str());
   return absl::IsInvalidArgument(status) ? 2 : 1;
+}
+
+// From here on wherever this process goes; an empty name stays empty, and is refused by whoever needs the directory.
+std::string Absolute(const std::string& directory) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(directory, error);
+  return error ? directory : absolute.string();
 }
 
 int RunScene(truce::lab::SceneOptions options, const std::string& apart) {
@@ -51,7 +59,7 @@ int RunCollect(truce::lab::CollectOptions options, const std::string& budget) {
   }
   if (options.programs.empty()) options.programs = truce::ShippedPath("programs");
   options.load_tool = truce::OwnDirectory() + "/truce-lab-load";
-  options.work_directory = std::filesystem::absolute(options.work_directory);
+  options.work_directory = Absolute(options.work_directory);
   const auto result = truce::lab::Collect(options, signals);
   if (!result.ok()) return absl::IsCancelled(result.status()) ? 130 : Failed(result.status());
   std::fprintf(stderr,
@@ -80,7 +88,7 @@ int RunProtect(truce::lab::ProtectOptions options, const std::vector<std::string
   if (options.programs.empty()) options.programs = truce::ShippedPath("programs");
   if (options.binaries.empty()) options.binaries = truce::OwnDirectory();
   options.load_tool = truce::OwnDirectory() + "/truce-lab-load";
-  options.work_directory = std::filesystem::absolute(options.work_directory);
+  options.work_directory = Absolute(options.work_directory);
   if (!policies.empty()) {
     options.policies.clear();
     for (const truce::lab::Policy policy : truce::lab::Policies()) {
@@ -90,7 +98,7 @@ int RunProtect(truce::lab::ProtectOptions options, const std::vector<std::string
   }
   const absl::Status status = truce::lab::Protect(options, signals);
   if (!status.ok() && !absl::IsCancelled(status)) return Failed(status);
-  const auto bouts = truce::lab::ReadBouts(options.output, truce::DescribeMachine(options.procfs));
+  const auto bouts = truce::lab::ReadBouts(options.output, truce::lab::DescribeSetting(options));
   if (!bouts.ok()) return Failed(bouts.status());
   if (bouts->empty()) {
     std::fprintf(stderr, "truce-lab: nothing was measured%s\n", status.ok() ? "" : " before it was interrupted");

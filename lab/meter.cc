@@ -59,6 +59,7 @@ void Meter::TakeLine(std::string_view line, absl::Time now) {
 
 void Meter::Add(const Operation& operation) {
   if (!first_end_) first_end_ = operation.end;
+  if (operation.report) longest_report_ = std::max(longest_report_, operation.end - operation.begin);
   operations_.push_back(operation);
 }
 
@@ -93,7 +94,9 @@ Performance Meter::Within(absl::Time begin, absl::Time end) const {
 
 Performance Meter::Done(absl::Time begin, absl::Time end) const {
   const Performance whole = Within(begin, end);
-  return whole.operations >= 1 ? whole : Between(begin, end);
+  // A share of a report would carry the pace of one time into another.
+  const bool reports = !operations_.empty() && operations_.back().report;
+  return whole.operations >= 1 || reports ? whole : Between(begin, end);
 }
 
 Performance Meter::Between(absl::Time begin, absl::Time end) const {

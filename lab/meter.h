@@ -41,8 +41,10 @@ class Meter {
   // Of operations that ended; ask a little after `end`.
   Performance Between(absl::Time begin, absl::Time end) const;
   // Of operations that lie wholly within, since one that reaches into another time was slowed, or not, by others; of
-  // parts of operations only when they are all that there is.
+  // parts of operations only when they are all that there is; never of parts of reports.
   Performance Done(absl::Time begin, absl::Time end) const;
+  // A window has room for a whole report, wherever that begins, when it is twice as long as this.
+  absl::Duration longest_report() const { return longest_report_; }
   // When the first operation ended; nullopt before.
   std::optional<absl::Time> first_end() const { return first_end_; }
   // When the last one ended so far; InfinitePast before the first.
@@ -74,6 +76,7 @@ class Meter {
   std::deque<Operation> operations_;
   std::vector<Pause> pauses_;
   std::optional<absl::Time> first_end_;
+  absl::Duration longest_report_;
 };
 
 }  // namespace truce::lab

@@ -263,6 +263,11 @@ absl::Status SetUp(const Program& program, const std::string& data_directory, Sh
   kill(-group, SIGKILL);
   if (interrupted) return absl::CancelledError("interrupted");
   if (exit_status == 0) return workshop.Close();
+  if (absl::Now() >= deadline) {
+    return absl::DeadlineExceededError(StrCat("setting up ", program.name, " took longer than ",
+                                              absl::FormatDuration(kSetUpLimit), " and was ended (", child.log_file,
+                                              "); make its setup smaller"));
+  }
   return absl::FailedPreconditionError(
       StrCat("setting up ", program.name, " failed: ", LastLine(child.log_file), " (", child.log_file, ")"));
 }

@@ -26,7 +26,7 @@ struct RunOptions {
   std::vector<int> cpus;
   // Where its input is; scripts may write there. A directory for the run is made in it, and removed with it.
   std::string data_directory;
-  // truce-lab, for programs that need a client.
+  // truce-lab-load, for programs that need a client.
   std::string load_tool;
 };
 

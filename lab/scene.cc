@@ -139,8 +139,9 @@ absl::Status Scene::SetUp() {
   if (!missing.empty()) Say(StrCat("Missing here: ", missing, ". The scene goes on without."));
   controls_before_ = cast_->Controls();
   Say("Started redis-server; starting truce-controller and truce-agent (mutual TLS, ports chosen by the kernel) ...");
-  TRUCE_ASSIGN_OR_RETURN(daemons_, StartSceneDaemons({cast_->directory(), options_.binaries, options_.cgroup_root,
-                                                      cast_->victim(), cast_->aggressor(), options_.scores}));
+  TRUCE_ASSIGN_OR_RETURN(
+      daemons_, StartSceneDaemons({cast_->directory(), options_.binaries, options_.cgroup_root, cast_->victim(),
+                                   cast_->aggressor(), options_.scores, options_.scores == "model"}));
   began_ = absl::Now();
   return absl::OkStatus();
 }

@@ -1,9 +1,11 @@
 #include "lab/scene_cast.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 
@@ -11,18 +13,28 @@
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/file.h"
+#include "src/host/inventory.h"
 
 namespace truce::lab {
 namespace {
 
-int OnlineCpus() {
-  return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
-}
+constexpr std::string_view kName = "truce-quickstart-";
 
-std::vector<int> Range(int begin, int end) {
-  std::vector<int> cpus;
-  for (int cpu = begin; cpu < end; ++cpu) cpus.push_back(cpu);
-  return cpus;
+// What scenes left behind that were killed: their keys must not stay.
+void RemoveAbandonedDirectories() {
+  std::error_code error;
+  std::vector<std::filesystem::path> abandoned;
+  for (const auto& entry : std::filesystem::directory_iterator("/tmp", error)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(kName)) continue;
+    struct stat status {};
+    const bool own = lstat(entry.path().c_str(), &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == geteuid();
+    const auto pid = host::FirstNumber(name.substr(kName.size(), name.find('.') - kName.size()));
+    if (own && pid && *pid > 0 && kill(static_cast<pid_t>(*pid), 0) != 0 && errno == ESRCH) {
+      abandoned.push_back(entry.path());
+    }
+  }
+  for (const std::filesystem::path& directory : abandoned) std::filesystem::remove_all(directory, error);
 }
 
 }  // namespace
@@ -30,7 +42,8 @@ std::vector<int> Range(int begin, int end) {
 absl::StatusOr<std::unique_ptr<SceneCast>> SceneCast::Create(const std::string& cgroup_root, bool apart,
                                                              std::string* missing) {
   std::unique_ptr<SceneCast> cast(new SceneCast());
-  std::string directory = "/tmp/truce-quickstart.XXXXXX";
+  RemoveAbandonedDirectories();
+  std::string directory = StrCat("/tmp/", kName, getpid(), ".XXXXXX");
   if (mkdtemp(directory.data()) == nullptr) return ErrnoStatus(errno, "making a directory below /tmp");
   cast->directory_ = directory;
   TRUCE_RETURN_IF_ERROR(cast->MakeCgroups(cgroup_root, apart, missing));
@@ -44,18 +57,21 @@ SceneCast::~SceneCast() {
 
 absl::Status SceneCast::MakeCgroups(const std::string& cgroup_root, bool apart, std::string* missing) {
   TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(cgroup_root));
-  auto cgroups = host::ScratchCgroups::Create(*layout_, StrCat("truce-quickstart-", getpid()));
+  TRUCE_RETURN_IF_ERROR(host::ScratchCgroups::RemoveAbandoned(*layout_, std::string(kName)));
+  auto cgroups = host::ScratchCgroups::Create(*layout_, StrCat(kName, getpid()));
   if (!cgroups.ok()) return WithContext(cgroups.status(), "the scene needs cgroups of its own (run it as root)");
   cgroups_.emplace(*std::move(cgroups));
   TRUCE_ASSIGN_OR_RETURN(victim_, cgroups_->Add("redis"));
   TRUCE_ASSIGN_OR_RETURN(aggressor_, cgroups_->Add("stress"));
-  const int cpus = OnlineCpus();
+  TRUCE_ASSIGN_OR_RETURN(const std::vector<int> online, host::OnlineCpus("/sys"));
+  const int cpus = static_cast<int>(online.size());
   workers_ = apart ? cpus / 2 : 2 * cpus;
   if (apart) {
     if (cpus < 2)
       return absl::FailedPreconditionError("two programs on CPUs of their own need two CPUs; this host has one");
-    TRUCE_RETURN_IF_ERROR(cgroups_->SetCpus("redis", Range(0, cpus - cpus / 2)));
-    TRUCE_RETURN_IF_ERROR(cgroups_->SetCpus("stress", Range(cpus - cpus / 2, cpus)));
+    const auto middle = online.end() - cpus / 2;
+    TRUCE_RETURN_IF_ERROR(cgroups_->SetCpus("redis", {online.begin(), middle}));
+    TRUCE_RETURN_IF_ERROR(cgroups_->SetCpus("stress", {middle, online.end()}));
   }
   // Weight follows the CPUs that a workload asks for, as under Kubernetes: the batch job has many workers, redis one.
   if (absl::Status status = cgroups_->SetCpuWeight("stress", std::max(1, workers_)); !status.ok()) {

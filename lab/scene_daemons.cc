@@ -177,7 +177,7 @@ class RunningDaemons final : public SceneDaemons {
                                  "/agent\n"
                                  "metrics:\n"
                                  "  listen: 127.0.0.1:0\n"
-                                 "# A scene of two minutes cannot spend one of them on learning what is usual.\n"
+                                 "# What is measured in minutes cannot spend one of them on learning what is usual.\n"
                                  "fingerprint:\n"
                                  "  least_samples: 12\n"
                                  "score:\n"
@@ -249,7 +249,7 @@ class RunningDaemons final : public SceneDaemons {
 absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const SceneDaemonsOptions& options) {
   auto daemons = std::make_unique<RunningDaemons>(options);
   TRUCE_RETURN_IF_ERROR(daemons->Start());
-  if (options.scores != "model") return daemons;
+  if (!options.needs_model) return daemons;
   TRUCE_ASSIGN_OR_RETURN(const SceneView view, daemons->Look(options.victim));
   for (const v1::MissingCapability& missing : view.host.inventory().missing()) {
     if (missing.name() == "model") return absl::FailedPreconditionError(AbslView(missing.reason()));

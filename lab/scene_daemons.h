@@ -47,11 +47,12 @@ struct SceneDaemonsOptions {
   std::string aggressor;
   // What scores are made from: a value of the agent's score.from.
   std::string scores;
+  // Without a model the agent goes on by evidence, and what it does would say nothing about the model: that is refused.
+  bool needs_model = false;
 };
 
 // Makes certificates and configuration, starts both daemons (ports chosen by the kernel) and waits until the agent is
-// connected. FailedPrecondition when scores are to come from the model alone and there is none: the agent would go on
-// by evidence, and what it does would say nothing about the model.
+// connected. FailedPrecondition when a model is needed and the agent has none that it can use.
 absl::StatusOr<std::unique_ptr<SceneDaemons>> StartSceneDaemons(const SceneDaemonsOptions& options);
 
 }  // namespace truce::lab

@@ -67,8 +67,10 @@ absl::StatusOr<FigureTable> Summarise(const std::string& file, std::ostream& out
   std::vector<double> slowdowns;
   std::vector<double> errors;
   int disturbed = 0;
+  int unfinished = 0;
   int noticed = 0;
   for (const Label& label : labels) {
+    unfinished += label.unfinished;
     if (label.disturbed) {
       ++disturbed;
       continue;
@@ -84,6 +86,7 @@ absl::StatusOr<FigureTable> Summarise(const std::string& file, std::ostream& out
   table.Add({.name = "samples", .value = static_cast<double>(samples), .unit = "s"});
   table.Add({.name = "labels", .value = static_cast<double>(slowdowns.size()), .unit = ""});
   table.Add({.name = "labels disturbed", .value = static_cast<double>(disturbed), .unit = ""});
+  table.Add({.name = "of those, victim finished nothing", .value = static_cast<double>(unfinished), .unit = ""});
   table.Add({.name = "labels slowed by 5 % or more",
              .value = slowdowns.empty() ? 0 : static_cast<double>(noticed) / static_cast<double>(slowdowns.size()),
              .unit = "ratio"});

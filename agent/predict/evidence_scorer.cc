@@ -31,8 +31,16 @@ Scores EvidenceScorer::Score(const Profiles& profiles, int least_samples, absl::
   ++round_;
   Scores scores;
   for (const auto& [key, profile] : profiles) {
-    scores.verdicts[key] = Judge(profiles, least_samples, *profile, now, &scores.pairs);
+    WorkloadVerdict& verdict = scores.verdicts[key];
+    verdict = Judge(profiles, least_samples, *profile, now, &scores.pairs);
+    if (verdict.diagnosis != v1::DIAGNOSIS_HEALTHY) {
+      healthy_from_.erase(key);
+      continue;
+    }
+    const uint64_t from = healthy_from_.try_emplace(key, profile->samples_seen).first->second;
+    verdict.healthy_samples = profile->samples_seen - from;
   }
+  std::erase_if(healthy_from_, [&](const auto& entry) { return !profiles.contains(entry.first); });
   std::erase_if(remembered_, [this](const auto& entry) { return entry.second.round + kForgetAfter < round_; });
   return scores;
 }
@@ -104,7 +112,7 @@ WorkloadVerdict EvidenceScorer::Judge(const Profiles& profiles, int least_sample
       StrCat(SignalMeaning(worst.signal),
              absl::StrFormat(": %.2f against %.2f +- %.2f", worst.observed, baseline.mean(), baseline.stddev()));
   // At half the logistic's way the correlation is just enough.
-  if (best >= 50 || (!blamed.empty() && best >= 25)) {
+  if (best >= 25) {
     verdict.diagnosis = v1::DIAGNOSIS_NEIGHBOUR;
     verdict.detail = StrCat("slowed by about ", Percent(slowdown), ", most likely by ", blamed, " (", seen, ")");
   } else {
@@ -139,14 +147,28 @@ double EvidenceScorer::RecentMean(const Profile& profile, Reading reading) const
   return recent > 0 ? sum / static_cast<double>(recent) : 0;
 }
 
-// The first of the signal's readings that the suspect has; on a disk, where both have one unit and every workload has
-// both, the heavier of reading and writing.
-std::optional<Reading> EvidenceScorer::MeasuredBy(const Profile& suspect, Signal signal) const {
+// The first of the signal's readings that everybody at work has: counters are given out by turns, and some workloads
+// have none. The last when there is no such reading.
+Reading EvidenceScorer::CommonReading(const Profiles& profiles, const Profile& victim, Signal signal) const {
+  const std::vector<Reading>& readings = UsageReadings(signal);
+  const auto everybody_has = [&](Reading reading) {
+    return std::all_of(profiles.begin(), profiles.end(), [&](const auto& entry) {
+      const Profile& profile = *entry.second;
+      if (&profile == &victim || profile.window.size() == 0) return true;
+      return profile.window.back(0).has(reading) || Summarise(profile).usage < options_.least_suspect_cores;
+    });
+  };
+  const auto found = std::find_if(readings.begin(), readings.end(), everybody_has);
+  return found == readings.end() ? readings.back() : *found;
+}
+
+// On a disk, where both have one unit, the heavier of reading and writing; else the common reading, where it has that.
+std::optional<Reading> EvidenceScorer::MeasuredBy(const Profile& suspect, Signal signal, Reading common) const {
   std::optional<Reading> best;
   for (Reading reading : UsageReadings(signal)) {
     if (!suspect.window.back(0).has(reading)) continue;
+    if (signal != Signal::kDiskStall && reading != common) continue;
     if (!best || RecentMean(suspect, reading) > RecentMean(suspect, *best)) best = reading;
-    if (signal != Signal::kDiskStall) break;
   }
   return best;
 }
@@ -207,12 +229,13 @@ std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiles
   const bool contrast =
       static_cast<double>(signal.size() - quiet) <= options_.least_correlation * static_cast<double>(signal.size());
 
+  const Reading common = CommonReading(profiles, victim, outlier.signal);
   std::vector<Suspect> suspects;
   for (const auto& [key, profile] : profiles) {
     if (profile.get() == &victim || profile->window.size() == 0) continue;
     Suspect suspect;
     suspect.profile = profile.get();
-    const auto reading = MeasuredBy(*profile, outlier.signal);
+    const auto reading = MeasuredBy(*profile, outlier.signal, common);
     if (!reading) continue;
     suspect.reading = *reading;
     if (Summarise(*profile).usage < options_.least_suspect_cores && suspect.reading == Reading::kCpuUsageCores)
@@ -252,13 +275,11 @@ std::vector<EvidenceScorer::Suspect> EvidenceScorer::FindSuspects(const Profiles
   return suspects;
 }
 
-double EvidenceScorer::ScoreSuspects(const Profile& victim, const Outlier& outlier,
-                                     const std::vector<Suspect>& suspects, uint64_t least_samples, absl::Time now,
-                                     std::vector<v1::PairScore>* pairs) const {
+void EvidenceScorer::ScoreSuspects(const Profile& victim, const Outlier& outlier, const std::vector<Suspect>& suspects,
+                                   uint64_t least_samples, absl::Time now, std::vector<v1::PairScore>* pairs) const {
   const Baseline& baseline = victim.signal(outlier.signal);
   double weights = 0;
   for (const Suspect& suspect : suspects) weights += suspect.weight;
-  double best = 0;
   for (const Suspect& suspect : suspects) {
     // A suspect that does not correlate enough is priced as if it were the only one, which its logistic then discounts.
     const double share = suspect.weight > 0 ? suspect.weight / weights : (weights > 0 ? 0.0 : 1.0);
@@ -266,7 +287,6 @@ double EvidenceScorer::ScoreSuspects(const Profile& victim, const Outlier& outli
     const double slowed = NormalTail(severity, outlier.slowdown_error, options_.slowdown_bound);
     const double guilty = Logistic((suspect.correlation - options_.least_correlation) / 0.05);
     const double score = 100 * slowed * guilty;
-    best = std::max(best, score);
     if (score < options_.report_floor) continue;
 
     const double history =
@@ -301,7 +321,6 @@ double EvidenceScorer::ScoreSuspects(const Profile& victim, const Outlier& outli
                                baseline.mean(), baseline.stddev(), outlier.observed, outlier.count,
                                options_.recent_samples, suspect.correlation)));
   }
-  return best;
 }
 
 }  // namespace truce::agent

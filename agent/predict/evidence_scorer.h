@@ -77,11 +77,13 @@ class EvidenceScorer {
                         std::vector<v1::PairScore>* pairs);
   Recent Summarise(const Profile& profile) const;
   double RecentMean(const Profile& profile, Reading reading) const;
-  std::optional<Reading> MeasuredBy(const Profile& suspect, Signal signal) const;
+  // What all who may be to blame are measured by: use in different units cannot be shared out.
+  Reading CommonReading(const Profiles& profiles, const Profile& victim, Signal signal) const;
+  std::optional<Reading> MeasuredBy(const Profile& suspect, Signal signal, Reading common) const;
   std::vector<Outlier> FindOutliers(const Profile& victim, double* slowdown) const;
   std::vector<Suspect> FindSuspects(const Profiles& profiles, const Profile& victim, const Outlier& outlier);
-  double ScoreSuspects(const Profile& victim, const Outlier& outlier, const std::vector<Suspect>& suspects,
-                       uint64_t least_samples, absl::Time now, std::vector<v1::PairScore>* pairs) const;
+  void ScoreSuspects(const Profile& victim, const Outlier& outlier, const std::vector<Suspect>& suspects,
+                     uint64_t least_samples, absl::Time now, std::vector<v1::PairScore>* pairs) const;
 
   const EvidenceOptions options_;
   // Correlations from when the window still held quiet times to compare with: a contention that lasts longer than the
@@ -92,6 +94,8 @@ class EvidenceScorer {
   };
   // By victim, suspect and the victim's signal: a neighbour may hurt it on the disk and not on the CPU.
   std::map<std::tuple<uint64_t, uint64_t, Signal>, Remembered> remembered_;
+  // By workload: its samples when it became healthy; absent while it is not.
+  std::map<uint64_t, uint64_t> healthy_from_;
   uint64_t round_ = 0;
 };
 

@@ -54,7 +54,8 @@ Opinion Unscored(const WorkloadVerdict& verdict, const FuseWorkload& victim, con
   }
   // What a victim has always suffered is usual to it.
   const bool knows_better = victim.samples_seen >= aggressor.busy_samples + least_samples;
-  const double share = knows_better ? std::min(1.0, static_cast<double>(aggressor.busy_samples) / kLongWellSamples) : 0;
+  const uint64_t well_samples = std::min(aggressor.busy_samples, verdict.healthy_samples);
+  const double share = knows_better ? std::min(1.0, static_cast<double>(well_samples) / kLongWellSamples) : 0;
   return {kWellProbability, 0, kWellConfidence + share * (kLongWellConfidence - kWellConfidence),
           share >= 1 ? kMostWhenCleared : 1};
 }

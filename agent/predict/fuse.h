@@ -22,8 +22,8 @@ struct FuseOptions {
   // Pairs below this score are not reported.
   double report_floor = 1;
   // Of the pairs that the model alone scores, the highest so many of each victim are reported, and of the whole host. A
-  // report must stay small on a host with many workloads. Pairs with evidence, and those whose aggressor is held by us,
-  // are always reported.
+  // report must stay small on a host with many workloads. Pairs above the floor that have evidence, or whose aggressor
+  // is held by us, are always reported.
   size_t most_per_victim = 16;
   size_t most_pairs = 4000;
   // Samples that make a baseline.
@@ -35,7 +35,8 @@ struct FuseWorkload {
   std::string name;
   // An action of ours holds it: that its neighbours are well says nothing.
   bool under_action = false;
-  // For how many samples in a row it has been at work, held by nobody; and how many were seen of it at all.
+  // For how many samples in a row it has been at work at its present level, held by nobody (Profile::busy_samples); and
+  // how many were seen of it at all.
   uint64_t busy_samples = 0;
   uint64_t samples_seen = 0;
 };
@@ -45,9 +46,11 @@ struct FuseWorkload {
 //   it was scored                            that score, its confidence
 //   the aggressor is held back by us         nothing
 //   the victim suffers, not from this one    2 %, confidence 0.5; and 50 % at most come out, whatever the model says
-//   the victim is well                       5 %, confidence 0.3 when the aggressor has just begun (what will come need
-//                                            not show yet) up to 0.9 when it has been at work for 30 samples, and then
-//                                            50 % at most; but 0.3 when the victim has no baseline from before that
+//   the victim is well                       5 %, confidence 0.3 when the aggressor has just begun, or begun to use
+//   more
+//                                            (what will come need not show yet), up to 0.9 when the victim was well
+//                                            beside it for 30 samples, and then 50 % at most; but 0.3 when the victim
+//                                            has no baseline from before that
 // Nothing is said of a victim that is unknown, throttled by its own quota or robbed by the hypervisor, nor what is no
 // number. The resource is the one that evidence saw, where it did. With kEvidence, the scores are the evidence's.
 Scores Fuse(Scores evidence, const std::vector<ModelScore>& model, const std::map<uint64_t, FuseWorkload>& workloads,

@@ -19,6 +19,8 @@ struct WorkloadVerdict {
   std::string detail;
   // Against its baseline, as a fraction; missing when not known.
   std::optional<double> slowdown_ratio;
+  // For how many of its samples on end it has been healthy.
+  uint64_t healthy_samples = 0;
 };
 
 struct Scores {

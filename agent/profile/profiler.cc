@@ -3,6 +3,14 @@
 #include <algorithm>
 
 namespace truce::agent {
+namespace {
+
+// A workload that uses so many times what it used on average has begun something else.
+constexpr double kRise = 2;
+// The mean covers about 1 / this samples.
+constexpr double kLevelWeight = 1.0 / 30;
+
+}  // namespace
 
 Profile::Profile(const ProfilerOptions& options)
     : window(static_cast<size_t>(options.window_samples)), usage(options.baseline_memory) {
@@ -30,8 +38,15 @@ void Profiler::Tick(const Sampler& sampler) {
 // Right after an action was taken back, the list of CPUs is still that which the action left it.
 void Profiler::NoteFreedom(const Workload& workload, Profile& profile) const {
   const Sample& sample = workload.sample;
-  const bool busy = !sample.under_action && sample.value_or(Reading::kCpuUsageCores, 0) >= options_.busy_cores;
-  profile.busy_samples = busy ? profile.busy_samples + 1 : 0;
+  const double used = sample.value_or(Reading::kCpuUsageCores, 0);
+  const bool busy = !sample.under_action && used >= options_.busy_cores;
+  const bool rose = used > kRise * profile.busy_level_cores;
+  profile.busy_samples = !busy ? 0 : rose ? 1 : profile.busy_samples + 1;
+  if (profile.busy_samples <= 1) profile.busy_level_cores = busy ? used : 0;
+  if (busy) {
+    const double weight = std::max(1.0 / static_cast<double>(profile.busy_samples), kLevelWeight);
+    profile.busy_level_cores += weight * (used - profile.busy_level_cores);
+  }
   profile.samples_since_held = sample.under_action ? 0 : std::min(profile.samples_since_held, 1'000'000) + 1;
   if (profile.samples_since_held > options_.slow_every && profile.free_cpus != workload.cpus) {
     profile.free_cpus = workload.cpus;

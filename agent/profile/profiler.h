@@ -48,8 +48,11 @@ struct Profile {
   std::array<Baseline, kSignalCount> signals;
   // Samples in a row in which a signal was too far off to be learned.
   std::array<int, kSignalCount> beyond{};
-  // Samples in a row in which it was at work and no action of ours held it.
+  // Samples in a row in which it was at work, at about the level of the last one or above, and no action of ours held
+  // it: what its neighbours bore meanwhile, they bear.
   uint64_t busy_samples = 0;
+  // Its mean use in those samples, in cores.
+  double busy_level_cores = 0;
   // Samples since an action of ours held it last; many when none ever did.
   int samples_since_held = 1'000'000;
   // Usual CPU use in quiet times: a victim that is starved uses little just because it is starved.

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include "lab/learn/evaluate.h"
 #include "lab/learn/page.h"
@@ -31,16 +32,28 @@ struct Output {
   std::string checkpoints;
 };
 
-// That a file can be made there, before hours are spent on what goes into it.
-absl::Status CheckPlace(const std::string& option, const std::string& file) {
-  const std::filesystem::path directory = std::filesystem::absolute(file).parent_path();
-  if (access(directory.c_str(), W_OK) == 0 && !std::filesystem::is_directory(file)) return absl::OkStatus();
-  return absl::InvalidArgumentError(StrCat(option, " ", file, ": no file can be made there"));
+// That `file` can be made, or replaced, before hours are spent on what goes into it; and that it is not `input`.
+absl::Status CheckPlace(const std::string& option, const std::string& file, const std::string& input) {
+  std::error_code error;
+  const std::filesystem::path directory = std::filesystem::absolute(file, error).parent_path();
+  if (error || access(directory.c_str(), W_OK) != 0) {
+    return absl::InvalidArgumentError(StrCat(option, " '", file, "': no file can be made there"));
+  }
+  const std::filesystem::file_type type = std::filesystem::status(file, error).type();
+  if (type == std::filesystem::file_type::not_found) return absl::OkStatus();
+  if (type != std::filesystem::file_type::regular) {
+    return absl::InvalidArgumentError(StrCat(option, " ", file, ": it is there and is no file; choose another"));
+  }
+  if (std::filesystem::equivalent(file, input, error)) {
+    return absl::InvalidArgumentError(StrCat(option, " ", file, " would replace the data set; choose another"));
+  }
+  return absl::OkStatus();
 }
 
 int RunEvaluate(const EvaluateOptions& options, const Output& output) {
   if (!options.html.empty()) {
-    if (const absl::Status place = CheckPlace("--html", options.html); !place.ok()) return Failed(place);
+    const absl::Status place = CheckPlace("--html", options.html, options.file);
+    if (!place.ok()) return Failed(place);
   }
   const auto checkpoints = Checkpoints::In(output.checkpoints);
   if (!checkpoints.ok()) return Failed(checkpoints.status());
@@ -59,7 +72,9 @@ int RunEvaluate(const EvaluateOptions& options, const Output& output) {
 }
 
 int RunTrain(const TrainOptions& options) {
-  if (const absl::Status place = CheckPlace("--output", options.output); !place.ok()) return Failed(place);
+  for (const std::string& file : {options.output, CardOf(options.output)}) {
+    if (const absl::Status place = CheckPlace("--output", file, options.file); !place.ok()) return Failed(place);
+  }
   const absl::Status status = Train(options, std::cerr);
   if (!status.ok()) return Failed(status);
   std::printf("%s is written; its card beside it says how good it is\n", options.output.c_str());

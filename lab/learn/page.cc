@@ -78,6 +78,14 @@ std::string Square(std::string_view x_label, std::string_view y_label,
                 content, "</svg>");
 }
 
+// What is not known is a dash.
+std::string Known(const char* format, double value) {
+  if (std::isnan(value)) return "–";
+  char text[32];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
 std::string ForesightTable(const Foresight& foresight) {
   if (foresight.bursts == 0) return "";
   std::string html = "<h2>By second of a burst</h2><table><tr><th>AUC after";
@@ -85,7 +93,7 @@ std::string ForesightTable(const Foresight& foresight) {
   html += "<th>known after, median<th>found<th>false alarms";
   const auto row = [&html](const char* name, const Foresight::Side& side) {
     StrAppend(&html, "<tr><td>", name);
-    for (const double auc : side.auc) StrAppend(&html, absl::StrFormat("<td>%.3f", auc));
+    for (const double auc : side.auc) StrAppend(&html, "<td>", Known("%.3f", auc));
     const bool never = side.median_seconds > kForesightSeconds;
     StrAppend(&html, "<td>", never ? "over " : "", std::min<double>(kForesightSeconds, side.median_seconds), " s",
               absl::StrFormat("<td>%.0f %%<td>%.0f %%", 100 * side.found_ratio, 100 * side.false_alarm_ratio));
@@ -195,7 +203,8 @@ std::string EvaluationPage(const Evaluation& evaluation) {
   std::string figures = "<table><tr><th>figure<th>value<th>target";
   const FigureTable table = EvaluationFigures(evaluation);
   for (const Figure& figure : table.figures()) {
-    StrAppend(&figures, "<tr><td>", Escape(figure.name), absl::StrFormat("<td>%.4g %s<td>", figure.value, figure.unit));
+    StrAppend(&figures, "<tr><td>", Escape(figure.name), "<td>", Known("%.4g", figure.value), " ", Escape(figure.unit),
+              "<td>");
     if (!figure.target) continue;
     StrAppend(&figures, figure.target->kind == Target::Kind::kAtMost ? "≤ " : "≥ ",
               absl::StrFormat("%.4g, %s", figure.target->value, *figure.Met() ? "met" : "missed"));

@@ -48,12 +48,6 @@ InterferenceModel Recalibrated(const InterferenceModel& model, const std::vector
   return InterferenceModel(model.weights(), CalibrateOn(forecasts), std::move(familiarity));
 }
 
-// Beside the model: its name with another ending.
-std::string CardOf(std::string model) {
-  if (const size_t dot = model.rfind('.'); dot != std::string::npos && dot > model.rfind('/') + 1) model.erase(dot);
-  return model + ".md";
-}
-
 std::string Card(const TrainOptions& options, const ModelFile& file, const Evaluation& evaluation, int epochs) {
   std::ostringstream tables;
   WriteEvaluation(evaluation, tables);
@@ -83,6 +77,11 @@ std::string Card(const TrainOptions& options, const ModelFile& file, const Evalu
 }
 
 }  // namespace
+
+std::string CardOf(std::string model) {
+  if (const size_t dot = model.rfind('.'); dot != std::string::npos && dot > model.rfind('/') + 1) model.erase(dot);
+  return model + ".md";
+}
 
 absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   const std::string card = CardOf(options.output);
@@ -121,6 +120,10 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   training.stop_after = std::max(1, epochs[epochs.size() / 2]);
   ExampleList all;
   for (const InterferenceExample& example : evaluation.examples) all.push_back(&example);
+  // The file carries one computation whose result is known.
+  const auto pair =
+      std::find_if(all.begin(), all.end(), [](const InterferenceExample* one) { return !one->aggressors.empty(); });
+  if (pair == all.end()) return absl::InvalidArgumentError(StrCat("in ", options.file, " nobody met anybody"));
   steps.Step("all programs");
   const auto tell = [&progress, &training](const EpochReport& told) {
     progress << absl::StrFormat("epoch %d of %d: loss %.4f\n", told.epoch, training.stop_after, told.training_loss);
@@ -132,8 +135,6 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
   std::vector<ModelReference> references = MakeReferences(content, model);
   ModelFile file{options.version.empty() ? today : options.version, evaluation.machine, std::move(skills),
                  std::move(model), std::move(references)};
-  const auto pair =
-      std::find_if(all.begin(), all.end(), [](const InterferenceExample* one) { return !one->aggressors.empty(); });
   // Two models of one day are two.
   if (options.version.empty())
     file.version = StrCat(today, ".", ModelDigest(SerializeModel(file, **pair)).substr(0, 6));

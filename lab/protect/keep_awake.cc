@@ -25,13 +25,15 @@ absl::Status YieldToAll(int cpu) {
 
 }  // namespace
 
-absl::StatusOr<KeepAwake> KeepAwake::Start(host::ScratchCgroups& cgroups, const std::vector<int>& cpus) {
-  KeepAwake awake(cgroups);
+absl::StatusOr<KeepAwake> KeepAwake::Start(host::ScratchCgroups& cgroups, const std::vector<int>& cpus,
+                                           const std::string& log) {
+  KeepAwake awake(cgroups, log);
   TRUCE_RETURN_IF_ERROR(cgroups.Add(kChild).status());
   TRUCE_RETURN_IF_ERROR(cgroups.SetIdle(kChild));
   for (const int cpu : cpus) {
     ChildOptions child;
     child.arguments = {"bash", "-c", "while :; do :; done"};
+    child.log_file = log;
     child.before_exec = [&cgroups, cpu]() -> absl::Status {
       TRUCE_RETURN_IF_ERROR(cgroups.Enter(kChild, 0));
       return YieldToAll(cpu);
@@ -40,6 +42,15 @@ absl::StatusOr<KeepAwake> KeepAwake::Start(host::ScratchCgroups& cgroups, const 
     awake.processes_.push_back(std::move(process));
   }
   return awake;
+}
+
+absl::Status KeepAwake::Check() {
+  for (ChildProcess& process : processes_) {
+    if (!process.Running()) {
+      return absl::UnavailableError(StrCat("a process that keeps CPUs awake ended by itself; see ", log_));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status KeepAwake::Stop() {

@@ -3,6 +3,7 @@
 // that keeps the CPU awake would seem to help it.
 #pragma once
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,16 +17,21 @@ namespace truce::lab {
 // Ends with its object. Not thread-safe.
 class KeepAwake {
  public:
-  // One process per CPU in the cgroup "keep-awake", which yields to every other; `cgroups` outlives this.
-  static absl::StatusOr<KeepAwake> Start(host::ScratchCgroups& cgroups, const std::vector<int>& cpus);
+  // One process per CPU in the cgroup "keep-awake", which yields to every other; `cgroups` outlives this. What keeps a
+  // process from starting is told in `log`, and by Check.
+  static absl::StatusOr<KeepAwake> Start(host::ScratchCgroups& cgroups, const std::vector<int>& cpus,
+                                         const std::string& log);
+  // Unavailable when a process has ended.
+  absl::Status Check();
   // Ends the processes and drops the cgroup.
   absl::Status Stop();
 
   const std::vector<ChildProcess>& processes() const { return processes_; }
 
  private:
-  explicit KeepAwake(host::ScratchCgroups& cgroups) : cgroups_(&cgroups) {}
+  KeepAwake(host::ScratchCgroups& cgroups, std::string log) : cgroups_(&cgroups), log_(std::move(log)) {}
   host::ScratchCgroups* cgroups_;
+  std::string log_;
   std::vector<ChildProcess> processes_;
 };
 

@@ -26,11 +26,15 @@
 #include "lab/protect/windows.h"
 #include "lab/running_program.h"
 #include "lab/scene_daemons.h"
+#include "models/interference/model_file.h"
 #include "src/base/figures.h"
+#include "src/base/shipped.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/cgroup.h"
 #include "src/host/counters.h"
+#include "src/host/file.h"
+#include "src/host/inventory.h"
 #include "src/host/scratch_cgroups.h"
 
 namespace truce::lab {
@@ -42,6 +46,8 @@ constexpr absl::Duration kPoll = absl::Milliseconds(50);
 constexpr absl::Duration kLongestOperation = absl::Seconds(5);
 // What was under way when the aggressor was stopped or let go on is over after this.
 constexpr absl::Duration kSettle = absl::Milliseconds(100);
+// Seconds of a bout in which what Truce does may stay unseen.
+constexpr int kMostUnseen = 3;
 
 class Arena {
  public:
@@ -60,9 +66,9 @@ class Arena {
 
  private:
   absl::Status Prepare() {
-    machine_ = DescribeMachine(options_.procfs);
-    TRUCE_ASSIGN_OR_RETURN(done_, ReadBouts(options_.output, machine_));
-    TRUCE_RETURN_IF_ERROR(BeginBouts(options_.output, machine_));
+    const std::string setting = DescribeSetting(options_);
+    TRUCE_ASSIGN_OR_RETURN(done_, ReadBouts(options_.output, setting));
+    TRUCE_RETURN_IF_ERROR(BeginBouts(options_.output, setting));
     TRUCE_ASSIGN_OR_RETURN(layout_, host::CgroupLayout::Detect(options_.cgroup_root));
     TRUCE_ASSIGN_OR_RETURN(lock_, PrepareWorkDirectory(options_.work_directory));
     TRUCE_RETURN_IF_ERROR(host::ScratchCgroups::RemoveAbandoned(*layout_, "truce-protect-"));
@@ -84,11 +90,15 @@ class Arena {
     counting.enabled = false;
     counters_ = host::CreateCounterService(counting);
     observer_ = std::make_unique<Observer>(options_.procfs, name_, *layout_, SystemClock(), *counters_);
-    for (int cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); ++cpu) cpus_.push_back(cpu);
-    TRUCE_ASSIGN_OR_RETURN(auto awake, KeepAwake::Start(*cgroups_, cpus_));
+    TRUCE_ASSIGN_OR_RETURN(cpus_, host::OnlineCpus(options_.sysfs));
+    TRUCE_ASSIGN_OR_RETURN(auto awake, KeepAwake::Start(*cgroups_, cpus_, options_.work_directory + "/keep-awake.log"));
     awake_.emplace(std::move(awake));
     total_ = options_.runs *
              static_cast<int>(options_.victims.size() * options_.aggressors.size() * options_.policies.size());
+    if (!done_.empty()) {
+      std::fprintf(stderr, "%s holds %d bouts already; those of them that are asked for are not fought again\n",
+                   options_.output.c_str(), static_cast<int>(done_.size()));
+    }
     began_ = absl::Now();
     return absl::OkStatus();
   }
@@ -121,7 +131,8 @@ class Arena {
       if (mkdir(directory.c_str(), 0700) != 0) return ErrnoStatus(errno, StrCat("making ", directory));
       TRUCE_ASSIGN_OR_RETURN(daemons,
                              StartSceneDaemons({directory, options_.binaries, options_.cgroup_root, victim_->workload(),
-                                                StrCat(name_, "/aggressor-*"), std::string(PolicyName(policy))}));
+                                                StrCat(name_, "/aggressor-*"), std::string(PolicyName(policy)),
+                                                policy != Policy::kEvidence}));
       TRUCE_RETURN_IF_ERROR(Wait(options_.learning, nullptr));
     }
     absl::Status status;
@@ -170,6 +181,7 @@ class Arena {
     TRUCE_ASSIGN_OR_RETURN(aggressor_, Start(bout->aggressor, child, Load::kHigh));
     if (bout->policy == Policy::kLeastWeight) TRUCE_RETURN_IF_ERROR(cgroups_->SetLeastCpuWeight(child));
     std::set<std::string> leases;
+    int unseen = 0;
     // Once the aggressor is stopped and let go on, what is done about it may be the lab's doing.
     bool counts = true;
     const auto each_second = [&]() -> absl::Status {
@@ -180,9 +192,10 @@ class Arena {
         }
       }
       if (daemons == nullptr) return absl::OkStatus();
+      TRUCE_RETURN_IF_ERROR(Alive(*daemons));
       // A controller that is starved for a moment is asked again the next second.
       const auto view = daemons->Look(victim_->workload());
-      if (!view.ok()) return absl::OkStatus();
+      if (!view.ok() || !view->agent_connected) return ++unseen <= kMostUnseen ? absl::OkStatus() : Unseen(*bout);
       for (const v1::ActionStatus& action : view->actions) {
         const bool applied = action.state() == v1::ACTION_STATE_APPLIED;
         if (counts && applied && action.action().workload() == aggressor_->workload())
@@ -224,6 +237,22 @@ class Arena {
     return std::exchange(aggressor_, nullptr)->Stop();
   }
 
+  // What happens without them is none of their doing.
+  static absl::Status Alive(SceneDaemons& daemons) {
+    std::string log;
+    if (daemons.Healthy(&log)) return absl::OkStatus();
+    const auto text = host::ReadFile(log);
+    constexpr size_t kLastWords = 1000;
+    return absl::UnavailableError(
+        StrCat("a daemon ended by itself; its log ends with:\n",
+               text.ok() ? text->substr(text->size() - std::min(text->size(), kLastWords)) : "(nothing)"));
+  }
+
+  static absl::Status Unseen(const Bout& bout) {
+    return absl::AbortedError(StrCat("beside ", bout.aggressor, " the controller or the agent's connection to it was ",
+                                     "gone for more than ", kMostUnseen, " seconds"));
+  }
+
   static absl::Status TooSlow(const Bout& bout) {
     return absl::AbortedError(
         StrCat(bout.victim, " finished nothing while it was alone: its operations are too long to be measured here"));
@@ -245,6 +274,7 @@ class Arena {
     absl::Time next = absl::Now() + kSecond;
     while (absl::Now() < end) {
       if (signals_.WaitFor(kPoll)) return absl::CancelledError("interrupted");
+      TRUCE_RETURN_IF_ERROR(awake_->Check());
       if (victim_ != nullptr) TRUCE_RETURN_IF_ERROR(victim_->Poll());
       if (aggressor_ != nullptr) {
         if (const absl::Status alive = aggressor_->Poll(); !alive.ok()) return absl::AbortedError(alive.message());
@@ -270,7 +300,6 @@ class Arena {
   const ProtectOptions options_;
   ShutdownSignals& signals_;
   host::UniqueFd lock_;
-  std::string machine_;
   std::string name_;
   std::vector<Bout> done_;
   std::map<std::string, Program> programs_;
@@ -289,6 +318,12 @@ class Arena {
 };
 
 }  // namespace
+
+std::string DescribeSetting(const ProtectOptions& options) {
+  const auto model = host::ReadFile(ShippedPath("models/interference.truce"));
+  return StrCat(DescribeMachine(options.procfs), "; Truce " TRUCE_VERSION, "; ",
+                model.ok() ? StrCat("model ", ModelDigest(*model).substr(0, 12)) : "no model");
+}
 
 absl::Status Protect(const ProtectOptions& options, ShutdownSignals& signals) {
   return Arena(options, signals).Run();

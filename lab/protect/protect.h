@@ -28,6 +28,7 @@ struct ProtectOptions {
   std::string binaries;
   std::string load_tool;
   std::string procfs = "/proc";
+  std::string sysfs = "/sys";
   std::string cgroup_root = "/sys/fs/cgroup";
   // Of each bout: first the victim alone; then beside the aggressor, until what is done about it has taken hold, which
   // is at once where that is fixed from the start.
@@ -43,8 +44,12 @@ struct ProtectOptions {
   absl::Duration learning = absl::Seconds(16);
 };
 
+// What all bouts of one file have in common: the machine, the version of Truce, the model beside the binaries.
+std::string DescribeSetting(const ProtectOptions& options);
+
 // Fights all bouts that are missing; progress goes to stderr, results to `output`. Cancelled after a signal.
-// FailedPrecondition when programs, cgroups or daemons are missing.
+// FailedPrecondition when programs, cgroups, daemons or a model that scores are to come from are missing; Unavailable
+// when a daemon dies on the way.
 absl::Status Protect(const ProtectOptions& options, ShutdownSignals& signals);
 
 }  // namespace truce::lab

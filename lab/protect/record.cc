@@ -8,10 +8,11 @@
 #include <optional>
 #include <ostream>
 #include <set>
-#include <sstream>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "lab/protect/windows.h"
 #include "models/interference/example.h"
 #include "src/base/status.h"
@@ -39,6 +40,23 @@ std::optional<Policy> PolicyNamed(std::string_view name) {
 bool IsPace(double seconds) {
   constexpr double kLongest = 3600;
   return seconds > 0 && seconds <= kLongest;
+}
+
+// A line of the file: the fields of kHeading.
+std::optional<Bout> ParseBout(const std::string& line) {
+  const std::vector<std::string> fields = absl::StrSplit(line, '\t');
+  if (fields.size() != 9) return std::nullopt;
+  Bout bout;
+  const std::optional<Policy> policy = PolicyNamed(fields[1]);
+  const bool numbers = absl::SimpleAtoi(fields[0], &bout.run) && absl::SimpleAtod(fields[4], &bout.alone_pace) &&
+                       absl::SimpleAtod(fields[5], &bout.pace) && absl::SimpleAtod(fields[6], &bout.aggressor_rate) &&
+                       absl::SimpleAtod(fields[7], &bout.seconds_to_protect) &&
+                       absl::SimpleAtoi(fields[8], &bout.actions);
+  if (!numbers || !policy || !IsPace(bout.alone_pace) || !IsPace(bout.pace)) return std::nullopt;
+  bout.policy = *policy;
+  bout.victim = fields[2];
+  bout.aggressor = fields[3];
+  return bout;
 }
 
 double Median(const std::vector<double>& values) {
@@ -144,10 +162,10 @@ bool IsByTruce(Policy policy) {
   return policy == Policy::kEvidence || policy == Policy::kModel || policy == Policy::kBoth;
 }
 
-absl::Status BeginBouts(const std::string& file, const std::string& machine) {
+absl::Status BeginBouts(const std::string& file, const std::string& setting) {
   errno = 0;
   std::ofstream out(file, std::ios::app);
-  if (out && out.tellp() == 0) out << "# " << machine << "\n" << kHeading << "\n";
+  if (out && out.tellp() == 0) out << "# " << setting << "\n" << kHeading << "\n";
   out.close();
   return out ? absl::OkStatus() : ErrnoStatus(errno, StrCat("writing ", file));
 }
@@ -162,7 +180,7 @@ absl::Status AppendBout(const std::string& file, const Bout& bout) {
   return out ? absl::OkStatus() : ErrnoStatus(errno, StrCat("writing ", file));
 }
 
-absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::string& machine) {
+absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::string& setting) {
   std::vector<Bout> bouts;
   std::ifstream in(file);
   if (!in) return bouts;
@@ -170,30 +188,23 @@ absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::
   for (std::string line; std::getline(in, line);) {
     ++number;
     if (number == 1) {
-      if (line == StrCat("# ", machine)) continue;
+      if (line == StrCat("# ", setting)) continue;
       if (!line.starts_with("# ")) {
         return absl::DataLossError(
             StrCat(file, " holds no results of truce-lab protect; choose another with --output"));
       }
       return absl::FailedPreconditionError(
-          StrCat(file, " holds what another machine measured (", line, "); choose another file with --output"));
+          StrCat(file, " holds what was measured on another machine, or of another version or model (", line.substr(2),
+                 "; this is ", setting, "); choose another file with --output"));
     }
     if (number == 2) {
       if (line == kHeading) continue;
       return absl::FailedPreconditionError(
           StrCat(file, " was made by a version that measured in another way; choose another file with --output"));
     }
-    std::istringstream words(line);
-    Bout bout;
-    std::string policy;
-    words >> bout.run >> policy >> bout.victim >> bout.aggressor >> bout.alone_pace >> bout.pace >>
-        bout.aggressor_rate >> bout.seconds_to_protect >> bout.actions;
-    const std::optional<Policy> known = PolicyNamed(policy);
-    if (!words || !known || !IsPace(bout.alone_pace) || !IsPace(bout.pace)) {
-      return absl::DataLossError(StrCat(file, ":", number, ": '", line, "' is no bout; remove the line"));
-    }
-    bout.policy = *known;
-    bouts.push_back(bout);
+    const std::optional<Bout> bout = ParseBout(line);
+    if (!bout) return absl::DataLossError(StrCat(file, ":", number, ": '", line, "' is no bout; remove the line"));
+    bouts.push_back(*bout);
   }
   return bouts;
 }

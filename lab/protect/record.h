@@ -39,13 +39,14 @@ struct Bout {
   int actions = 0;
 };
 
-// Makes the file when it is not there or empty, so that bouts can be added to it.
-absl::Status BeginBouts(const std::string& file, const std::string& machine);
+// Makes the file when it is not there or empty, so that bouts can be added to it. `setting` is what all bouts of a file
+// have in common: the machine, the version of Truce, the model.
+absl::Status BeginBouts(const std::string& file, const std::string& setting);
 // Adds one to the file, which was begun.
 absl::Status AppendBout(const std::string& file, const Bout& bout);
 // Those of a file; none when it is not there or empty. DataLoss names the line that makes no sense, FailedPrecondition
-// another machine's file.
-absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::string& machine);
+// a file of another setting.
+absl::StatusOr<std::vector<Bout>> ReadBouts(const std::string& file, const std::string& setting);
 
 // One line per pair and a summary per policy, medians over runs.
 void WriteBouts(const std::vector<Bout>& bouts, std::ostream& out);

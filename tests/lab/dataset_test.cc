@@ -15,6 +15,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
+using testing::SizeIs;
 
 class DatasetTest : public testing::Test {
  protected:
@@ -251,13 +252,34 @@ TEST_F(LabelsTest, TooLittleQuietMarksTheLabel) {
   EXPECT_TRUE(MakeLabels(Load()).at(0).disturbed);
 }
 
-TEST_F(LabelsTest, AProgramThatDidNothingHasNone) {
+TEST_F(LabelsTest, AProgramThatDidNothingAloneHasNone) {
   auto dataset = Open();
   const int64_t a = Live(*dataset, "a").id;
   const int64_t b = Live(*dataset, "b").id;
-  Ran(*dataset, 0, {{a, 10, 10, 0}});
-  Ran(*dataset, 20, {{a, 0, 0, 0}, {b, 5, 10, 0}});
+  Ran(*dataset, 0, {{a, 0, 0, 0}});
+  Ran(*dataset, 20, {{a, 10, 10, 0}, {b, 5, 10, 0}});
   EXPECT_TRUE(MakeLabels(Load()).empty());
+}
+
+// What came through would tell of the lucky operations only.
+TEST_F(LabelsTest, AProgramThatHardlyFinishesAnythingIsTooSlowToTell) {
+  auto dataset = Open();
+  const int64_t a = Live(*dataset, "a").id;
+  const int64_t b = Live(*dataset, "b").id;
+  for (const int64_t meeting : {1, 2, 3}) {
+    Ran(*dataset, 100.0 * meeting, {{a, 10, 10, 0}}, 10, meeting);
+    for (int window = 0; window < 6; ++window) {
+      const bool finished = meeting == 1 || (meeting == 2 && window % 2 == 0);
+      Ran(*dataset, 100.0 * meeting + 10 * (window + 1),
+          {{a, finished ? 8.0 : 0, finished ? 10.0 : 0, 0}, {b, 5, 10, 0}}, 10, meeting);
+    }
+  }
+  const std::vector<Label> labels = MakeLabels(Load());
+  ASSERT_THAT(labels, SizeIs(3));
+  EXPECT_FALSE(labels[0].unfinished || labels[0].disturbed);
+  EXPECT_TRUE(labels[1].unfinished && labels[1].disturbed);
+  EXPECT_TRUE(labels[2].unfinished && labels[2].disturbed);
+  EXPECT_NEAR(labels[2].slowdown, 59, 1e-9) << "not one second's operation in sixty";
 }
 
 }  // namespace

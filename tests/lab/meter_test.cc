@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "src/base/text.h"
+
 namespace truce::lab {
 namespace {
 
@@ -80,6 +82,19 @@ TEST(MeterTest, WithinCountsWholeOperationsOnly) {
   meter.Take("9.5 10.5\n10.5 10.9\n10.9 12\n", at(12));
   EXPECT_NEAR(*meter.Within(at(10), at(11)).SecondsPerOperation(), 0.4, 1e-9);
   EXPECT_NEAR(meter.Within(at(10), at(11)).operations, 1, 1e-9);
+}
+
+// A rate that is printed once a second tells of one time only when all of that second lies in it.
+TEST(MeterTest, APartOfAReportIsNotTakenForTheWhole) {
+  Meter meter("rate ([0-9]+)");
+  const absl::Time begin = absl::FromUnixSeconds(1000);
+  for (int second = 1; second <= 6; ++second) {
+    meter.Take(StrCat("rate ", second <= 3 ? 100 : 50, "\n"), begin + absl::Seconds(second) + absl::Seconds(0.5));
+  }
+  EXPECT_EQ(meter.longest_report(), absl::Seconds(1));
+  EXPECT_EQ(meter.Done(begin + absl::Seconds(3), begin + absl::Seconds(4)).operations, 0);
+  EXPECT_NEAR(*meter.Done(begin, begin + absl::Seconds(3)).SecondsPerOperation(), 0.01, 1e-9);
+  EXPECT_NEAR(*meter.Done(begin + absl::Seconds(3.5), begin + absl::Seconds(6)).SecondsPerOperation(), 0.02, 1e-9);
 }
 
 TEST(MeterTest, ReportsThatReachIntoAPauseOrFollowItSayNothing) {

@@ -255,6 +255,43 @@ TEST(EvidenceScorerTest, TwoAggressorsShareByUse) {
   EXPECT_GT(big->severity(), lesser->severity());
 }
 
+// Counters are given out by turns: cores of the one and bytes of the other cannot be shared out.
+TEST(EvidenceScorerTest, SuspectsAreMeasuredByWhatAllOfThemHave) {
+  const Profiler profiler{ProfilerOptions{}};
+  Profiles profiles;
+  const auto add = [&](uint64_t key, const std::string& name) -> Profile& {
+    auto& profile = profiles[key] = std::make_unique<Profile>(profiler.options());
+    profile->identity.key = key;
+    profile->identity.name = name;
+    return *profile;
+  };
+  Profile& victim = add(1, "victim");
+  Profile& counted = add(2, "counted");
+  Profile& hog = add(3, "hog");
+  for (int second = 0; second < 115; ++second) {
+    const bool bad = second >= 100;
+    Sample sample;
+    sample.set(Reading::kCpuUsageCores, 1);
+    sample.set(Reading::kCyclesPerInstruction, (bad ? 3.0 : 1.0) + (second % 2 == 0 ? 0.02 : -0.02));
+    profiler.Learn(victim, sample);
+    sample = {};
+    sample.set(Reading::kCpuUsageCores, bad ? 0.2 : 0.1);
+    sample.set(Reading::kDramFillBytesPerSecond, bad ? 2e8 : 1e8);
+    profiler.Learn(counted, sample);
+    sample = {};
+    sample.set(Reading::kCpuUsageCores, bad ? 2 : 0.1);
+    profiler.Learn(hog, sample);
+  }
+  EvidenceScorer scorer{EvidenceOptions{}};
+  const Scores scores = scorer.Score(profiles, 60, absl::FromUnixSeconds(1000));
+  const auto pair = std::find_if(scores.pairs.begin(), scores.pairs.end(),
+                                 [](const auto& one) { return one.victim() == "victim" && one.aggressor() == "hog"; });
+  ASSERT_NE(pair, scores.pairs.end());
+  EXPECT_GE(pair->score(), kTrigger);
+  EXPECT_EQ(pair->evidence().usage_reading(), "cpu_usage_cores");
+  EXPECT_GT(pair->evidence().attributed_ratio(), 0.8);
+}
+
 TEST(EvidenceScorerTest, ADiskHogIsNamedWhetherItReadsOrWrites) {
   for (const bool writes : {false, true}) {
     Stage stage;

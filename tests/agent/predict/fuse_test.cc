@@ -21,6 +21,7 @@ const std::map<uint64_t, FuseWorkload> kWorkloads = {{kVictim, {"web", false, 10
 Scores Evidence(v1::Diagnosis diagnosis, std::optional<double> score = std::nullopt, double confidence = 0.8) {
   Scores scores;
   scores.verdicts[kVictim].diagnosis = diagnosis;
+  scores.verdicts[kVictim].healthy_samples = diagnosis == v1::DIAGNOSIS_HEALTHY ? 1000 : 0;
   scores.verdicts[kHog].diagnosis = v1::DIAGNOSIS_HEALTHY;
   if (!score) return scores;
   v1::PairScore& pair = scores.pairs.emplace_back();
@@ -123,6 +124,14 @@ TEST(FuseTest, AVictimThatWasNeverWithoutItsNeighbourDoesNotAcquitIt) {
   auto workloads = kWorkloads;
   workloads[kHog].busy_samples = 980;
   EXPECT_GT(Fused(Evidence(v1::DIAGNOSIS_HEALTHY), Model(0.95), ScoreFrom::kBoth, workloads).pairs[0].score(), 60);
+}
+
+TEST(FuseTest, AVictimThatIsWellOnlySinceAMomentAgoAcquitsNobody) {
+  auto workloads = kWorkloads;
+  workloads[kHog].busy_samples = 30;
+  Scores evidence = Evidence(v1::DIAGNOSIS_HEALTHY);
+  evidence.verdicts[kVictim].healthy_samples = 1;
+  EXPECT_GT(Fused(evidence, Model(0.95), ScoreFrom::kBoth, workloads).pairs[0].score(), 60);
 }
 
 TEST(FuseTest, WhatIsClearToSeeIsNotActedOnHoweverSureTheModelIs) {

@@ -62,6 +62,18 @@ TEST_F(ProfilerTest, LearnsWhatIsUsual) {
   EXPECT_EQ(profile().identity.name, "w/a");
 }
 
+TEST_F(ProfilerTest, AtWorkCountsFromWhenItBeganToUseMuchMore) {
+  for (int i = 0; i < 40; ++i) Second(0.1, 0);
+  EXPECT_EQ(profile().busy_samples, 40u);
+  for (int i = 0; i < 10; ++i) Second(2, 0);
+  EXPECT_EQ(profile().busy_samples, 10u) << "what was borne before was a tenth of this";
+  Second(1.5, 0);
+  Second(2.5, 0);
+  EXPECT_EQ(profile().busy_samples, 12u) << "to and fro about a level is one level";
+  Second(0.01, 0);
+  EXPECT_EQ(profile().busy_samples, 0u);
+}
+
 TEST_F(ProfilerTest, OutliersAreNotLearnedAndNeitherIsTheUseOfAStarvedVictim) {
   Quiet(60);
   const double mean = wait().mean();

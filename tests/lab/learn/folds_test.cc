@@ -258,7 +258,12 @@ TEST(EvaluationPageTest, IsOnePageThatNeedsNothingElse) {
   EXPECT_THAT(page, HasSubstr("<td>again<td>–"));
   EXPECT_THAT(page, Not(HasSubstr("http://")));
   EXPECT_THAT(page, Not(HasSubstr("https://")));
-  EXPECT_THAT(page, Not(HasSubstr("nan")));
+  evaluation.noise_floor = std::nan("");  // nothing was measured twice
+  evaluation.foresight.bursts = 1;
+  evaluation.foresight.known.auc = {std::nan("")};  // all of one kind
+  const std::string unknown = EvaluationPage(evaluation);
+  EXPECT_THAT(unknown, HasSubstr("<td>– "));
+  for (const std::string& one : {page, unknown}) EXPECT_THAT(one, Not(HasSubstr("nan")));
 }
 
 }  // namespace

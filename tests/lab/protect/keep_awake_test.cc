@@ -28,7 +28,7 @@ TEST(KeepAwakeTest, OneProcessPerCpuComesLastAndGoes) {
   auto cgroups = host::ScratchCgroups::Create(*layout, StrCat("truce-test-awake-", getpid()));
   if (!cgroups.ok()) GTEST_SKIP() << "cannot make cgroups here: " << cgroups.status();
   if (!layout->hierarchy_of(host::Controller::kCpu)) GTEST_SKIP() << "no cgroup tree has the cpu controller";
-  auto awake = KeepAwake::Start(*cgroups, {0});
+  auto awake = KeepAwake::Start(*cgroups, {0}, "");
   ASSERT_TRUE(awake.ok()) << awake.status();
   ASSERT_EQ(awake->processes().size(), 1U);
   const int pid = awake->processes()[0].pid();
@@ -41,9 +41,16 @@ TEST(KeepAwakeTest, OneProcessPerCpuComesLastAndGoes) {
   }
   EXPECT_EQ(CPU_COUNT(&allowed), 1);
   EXPECT_TRUE(CPU_ISSET(0, &allowed));
+  EXPECT_TRUE(awake->Check().ok());
   ASSERT_TRUE(awake->Stop().ok());
   EXPECT_EQ(kill(pid, 0), -1);
   EXPECT_EQ(errno, ESRCH);
+
+  auto nowhere = KeepAwake::Start(*cgroups, {CPU_SETSIZE - 1}, "");
+  ASSERT_TRUE(nowhere.ok()) << nowhere.status();
+  for (int i = 0; i < 200 && nowhere->Check().ok(); ++i) absl::SleepFor(absl::Milliseconds(10));
+  EXPECT_FALSE(nowhere->Check().ok()) << "one that can't start is noticed";
+  ASSERT_TRUE(nowhere->Stop().ok());
   EXPECT_TRUE(cgroups->Remove().ok()) << "nothing is left in it";
 }
 

@@ -55,6 +55,16 @@ TEST(BoutsTest, WhatIsWrittenIsReadAndGoneOnWith) {
   EXPECT_EQ((*bouts)[1].seconds_to_protect, -1);
 }
 
+TEST(BoutsTest, AProgramsNameMayHaveABlank) {
+  test::Tree tree;
+  const std::string file = tree.Path("protect.tsv");
+  ASSERT_TRUE(BeginBouts(file, "m").ok());
+  ASSERT_TRUE(AppendBout(file, Fought(Policy::kModel, 2, 1.25, 40, 7, 1, "my hog")).ok());
+  const auto bouts = ReadBouts(file, "m");
+  ASSERT_TRUE(bouts.ok()) << bouts.status();
+  EXPECT_EQ((*bouts)[0].aggressor, "my hog");
+}
+
 TEST(BoutsTest, AnEmptyFileIsBegunAndWhatCannotBeWrittenIsSaid) {
   test::Tree tree;
   const std::string file = tree.Path("protect.tsv");
