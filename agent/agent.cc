@@ -229,6 +229,12 @@ std::optional<ActionTarget> Agent::FindTarget(const std::string& name) {
   target.owner_refusal = OwnerRefusal(*workload->cgroup, settings_.run_directory);
   target.cgroup = workload->cgroup.get();
   target.cpu_usage_cores = workload->sample.get(Reading::kCpuUsageCores);
+  const auto bytes = [&](Reading reading) {
+    const auto value = workload->sample.get(reading);
+    return value && *value >= 0 ? std::optional<uint64_t>(static_cast<uint64_t>(*value)) : std::nullopt;
+  };
+  target.memory = {bytes(Reading::kMemoryUsageBytes), bytes(Reading::kMemoryWorkingSetBytes),
+                   workload->sample.get(Reading::kPsiMemoryFullRatio)};
   if (auto verdict = scores_.verdicts.find(identity.key); verdict != scores_.verdicts.end()) {
     target.slowdown_ratio = verdict->second.slowdown_ratio;
   }

@@ -95,7 +95,7 @@ void Agent::PublishMetrics() {
     snapshot.messages_refused = status.messages_refused;
   }
   snapshot.held = hold_;
-  snapshot.actions_in_force = {{"cpu_pin", 0}, {"cpu_quota", 0}};
+  for (const std::string& lever : EnumWords<v1::Lever>()) snapshot.actions_in_force[lever] = 0;
   for (const v1::HeldAction& held : actuator_->held()) {
     ++snapshot.actions_in_force[EnumWord(held.action().lever())];
   }

@@ -5,6 +5,8 @@
 #include <cerrno>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_join.h"
+#include "src/base/enum_words.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/rpc/security.h"
@@ -29,16 +31,16 @@ void ReadRule(ConfigReader& reader, DiscoveryRule* rule) {
   reader.ReadEnum("class", &rule->workload_class, kClasses);
   reader.Read("priority", &rule->priority);
   reader.ReadEnum("mode_ceiling", &rule->mode_ceiling, kModes);
-  std::vector<std::string> levers = {"cpu_pin", "cpu_quota"};
+  std::vector<std::string> levers;
+  for (const v1::Lever lever : rule->levers) levers.push_back(EnumWord(lever));
   reader.Read("levers", &levers);
   rule->levers.clear();
-  for (const std::string& lever : levers) {
-    if (lever == "cpu_pin") {
-      rule->levers.push_back(v1::LEVER_CPU_PIN);
-    } else if (lever == "cpu_quota") {
-      rule->levers.push_back(v1::LEVER_CPU_QUOTA);
+  for (const std::string& word : levers) {
+    const auto lever = EnumFromWord<v1::Lever>(word);
+    if (lever == v1::LEVER_UNSPECIFIED) {
+      reader.Error("levers", StrCat("'", word, "' is not one of ", absl::StrJoin(EnumWords<v1::Lever>(), ", ")));
     } else {
-      reader.Error("levers", "'" + lever + "' is not one of cpu_pin, cpu_quota");
+      rule->levers.push_back(lever);
     }
   }
   if (rule->match.empty()) reader.Error("match", "a rule needs a pattern, such as system.slice/*.service");
@@ -88,7 +90,10 @@ void ReadActing(ConfigReader& reader, AgentSettings* settings) {
   reader.ReadEnum("mode.initial", &settings->modes.initial, kModes);
   reader.ReadEnum("mode.ceiling", &settings->modes.ceiling, kModes);
   ActuatorOptions& guard = settings->actuator;
-  reader.Read("guard.floor_cores", &guard.floor_cores, {0.01, 1024.0});
+  reader.Read("guard.floor_cores", &guard.floors.cores, {0.01, 1024.0});
+  reader.Read("guard.floor_memory_bytes", &guard.floors.memory_bytes, {1e6, 1e15});
+  reader.Read("guard.floor_disk_bytes_per_second", &guard.floors.disk_bytes_per_second, {1e3, 1e15});
+  reader.Read("guard.floor_disk_operations_per_second", &guard.floors.disk_operations_per_second, {1.0, 1e9});
   reader.Read("guard.changes_per_minute", &guard.changes_per_minute, {0, 10000});
   reader.Read("guard.longest_lease", &guard.longest_lease, {absl::Seconds(1), absl::Hours(1)});
   reader.Read("guard.help_window", &guard.help_window, {absl::Seconds(5), absl::Hours(1)});

@@ -16,6 +16,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/act/lever_values.h"
+#include "agent/act/squeeze.h"
 #include "src/base/clock.h"
 #include "src/host/cgroup.h"
 #include "src/host/writer.h"
@@ -38,6 +40,7 @@ struct ActionTarget {
   host::Cgroup* cgroup = nullptr;
   std::optional<double> cpu_usage_cores;
   std::optional<double> slowdown_ratio;
+  MemoryState memory;
 };
 
 // Finds a workload that lives now by name; nullopt when there is none.
@@ -46,8 +49,8 @@ using TargetLookup = std::function<std::optional<ActionTarget>(const std::string
 struct ActuatorOptions {
   // Directory of the journal; created with mode 0700.
   std::string state_directory;
-  // Best effort and standard workloads keep at least this many cores under a quota, and at least one CPU under a pin.
-  double floor_cores = 0.1;
+  // What everybody keeps under any action, beside one CPU under a pin.
+  LeverFloors floors;
   // Guard's own brake, whatever the controller says: at most so many changes a minute on this host.
   int changes_per_minute = 60;
   // Leases longer than this are cut to it.
@@ -60,6 +63,7 @@ struct ActuatorOptions {
   // A control that somebody else resets is written again after this, doubling each time, and given up after so many.
   absl::Duration reapply_backoff = absl::Seconds(5);
   int reapply_limit = 3;
+  SqueezeOptions squeeze;
 };
 
 class Actuator {

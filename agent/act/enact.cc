@@ -43,6 +43,11 @@ absl::StatusOr<std::vector<JournalEntry>> NewIntents(const LeverPlan& plan, cons
 absl::Status WriteAll(const LeverPlan& plan, host::ControlWriter& writer, std::vector<PlannedWrite>* undo) {
   for (const PlannedWrite& write : plan.writes) {
     TRUCE_ASSIGN_OR_RETURN(std::string before, writer.Read(write.control));
+    // Undone after it, since the way back goes through the list from its end.
+    for (const host::ControlFile& other : write.also_changes) {
+      TRUCE_ASSIGN_OR_RETURN(std::string others, writer.Read(other));
+      undo->push_back({other, std::move(others)});
+    }
     // Before the write: even one that fails may have left something, as on a plain file that was truncated.
     undo->push_back({write.control, std::move(before)});
     TRUCE_RETURN_IF_ERROR(writer.Write(write.control, write.value));
@@ -52,6 +57,7 @@ absl::Status WriteAll(const LeverPlan& plan, host::ControlWriter& writer, std::v
 
 absl::Status Prove(const LeverPlan& plan, host::ControlWriter& writer) {
   for (const PlannedFile& file : plan.files) {
+    if (file.follows) continue;
     TRUCE_ASSIGN_OR_RETURN(const std::string content, writer.Read(file.control));
     if (SameControlValue(file.control.file, content, file.wanted)) continue;
     return absl::InternalError(StrCat(file.control.Name(), " reads back as '", host::TrimControl(content), "' after '",

@@ -14,10 +14,6 @@ namespace {
 // Larger than any action that a controller makes; what is larger is nonsense and would go to the journal.
 constexpr size_t kLargestAction = 16 * 1024;
 constexpr size_t kLongestLeaseId = 256;
-constexpr size_t kLongestCpuList = 4096;
-constexpr int kCpuDigits = 4;
-// More cores than Linux can run; a larger quota is a mistake in a unit.
-constexpr double kMostCores = 8192;
 
 Verdict Refuse(std::string reason) {
   return {.kind = Verdict::Kind::kRefuse, .reason = std::move(reason)};
@@ -37,40 +33,11 @@ std::optional<std::string> BadShape(const v1::LeasedAction& action) {
   if (action.lease_id().size() > kLongestLeaseId) return StrCat("the lease id is longer than ", kLongestLeaseId);
   if (action.workload().empty()) return "the action names no workload";
   if (action.ByteSizeLong() > kLargestAction) return "the action is larger than any sensible one";
-  if (action.lever() != v1::LEVER_CPU_PIN && action.lever() != v1::LEVER_CPU_QUOTA) {
+  if (!KnowsLever(action.lever())) {
     return StrCat(LeverName(action.lever()), " is not a lever that this agent knows");
   }
   if (TimeToLive(action) <= absl::ZeroDuration()) {
     return "the lease has no time to live; no lease, no change";
-  }
-  return std::nullopt;
-}
-
-// The length is checked before the list is expanded: a few kilobytes of "0-65535" would be gigabytes.
-std::optional<std::string> BadCpuList(const std::string& text) {
-  int digits = 0;
-  for (const char character : text) {
-    digits = character >= '0' && character <= '9' ? digits + 1 : 0;
-    if (digits > kCpuDigits) return "cpus names a CPU beyond 9999";
-  }
-  if (text.size() > kLongestCpuList) return StrCat("cpus is longer than ", kLongestCpuList, " characters");
-  const auto cpus = host::ParseCpuList(text);
-  if (!cpus.ok()) return std::string(StdView(cpus.status().message()));
-  if (cpus->empty()) return "a pin must leave the workload at least one CPU";
-  return std::nullopt;
-}
-
-std::optional<std::string> BadValue(const v1::LeasedAction& action, const ActuatorOptions& options) {
-  if (action.lever() == v1::LEVER_CPU_PIN) {
-    return BadCpuList(action.cpus());
-  }
-  const double cores = action.quota_cores();
-  if (!std::isfinite(cores) || cores <= 0 || cores > kMostCores) {
-    return absl::StrFormat("a quota of %g cores makes no sense", cores);
-  }
-  if (cores < options.floor_cores) {
-    return absl::StrFormat("a quota of %g cores is below the floor of %g cores (guard.floor_cores)", cores,
-                           options.floor_cores);
   }
   return std::nullopt;
 }
@@ -86,8 +53,12 @@ std::optional<std::string> NotAllowed(const v1::LeasedAction& action, const Acti
     return StrCat(target.name, " was removed and made again: it is instance ", target.instance, " now and not ",
                   action.workload_instance());
   }
-  if (target.workload_class == v1::WORKLOAD_CLASS_CRITICAL) {
+  if (target.workload_class == v1::WORKLOAD_CLASS_CRITICAL && !IsBoost(action)) {
     return StrCat(target.name, " is critical, and a critical workload is never reduced");
+  }
+  if (action.lever() == v1::LEVER_CPU_IDLE && target.workload_class != v1::WORKLOAD_CLASS_BEST_EFFORT) {
+    return StrCat("cpu_idle may leave a workload without any CPU for long, so it is for best effort; ", target.name,
+                  " is ", EnumWord(target.workload_class));
   }
   if (target.workload_class == v1::WORKLOAD_CLASS_UNSPECIFIED) {
     return StrCat("the class of ", target.name, " is not known, so it is not touched");
@@ -116,10 +87,6 @@ std::optional<int> Outside(const std::vector<int>& wanted, const std::vector<int
 
 }  // namespace
 
-std::string LeverName(v1::Lever lever) {
-  return v1::Lever_IsValid(lever) ? EnumWord(lever) : StrCat("lever ", static_cast<int>(lever));
-}
-
 Verdict Decide(const v1::LeasedAction& action, const GuardFacts& facts, const ActuatorOptions& options) {
   if (auto problem = BadShape(action)) return Refuse(*std::move(problem));
   if (facts.hold) return Refuse("the host is on hold; `trucectl resume` ends that");
@@ -140,12 +107,16 @@ Verdict Decide(const v1::LeasedAction& action, const GuardFacts& facts, const Ac
   const bool enforce = ModeOf(action, *facts.target) == v1::MODE_ENFORCE;
   Verdict verdict{.kind = enforce ? Verdict::Kind::kApply : Verdict::Kind::kAdvise,
                   .time_to_live = std::min(TimeToLive(action), options.longest_lease)};
-  if (auto problem = BadValue(action, options)) {
+  if (auto problem = BadLeverValue(action, options.floors)) {
     verdict.kind = Verdict::Kind::kRefuse;
     verdict.reason = *std::move(problem);
     verdict.keeps_held = enforce;
   }
   return verdict;
+}
+
+bool IsBoost(const v1::LeasedAction& action) {
+  return action.lever() == v1::LEVER_CPU_WEIGHT && action.workload() == action.victim();
 }
 
 absl::Status CheckCpus(const std::vector<int>& wanted, const CpuBounds& bounds) {

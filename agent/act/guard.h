@@ -13,12 +13,14 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "agent/act/actuator.h"
+#include "agent/act/lever_values.h"
 #include "truce/v1/types.pb.h"
 
 namespace truce::agent {
 
-// "cpu_pin", "cpu_quota", "lever 7".
-std::string LeverName(v1::Lever lever);
+// A weight for the victim itself: raised, never lowered (the lever sees to that), so that a critical workload may have
+// it.
+bool IsBoost(const v1::LeasedAction& action);
 
 // What the guard must know besides the action.
 struct GuardFacts {

@@ -2,27 +2,14 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_format.h"
-#include "agent/act/guard.h"
 #include "agent/act/ledger.h"
-#include "agent/act/lever.h"
+#include "agent/act/lever_values.h"
 #include "src/base/text.h"
 
 namespace truce::agent {
 
 std::string OwnerOf(const v1::LeasedAction& action) {
   return StrCat(LeverName(action.lever()), " ", action.workload());
-}
-
-bool SameValue(const v1::LeasedAction& a, const v1::LeasedAction& b) {
-  if (a.lever() == v1::LEVER_CPU_PIN) return SameControlValue("cpuset.cpus", a.cpus(), b.cpus());
-  return a.quota_cores() == b.quota_cores();
-}
-
-std::string Describe(const v1::LeasedAction& action) {
-  if (action.lever() == v1::LEVER_CPU_PIN) return StrCat("cpu_pin to CPUs ", action.cpus());
-  if (action.lever() == v1::LEVER_CPU_QUOTA) return absl::StrFormat("cpu_quota of %g cores", action.quota_cores());
-  return LeverName(action.lever());
 }
 
 v1::HeldAction HeldActionOf(const v1::LeasedAction& action, absl::Time applied_at, absl::Duration remaining) {

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "agent/act/enact.h"
 #include "agent/act/measure.h"
+#include "agent/act/squeeze.h"
 #include "truce/v1/types.pb.h"
 
 namespace truce::agent {
@@ -41,18 +42,15 @@ struct Lease {
   std::vector<EnactedFile> files;
   Measurement measurement;
   ResetWatch watch;
+  // LEVER_MEMORY_SQUEEZE: how far it has come on the way to the action's value, and since when.
+  Squeeze squeeze;
+  absl::Duration squeezed_at;
   // Rises in the order of application; set by the book.
   uint64_t order = 0;
 };
 
 // "cpu_quota system.slice/redis.service": what a lease and its journal entries are known by.
 std::string OwnerOf(const v1::LeasedAction& action);
-
-// Whether two actions of one owner want the same value.
-bool SameValue(const v1::LeasedAction& a, const v1::LeasedAction& b);
-
-// "cpu_pin to CPUs 0-3", "cpu_quota of 0.5 cores": for people.
-std::string Describe(const v1::LeasedAction& action);
 
 // Not thread-safe.
 class LeaseBook {

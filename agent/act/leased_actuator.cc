@@ -168,11 +168,17 @@ absl::Status LeasedActuator::ApplyOne(const Judged& judged, const TargetLookup& 
   Lease* lease = book_.Find(judged.owner);
   const bool same_lease = lease != nullptr && lease->action.lease_id() == action.lease_id();
   // A renewal. What somebody else reset meanwhile is the next tick's business, which has the patience for it.
-  if (same_lease && SameValue(lease->action, action) && lease->action.victim() == action.victim())
+  if (same_lease && SameLeverValue(lease->action, action) && lease->action.victim() == action.victim())
     return absl::OkStatus();
 
   const std::string path = judged.target->cgroup->path();
-  TRUCE_ASSIGN_OR_RETURN(const LeverPlan plan, Plan(action, path, judged.target->instance));
+  v1::LeasedAction step = action;
+  Squeeze squeeze;
+  if (action.lever() == v1::LEVER_MEMORY_SQUEEZE) {
+    TRUCE_ASSIGN_OR_RETURN(squeeze, FirstSqueeze(action, *judged.target, lease));
+    step.set_memory_high_bytes(*squeeze.bound_bytes);
+  }
+  TRUCE_ASSIGN_OR_RETURN(const LeverPlan plan, Plan(step, path, judged.target->instance));
   if (!brake_.Take(now)) {
     return absl::ResourceExhaustedError(StrCat("this host makes at most ", options_.changes_per_minute,
                                                " changes a minute (guard.changes_per_minute)"));
@@ -193,6 +199,8 @@ absl::Status LeasedActuator::ApplyOne(const Judged& judged, const TargetLookup& 
   if (continues) {
     lease->action = action;
     lease->files = *std::move(files);
+    lease->squeeze = squeeze;
+    lease->squeezed_at = now;
     lease->measurement.ValueChanged(now);
     ledger_.AddEvent("action_changed", action.workload(), StrCat(Describe(action), " instead of ", before));
     return absl::OkStatus();
@@ -205,12 +213,33 @@ absl::Status LeasedActuator::ApplyOne(const Judged& judged, const TargetLookup& 
              .deadline = now + judged.verdict.time_to_live,
              .applied_at = applied_at,
              .files = *std::move(files),
-             .measurement = measurement});
+             .measurement = measurement,
+             .squeeze = squeeze,
+             .squeezed_at = now});
   ledger_.AddEvent("action_applied", action.workload(),
                    StrCat(Describe(action), before.empty() ? "" : " instead of ", before,
                           action.victim().empty() ? "" : ", to protect ", action.victim(),
                           action.reason().empty() ? "" : ": ", action.reason()));
   return absl::OkStatus();
+}
+
+v1::LeasedAction LeasedActuator::InForce(const Lease& lease) {
+  v1::LeasedAction action = lease.action;
+  if (lease.squeeze.bound_bytes) action.set_memory_high_bytes(*lease.squeeze.bound_bytes);
+  return action;
+}
+
+// A successor goes on from where its predecessor came to.
+absl::StatusOr<Squeeze> LeasedActuator::FirstSqueeze(const v1::LeasedAction& action, const ActionTarget& target,
+                                                     const Lease* lease) const {
+  const Squeeze from = lease == nullptr ? Squeeze{} : lease->squeeze;
+  const auto squeeze = NextSqueeze(action.memory_high_bytes(), from, target.memory, options_.squeeze);
+  if (squeeze) return *squeeze;
+  const bool known = target.memory.usage_bytes && target.memory.working_set_bytes;
+  return absl::FailedPreconditionError(known ? StrCat(target.name, " waits for memory already, so it is not squeezed")
+                                             : StrCat("how much memory ", target.name,
+                                                      " uses and works with is not known, so it is not squeezed; its ",
+                                                      "cgroup needs the memory controller"));
 }
 
 Measurement LeasedActuator::MeasurementFor(const v1::LeasedAction& action, const ActionTarget& target,

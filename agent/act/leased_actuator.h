@@ -68,11 +68,17 @@ class LeasedActuator final : public Actuator {
                              const Lease* replaced) const;
   void Replace(const std::string& owner, const v1::LeasedAction& successor);
 
+  // What of the action is in force: all of it, or a step on the way.
+  static v1::LeasedAction InForce(const Lease& lease);
+  absl::StatusOr<Squeeze> FirstSqueeze(const v1::LeasedAction& action, const ActionTarget& target,
+                                       const Lease* lease) const;
+
   // Tick. Each returns whether the lease goes on.
   bool StillAllowed(Lease& lease, const std::optional<ActionTarget>& target);
   bool Helps(Lease& lease, const std::optional<ActionTarget>& target, const TargetLookup& targets);
   bool Watch(Lease& lease);
   bool WatchResets(Lease& lease, const LeverPlan& plan);
+  void Advance(Lease& lease, const ActionTarget& target);
   void ForgetVanished(Lease& lease, const LeverPlan& plan);
   absl::Status Reenact(Lease& lease, const LeverPlan& plan);
   void GiveUp(Lease& lease, const LeverPlan& plan);

@@ -1,6 +1,7 @@
 // What happens once per sampling interval: leases end, are measured, and are kept true to what was written. See
 // leased_actuator.h.
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_format.h"
 #include "agent/act/leased_actuator.h"
@@ -31,7 +32,7 @@ void LeasedActuator::Tick(const TargetLookup& targets) {
       continue;
     }
     const std::optional<ActionTarget> target = targets(lease.action.workload());
-    if (StillAllowed(lease, target) && Helps(lease, target, targets)) Watch(lease);
+    if (StillAllowed(lease, target) && Helps(lease, target, targets) && Watch(lease)) Advance(lease, *target);
   }
   RetryRestores();
   // What the disk did not take stays in memory; the next tick tries again.
@@ -45,7 +46,7 @@ bool LeasedActuator::StillAllowed(Lease& lease, const std::optional<ActionTarget
     return false;
   }
   // The next desired set would say the same, yet it may not come.
-  if (target->workload_class == v1::WORKLOAD_CLASS_CRITICAL) {
+  if (target->workload_class == v1::WORKLOAD_CLASS_CRITICAL && !IsBoost(lease.action)) {
     End(owner, v1::RECEIPT_OUTCOME_RELEASED, "the workload is critical now");
     return false;
   }
@@ -72,7 +73,7 @@ bool LeasedActuator::Helps(Lease& lease, const std::optional<ActionTarget>& targ
 }
 
 bool LeasedActuator::Watch(Lease& lease) {
-  const auto plan = Plan(lease.action, lease.path, lease.instance);
+  const auto plan = Plan(InForce(lease), lease.path, lease.instance);
   if (absl::IsNotFound(plan.status())) {
     End(std::string(lease.owner), v1::RECEIPT_OUTCOME_WORKLOAD_GONE, std::string(StdView(plan.status().message())));
     return false;
@@ -155,6 +156,25 @@ bool LeasedActuator::WatchResets(Lease& lease, const LeverPlan& plan) {
   const absl::Status status = Reenact(lease, plan);
   if (!status.ok()) ledger_.AddEvent("action_failed", lease.action.workload(), std::string(StdView(status.message())));
   return true;
+}
+
+// The next step of a squeeze, unless somebody else has set the control: that goes first, with patience.
+void LeasedActuator::Advance(Lease& lease, const ActionTarget& target) {
+  const absl::Duration now = clock_.Monotonic();
+  if (!lease.squeeze.bound_bytes || lease.watch.rewrite_at != absl::InfiniteDuration()) return;
+  if (now - lease.squeezed_at < options_.squeeze.step_interval) return;
+  lease.squeezed_at = now;
+  const auto next = NextSqueeze(lease.action.memory_high_bytes(), lease.squeeze, target.memory, options_.squeeze);
+  if (!next || next->bound_bytes == lease.squeeze.bound_bytes) return;
+  const Squeeze before = std::exchange(lease.squeeze, *next);
+  const auto plan = Plan(InForce(lease), lease.path, lease.instance);
+  const absl::Status status = plan.ok() ? Reenact(lease, *plan) : plan.status();
+  if (status.ok()) return;
+  lease.squeeze = before;
+  if (lease.watch.told != StdView(status.message())) {
+    lease.watch.told = std::string(StdView(status.message()));
+    ledger_.AddEvent("action_failed", lease.action.workload(), lease.watch.told);
+  }
 }
 
 // Somebody else insists, so the files that they set are theirs; the others are restored.

@@ -45,6 +45,14 @@ absl::StatusOr<LeverPlan> PlanLever(const v1::LeasedAction& action, const std::s
       return PlanCpuPin(action, path, context);
     case v1::LEVER_CPU_QUOTA:
       return PlanCpuQuota(action, path, context);
+    case v1::LEVER_CPU_WEIGHT:
+      return PlanCpuWeight(action, path, context);
+    case v1::LEVER_CPU_IDLE:
+      return PlanCpuIdle(action, path, context);
+    case v1::LEVER_MEMORY_SQUEEZE:
+      return PlanMemorySqueeze(action, path, context);
+    case v1::LEVER_DISK_CAP:
+      return PlanDiskCap(action, path, context);
     default:
       return absl::UnimplementedError(StrCat(LeverName(action.lever()), " is not a lever that this agent knows"));
   }
@@ -76,6 +84,32 @@ absl::StatusOr<std::string> ReadNeeded(const host::ControlFile& control, const L
     return absl::NotFoundError(StrCat(control.cgroup->path(), " went away"));
   }
   return NoController(control, context);
+}
+
+absl::StatusOr<std::optional<std::string>> ReadIfThere(const host::ControlFile& control, const LeverContext& context) {
+  auto content = context.writer.Read(control);
+  if (content.ok()) return std::optional<std::string>(*std::move(content));
+  if (!absl::IsNotFound(content.status())) return content.status();
+  if (!control.cgroup->StillThere()) return absl::NotFoundError(StrCat(control.cgroup->path(), " went away"));
+  return std::optional<std::string>();
+}
+
+bool IsV1(host::Controller controller, const LeverContext& context) {
+  const auto hierarchy = context.layout.hierarchy_of(controller);
+  return hierarchy && context.layout.hierarchies()[*hierarchy].version == 1;
+}
+
+absl::StatusOr<host::Cgroup*> OpenFirst(const std::string& path, const LeverContext& context, LeverPlan* plan) {
+  TRUCE_ASSIGN_OR_RETURN(auto cgroup, host::Cgroup::Open(context.layout, path));
+  plan->cgroups.push_back(std::move(cgroup));
+  return plan->cgroups.back().get();
+}
+
+void AddFile(const host::ControlFile& control, const std::string& content, const std::string& value,
+             const LeverContext& context, LeverPlan* plan) {
+  const std::string original = OriginalOf(control, content, context);
+  plan->files.push_back({control, original, InFormOf(original, value)});
+  if (!SameControlValue(control.file, content, value)) plan->writes.push_back({control, plan->files.back().wanted});
 }
 
 std::string OriginalOf(const host::ControlFile& control, const std::string& current, const LeverContext& context) {

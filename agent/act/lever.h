@@ -33,12 +33,16 @@ struct PlannedFile {
   std::string original;
   // Its content under the action.
   std::string wanted;
+  // The kernel changes it along with another file of the plan: it is neither written nor proved, only restored.
+  bool follows = false;
 };
 
 // One write on the way there.
 struct PlannedWrite {
   host::ControlFile control;
   std::string value;
+  // What the kernel changes along with it, and would not change back.
+  std::vector<host::ControlFile> also_changes = {};
 };
 
 struct LeverPlan {
@@ -64,9 +68,30 @@ absl::StatusOr<LeverPlan> PlanCpuPin(const v1::LeasedAction& action, const std::
                                      const LeverContext& context);
 
 // LEVER_CPU_QUOTA: cpu.max (v2) or cpu.cfs_quota_us (v1), with the period left alone. On v1 the kernel wants every
-// quota at most its parent's; an action that would break this is refused.
+// quota at most its parent's; an action that would break this is refused. A burst (cpu.max.burst, cpu.cfs_burst_us;
+// Linux 5.14) is set when the action has one, and lowered when the one that is there would not fit the quota.
 absl::StatusOr<LeverPlan> PlanCpuQuota(const v1::LeasedAction& action, const std::string& path,
                                        const LeverContext& context);
+
+// LEVER_CPU_WEIGHT: cpu.weight (v2) or cpu.shares (v1, 1024 for 100). Refused when it would raise the weight of one
+// that gives way, or lower that of the victim itself.
+absl::StatusOr<LeverPlan> PlanCpuWeight(const v1::LeasedAction& action, const std::string& path,
+                                        const LeverContext& context);
+
+// LEVER_CPU_IDLE: cpu.idle (Linux 5.15). The kernel takes the weight away along with it and does not give it back, so
+// that is restored too.
+absl::StatusOr<LeverPlan> PlanCpuIdle(const v1::LeasedAction& action, const std::string& path,
+                                      const LeverContext& context);
+
+// LEVER_MEMORY_SQUEEZE: memory.high (v2) or memory.soft_limit_in_bytes (v1, which the kernel honours only while the
+// host as a whole is short of memory), in whole pages. Never above what was there.
+absl::StatusOr<LeverPlan> PlanMemorySqueeze(const v1::LeasedAction& action, const std::string& path,
+                                            const LeverContext& context);
+
+// LEVER_DISK_CAP: the devices' lines of io.max (v2) or of blkio.throttle.* (v1). A bound that was there stays where it
+// is the lower one.
+absl::StatusOr<LeverPlan> PlanDiskCap(const v1::LeasedAction& action, const std::string& path,
+                                      const LeverContext& context);
 
 // Whether two contents of a control file mean the same: cpuset lists as sets, numbers as numbers, the rest word by
 // word.
@@ -79,6 +104,19 @@ std::string InFormOf(std::string_view like, std::string value);
 // Reads a control that the lever needs; when it is missing, FailedPrecondition saying that there is no such controller
 // on the cgroup and how to get it (NotFound when the cgroup itself went away).
 absl::StatusOr<std::string> ReadNeeded(const host::ControlFile& control, const LeverContext& context);
+
+// The same for a file that only some kernels have: nullopt where the cgroup is there without it.
+absl::StatusOr<std::optional<std::string>> ReadIfThere(const host::ControlFile& control, const LeverContext& context);
+
+// Whether a v1 tree serves the controller here.
+bool IsV1(host::Controller controller, const LeverContext& context);
+
+// Opens the workload's cgroup as the plan's first; valid as long as the plan.
+absl::StatusOr<host::Cgroup*> OpenFirst(const std::string& path, const LeverContext& context, LeverPlan* plan);
+
+// Adds a file, and its write unless it holds `value` already. `content` is what it holds now.
+void AddFile(const host::ControlFile& control, const std::string& content, const std::string& value,
+             const LeverContext& context, LeverPlan* plan);
 
 // The content before Truce: what the journal holds for this very cgroup, else `current`.
 std::string OriginalOf(const host::ControlFile& control, const std::string& current, const LeverContext& context);

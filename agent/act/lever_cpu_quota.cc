@@ -1,4 +1,5 @@
 // LEVER_CPU_QUOTA: bounds a workload's CPU time per period through cpu.max or cpu.cfs_quota_us. See lever.h.
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -9,6 +10,7 @@
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/file.h"
+#include "src/host/writer_cgroup.h"
 #include "src/host/writer_nested.h"
 
 namespace truce::agent {
@@ -106,16 +108,45 @@ absl::Status CheckRelativesV1(double cores, const host::Cgroup& cgroup, const Le
   return absl::OkStatus();
 }
 
+// Plans the burst beside a quota that is planned already. The kernel wants a burst of at most the quota, so one that
+// shrinks goes first, and one that grows goes last; it is recorded before the quota, and so restored after it.
+absl::Status AddBurst(const v1::LeasedAction& action, const Bandwidth& before, int64_t quota_us, bool v1_tree,
+                      const LeverContext& context, LeverPlan* plan) {
+  const host::ControlFile control{plan->cgroups[0].get(), Controller::kCpu,
+                                  v1_tree ? "cpu.cfs_burst_us" : "cpu.max.burst"};
+  TRUCE_ASSIGN_OR_RETURN(const std::optional<std::string> content, ReadIfThere(control, context));
+  const int64_t wanted_us = std::llround(action.quota_burst_cores() * static_cast<double>(before.period_us));
+  if (!content) {
+    if (wanted_us == 0) return absl::OkStatus();
+    return absl::FailedPreconditionError(
+        StrCat("there is no ", control.Name(), "; Linux has it from 5.14 on; ask for a quota without a burst"));
+  }
+  const std::string original = OriginalOf(control, *content, context);
+  const auto original_us = host::FirstNumber(original);
+  const auto current_us = host::FirstNumber(*content);
+  if (!original_us || !current_us) {
+    return absl::FailedPreconditionError(
+        StrCat("'", host::TrimControl(*content), "' in ", control.Name(), " is no burst"));
+  }
+  if (wanted_us == 0 && *original_us == 0) return absl::OkStatus();
+  // Quota and burst together never allow more than without Truce.
+  const int64_t room_us = before.quota_us ? *before.quota_us + *original_us - quota_us : quota_us;
+  const int64_t burst_us = std::min({wanted_us == 0 ? *original_us : wanted_us, quota_us, room_us});
+  LeverPlan burst;
+  AddFile(control, *content, StrCat(burst_us), context, &burst);
+  plan->files.insert(plan->files.begin(), burst.files[0]);
+  const auto at = burst_us < *current_us ? plan->writes.begin() : plan->writes.end();
+  plan->writes.insert(at, burst.writes.begin(), burst.writes.end());
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<LeverPlan> PlanCpuQuota(const v1::LeasedAction& action, const std::string& path,
                                        const LeverContext& context) {
   LeverPlan plan;
-  TRUCE_ASSIGN_OR_RETURN(auto owned, host::Cgroup::Open(context.layout, path));
-  plan.cgroups.push_back(std::move(owned));
-  host::Cgroup* cgroup = plan.cgroups[0].get();
-  const auto hierarchy = context.layout.hierarchy_of(Controller::kCpu);
-  const bool v1_tree = hierarchy && context.layout.hierarchies()[*hierarchy].version == 1;
+  TRUCE_ASSIGN_OR_RETURN(host::Cgroup * cgroup, OpenFirst(path, context, &plan));
+  const bool v1_tree = IsV1(Controller::kCpu, context);
   const host::ControlFile control{cgroup, Controller::kCpu, v1_tree ? "cpu.cfs_quota_us" : "cpu.max"};
   TRUCE_ASSIGN_OR_RETURN(const std::string content, ReadNeeded(control, context));
   const std::string original = OriginalOf(control, content, context);
@@ -135,11 +166,8 @@ absl::StatusOr<LeverPlan> PlanCpuQuota(const v1::LeasedAction& action, const std
         "%g cores of a period of %d us are %d us, and the kernel's smallest quota is %d us; lengthen the period of %s",
         action.quota_cores(), before.period_us, quota_us, kSmallestQuotaUs, path));
   }
-  const std::string value = v1_tree ? StrCat(quota_us) : StrCat(quota_us, " ", before.period_us);
-  plan.files.push_back({control, original, InFormOf(original, value)});
-  if (!SameControlValue(control.file, content, plan.files[0].wanted)) {
-    plan.writes.push_back({control, plan.files[0].wanted});
-  }
+  AddFile(control, content, v1_tree ? StrCat(quota_us) : StrCat(quota_us, " ", before.period_us), context, &plan);
+  TRUCE_RETURN_IF_ERROR(AddBurst(action, before, quota_us, v1_tree, context, &plan));
   return plan;
 }
 

@@ -49,6 +49,12 @@ std::string ActionValue(const v1::LeasedAction& action) {
       return StrCat("cpus ", action.cpus());
     case v1::LEVER_CPU_QUOTA:
       return StrCat(FormatNumber(action.quota_cores(), 2), " cores");
+    case v1::LEVER_CPU_WEIGHT:
+      return StrCat("weight ", action.cpu_weight());
+    case v1::LEVER_MEMORY_SQUEEZE:
+      return StrCat(action.memory_high_bytes() >> 20, " MiB");
+    case v1::LEVER_DISK_CAP:
+      return StrCat(action.disk_caps_size(), action.disk_caps_size() == 1 ? " disk" : " disks");
     default:
       return "-";
   }

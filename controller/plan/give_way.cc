@@ -32,8 +32,16 @@ std::string WhyGivesWay(const v1::WorkloadReport& giver, const v1::WorkloadRepor
                          HostState::CpuUsage(other).value_or(0));
 }
 
+Contention ContentionOf(const v1::WorkloadReport& victim, const v1::WorkloadReport& giver, v1::Resource resource) {
+  return {.victim_application = victim.workload().application(),
+          .giver_application = giver.workload().application(),
+          .resource = resource,
+          .giver_class = giver.workload().workload_class(),
+          .victim_critical = victim.workload().workload_class() == v1::WORKLOAD_CLASS_CRITICAL};
+}
+
 bool HasLever(v1::Resource resource) {
-  return resource == v1::RESOURCE_CPU || resource == v1::RESOURCE_LLC || resource == v1::RESOURCE_MEMORY_BANDWIDTH;
+  return !LeversFor(resource).empty();
 }
 
 bool Allows(const v1::Workload& workload, v1::Lever lever) {
@@ -42,7 +50,10 @@ bool Allows(const v1::Workload& workload, v1::Lever lever) {
 }
 
 std::optional<std::string> HostLacks(const v1::HostInventory& inventory, v1::Lever lever) {
-  const std::string_view needed = lever == v1::LEVER_CPU_PIN ? "cpuset" : "cpu";
+  std::string_view needed = "cpu";
+  if (lever == v1::LEVER_CPU_PIN) needed = "cpuset";
+  if (lever == v1::LEVER_MEMORY_SQUEEZE) needed = "memory";
+  if (lever == v1::LEVER_DISK_CAP) needed = "io";
   for (const auto& missing : inventory.missing()) {
     if (missing.name() == needed) return StrCat(missing.name(), ": ", missing.reason());
   }

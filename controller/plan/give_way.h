@@ -5,6 +5,7 @@
 #include <string>
 
 #include "controller/fleet/fleet.h"
+#include "controller/plan/arbiter.h"
 #include "truce/v1/types.pb.h"
 
 namespace truce::controller {
@@ -14,6 +15,9 @@ namespace truce::controller {
 bool AggressorGivesWay(const v1::WorkloadReport& victim, const v1::WorkloadReport& aggressor);
 // Why, for a person: "stress is best_effort and redis is critical".
 std::string WhyGivesWay(const v1::WorkloadReport& giver, const v1::WorkloadReport& other);
+
+// What the arbiter is asked about a pair.
+Contention ContentionOf(const v1::WorkloadReport& victim, const v1::WorkloadReport& giver, v1::Resource resource);
 
 // Whether Truce has a lever against contention for this resource.
 bool HasLever(v1::Resource resource);

@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "controller/fleet/fleet.h"
 #include "controller/fleet/moment.h"
+#include "controller/plan/arbiter.h"
 #include "controller/plan/brakes.h"
 #include "truce/v1/operator.pb.h"
 
@@ -85,6 +86,7 @@ struct HostPlan {
 struct PlanContext {
   const v1::Policy& policy;
   FleetBrake& brake;
+  Arbiter& arbiter;
   // Counts decisions of the whole controller.
   uint64_t& next_decision_id;
   // Makes lease ids unique in the fleet, over restarts of the controller.
@@ -102,8 +104,8 @@ std::vector<v1::Decision> PlanHost(const HostState& host, HostPlan& plan, PlanCo
 // says, or for kFutileBackoff.
 std::vector<v1::Decision> OnActionResult(const HostState& host, const v1::ActionResult& result, HostPlan& plan,
                                          PlanContext& context);
-// An action ended at the agent. REVERTED counts as refused; EXPIRED and SHUTDOWN are asked for again while they are
-// wanted; a workload that is gone ends its actions.
+// An action ended at the agent: what it did to victim and giver teaches the arbiter. REVERTED counts as refused;
+// EXPIRED and SHUTDOWN are asked for again while they are wanted; a workload that is gone ends its actions.
 std::vector<v1::Decision> OnReceipt(const HostState& host, const v1::Receipt& receipt, HostPlan& plan,
                                     PlanContext& context);
 // After a hello: takes over what the agent holds and this controller doesn't know (it may have restarted), and gives up

@@ -1,6 +1,7 @@
 // One planning round of one host, as a recipe of small steps. Only planner.cc and its siblings include it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,14 +45,24 @@ class PlanTick {
   void Act(const Trouble& trouble);
   // Whether something stands against acting at all; says so once.
   bool StandsBack(const Trouble& trouble, v1::Mode mode);
+  // Actions on the one that gives way that are of use against what the pair contends for, the newest last.
+  std::vector<PlannedAction*> ActionsAgainst(const Trouble& trouble);
+  // The lever to use next, of those that the giver is not under yet; or nullopt, and why none.
+  std::optional<v1::Lever> ChooseLever(const Trouble& trouble, std::string* why_not);
   // A lever that can be asked for, or an explanation.
   bool Usable(const Trouble& trouble, v1::Lever lever, std::string* why_not);
+  // The part of that which is about the giver's readings and the host.
+  bool Serves(const Trouble& trouble, v1::Lever lever, std::string* why_not) const;
   bool Create(const Trouble& trouble, v1::Lever lever, v1::Mode mode);
+  // Gives a new action its first value; what that is, for people.
+  std::string SetValue(const Trouble& trouble, PlannedAction* planned) const;
+  void SetDiskCaps(const Trouble& trouble, v1::LeasedAction* action) const;
   void Join(const Trouble& trouble, PlannedAction& action);
   // How much of the victim's slowdown is left under the actions in force, as a fraction.
   static double StillSuffers(const Trouble& trouble);
-  void Escalate(const Trouble& trouble, PlannedAction* pin, PlannedAction* quota, v1::Mode mode);
-  void Tighten(const Trouble& trouble, PlannedAction& quota);
+  void Escalate(const Trouble& trouble, const std::vector<PlannedAction*>& held, v1::Mode mode);
+  // Cuts once more, when that is due. False when it is at its floor, or has no steps.
+  bool Tighten(const Trouble& trouble, PlannedAction& planned);
   void LeaveAlone(const v1::PairScore& score, std::string_view code, std::string reason);
   absl::Duration DwellFor(const Trouble& trouble, bool returning);
   // CPUs that the victims of all pins need together, and `newcomer` with them.

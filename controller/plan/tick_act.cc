@@ -12,6 +12,51 @@
 #include "src/base/text.h"
 
 namespace truce::controller {
+namespace {
+
+// Values that new actions begin with. A weight of 100 is usual.
+constexpr uint32_t kBestEffortWeight = 10;
+constexpr uint32_t kStandardWeight = 50;
+// Who uses so many times its working set has something to give back; and so many times that is left to it.
+constexpr double kSqueezableRatio = 1.2;
+constexpr double kSqueezedRatio = 1.1;
+// Floors of the agent as shipped; an agent with others refuses, and says so.
+constexpr uint64_t kFloorMemoryBytes = uint64_t{16} << 20;
+constexpr uint64_t kFloorBytesPerSecond = uint64_t{1} << 20;
+constexpr uint64_t kFloorOperationsPerSecond = 10;
+constexpr int kMostDisks = 64;
+constexpr double kMebibyte = 1 << 20;
+
+// Of what an agent reported; nonsense is nothing.
+uint64_t Whole(double value) {
+  constexpr double kMost = 1e15;
+  return value > 0 ? static_cast<uint64_t>(std::min(value, kMost)) : 0;
+}
+
+// The caps with every bound cut once more; false when none can be.
+bool CutCaps(double ratio, double deadband, v1::LeasedAction* action) {
+  bool cut = false;
+  const auto less = [&](uint64_t value, uint64_t floor) {
+    const uint64_t lower = std::max(floor, static_cast<uint64_t>(static_cast<double>(value) * ratio));
+    const bool enough =
+        static_cast<double>(value) - static_cast<double>(lower) >= deadband * static_cast<double>(value);
+    cut = cut || (lower < value && enough);
+    return std::min(value, lower);
+  };
+  for (v1::DiskCap& cap : *action->mutable_disk_caps()) {
+    if (cap.has_read_bytes_per_second())
+      cap.set_read_bytes_per_second(less(cap.read_bytes_per_second(), kFloorBytesPerSecond));
+    if (cap.has_write_bytes_per_second())
+      cap.set_write_bytes_per_second(less(cap.write_bytes_per_second(), kFloorBytesPerSecond));
+    if (cap.has_read_operations_per_second())
+      cap.set_read_operations_per_second(less(cap.read_operations_per_second(), kFloorOperationsPerSecond));
+    if (cap.has_write_operations_per_second())
+      cap.set_write_operations_per_second(less(cap.write_operations_per_second(), kFloorOperationsPerSecond));
+  }
+  return cut;
+}
+
+}  // namespace
 
 absl::Duration PlanTick::step() const {
   return ToDuration(policy_.step_interval());
@@ -121,24 +166,53 @@ bool PlanTick::StandsBack(const Trouble& trouble, v1::Mode mode) {
 void PlanTick::Act(const Trouble& trouble) {
   const v1::Mode mode = ModeOf(policy_, host_, trouble.giver->workload());
   if (StandsBack(trouble, mode)) return;
-  const std::string& giver = trouble.giver->workload().name();
-  PlannedAction* pin = Find(giver, v1::LEVER_CPU_PIN);
-  PlannedAction* quota = Find(giver, v1::LEVER_CPU_QUOTA);
-  if (pin != nullptr || quota != nullptr) {
-    Escalate(trouble, pin, quota, mode);
+  const std::vector<PlannedAction*> held = ActionsAgainst(trouble);
+  if (!held.empty()) {
+    Escalate(trouble, held, mode);
     return;
   }
-  std::string why_not_pin;
-  std::string why_not_quota;
-  if (Usable(trouble, v1::LEVER_CPU_PIN, &why_not_pin)) {
-    Create(trouble, v1::LEVER_CPU_PIN, mode);
-  } else if (Usable(trouble, v1::LEVER_CPU_QUOTA, &why_not_quota)) {
-    Create(trouble, v1::LEVER_CPU_QUOTA, mode);
+  std::string why_not;
+  if (const auto lever = ChooseLever(trouble, &why_not)) {
+    Create(trouble, *lever, mode);
   } else {
     LeaveAlone(*trouble.score, "no_usable_lever",
-               StrCat(Evidence(trouble), "; nothing can be done to ", giver, ": cpu_pin ", why_not_pin, ", cpu_quota ",
-                      why_not_quota));
+               StrCat(Evidence(trouble), "; nothing can be done to ", trouble.giver->workload().name(), ": ", why_not));
   }
+}
+
+std::vector<PlannedAction*> PlanTick::ActionsAgainst(const Trouble& trouble) {
+  std::vector<PlannedAction*> actions;
+  for (const v1::Lever lever : LeversFor(trouble.score->resource())) {
+    if (PlannedAction* planned = Find(trouble.giver->workload().name(), lever)) actions.push_back(planned);
+  }
+  std::stable_sort(actions.begin(), actions.end(), [](const PlannedAction* a, const PlannedAction* b) {
+    return a->created_at.monotonic < b->created_at.monotonic;
+  });
+  return actions;
+}
+
+std::optional<v1::Lever> PlanTick::ChooseLever(const Trouble& trouble, std::string* why_not) {
+  std::vector<v1::Lever> usable;
+  for (const v1::Lever lever : LeversFor(trouble.score->resource())) {
+    if (Find(trouble.giver->workload().name(), lever) != nullptr) continue;
+    std::string reason;
+    if (Usable(trouble, lever, &reason)) {
+      usable.push_back(lever);
+    } else {
+      StrAppend(why_not, why_not->empty() ? "" : ", ", LeverWord(lever), " ", reason);
+    }
+  }
+  const Contention contention = ContentionOf(*trouble.victim, *trouble.giver, trouble.score->resource());
+  const auto lever = context_.arbiter.Choose(contention, usable);
+  if (lever) return lever;
+  for (const v1::Lever useless : usable) {
+    const Expectation expectation = context_.arbiter.Expect(contention, useless);
+    StrAppend(why_not, why_not->empty() ? "" : ", ", LeverWord(useless),
+              absl::StrFormat(" is expected to take away %.0f %% of the slowdown only, at %.0f %% of its work",
+                              100 * expectation.recovery, 100 * expectation.cost));
+  }
+  if (!usable.empty()) StrAppend(why_not, "; place one of them on another host");
+  return std::nullopt;
 }
 
 bool PlanTick::CanPin(const Trouble& trouble) const {
@@ -161,17 +235,50 @@ bool PlanTick::Usable(const Trouble& trouble, v1::Lever lever, std::string* why_
   } else if (blocked != plan_.blocked_until.end() && now_ < blocked->second) {
     *why_not = StrCat("was refused or did not help, and waits ",
                       absl::FormatDuration(absl::Ceil(blocked->second - now_, absl::Seconds(1))));
-  } else if (lever == v1::LEVER_CPU_QUOTA) {
-    const auto usage = HostState::CpuUsage(*trouble.giver);
-    if (usage.has_value() && *usage * (1 - policy_.deadband_ratio()) > policy_.floor_cores()) return true;
-    *why_not = usage.has_value() ? absl::StrFormat("can't go below the floor of %.2f cores (it uses %.2f)",
-                                                   policy_.floor_cores(), *usage)
-                                 : std::string("needs its CPU use, which is not known");
   } else {
-    if (CanPin(trouble) && !PinnedCpus(false, VictimsNeed(&trouble.score->victim())).empty()) return true;
-    *why_not = "needs at least two CPUs";
+    return Serves(trouble, lever, why_not);
   }
   return false;
+}
+
+bool PlanTick::Serves(const Trouble& trouble, v1::Lever lever, std::string* why_not) const {
+  const v1::Readings& readings = trouble.giver->readings();
+  switch (lever) {
+    case v1::LEVER_CPU_PIN:
+      if (CanPin(trouble) && !PinnedCpus(false, VictimsNeed(&trouble.score->victim())).empty()) return true;
+      *why_not = "needs at least two CPUs";
+      return false;
+    case v1::LEVER_CPU_QUOTA: {
+      const auto usage = HostState::CpuUsage(*trouble.giver);
+      if (usage.has_value() && *usage * (1 - policy_.deadband_ratio()) > policy_.floor_cores()) return true;
+      *why_not = usage.has_value() ? absl::StrFormat("can't go below the floor of %.2f cores (it uses %.2f)",
+                                                     policy_.floor_cores(), *usage)
+                                   : std::string("needs its CPU use, which is not known");
+      return false;
+    }
+    case v1::LEVER_CPU_IDLE:
+      if (trouble.giver->workload().workload_class() == v1::WORKLOAD_CLASS_BEST_EFFORT) return true;
+      *why_not = "is for best effort";
+      return false;
+    case v1::LEVER_MEMORY_SQUEEZE:
+      if (readings.memory_usage_bytes() > kSqueezableRatio * readings.memory_working_set_bytes() &&
+          readings.has_memory_working_set_bytes()) {
+        return true;
+      }
+      *why_not = readings.has_memory_working_set_bytes() ? "has hardly anything to give back beside what it works with"
+                                                         : "needs its use of memory, which is not known";
+      return false;
+    case v1::LEVER_DISK_CAP: {
+      v1::LeasedAction action;
+      SetDiskCaps(trouble, &action);
+      if (!action.disk_caps().empty()) return true;
+      *why_not = host_.inventory.disks().empty() ? "needs a disk, and the host names none"
+                                                 : "has hardly any reads and writes to bound";
+      return false;
+    }
+    default:
+      return true;
+  }
 }
 
 absl::Duration PlanTick::DwellFor(const Trouble& trouble, bool returning) {
@@ -182,9 +289,8 @@ absl::Duration PlanTick::DwellFor(const Trouble& trouble, bool returning) {
   const absl::Duration current = std::max(memory.dwell, minimum);
   if (returning) return memory.dwell = std::min(kLongestDwell, 2 * current);
   // A second lever for the same pair is part of the first one's story.
-  for (v1::Lever lever : {v1::LEVER_CPU_PIN, v1::LEVER_CPU_QUOTA}) {
-    const PlannedAction* other = Find(trouble.giver->workload().name(), lever);
-    if (other != nullptr && other->victims.contains(trouble.score->victim())) return current;
+  for (const PlannedAction* other : ActionsAgainst(trouble)) {
+    if (other->victims.contains(trouble.score->victim())) return current;
   }
   const bool soon = memory.released_at.has_value() && now_ - *memory.released_at <= kRetriggerWindow;
   memory.dwell = soon ? std::min(kLongestDwell, 2 * current) : minimum;
@@ -219,15 +325,8 @@ bool PlanTick::Create(const Trouble& trouble, v1::Lever lever, v1::Mode mode) {
   planned.changed_at = now_;
   planned.victims.insert(trouble.score->victim());
   planned.dwell = DwellFor(trouble, false);
-  std::string how;
-  if (lever == v1::LEVER_CPU_PIN) {
-    planned.by_llc_domain = PinsByLlcDomain(trouble);
-  } else {
-    planned.usage_before_cores = HostState::CpuUsage(*trouble.giver).value_or(0);
-    action.set_quota_cores(std::max(policy_.floor_cores(), planned.usage_before_cores * policy_.quota_cut_ratio()));
-    how = absl::StrFormat("%.2f cores instead of the %.2f that it uses", action.quota_cores(),
-                          planned.usage_before_cores);
-  }
+  action.set_resource(trouble.score->resource());
+  std::string how = SetValue(trouble, &planned);
   PlannedAction& stored = plan_.actions[{giver.name(), lever}] = std::move(planned);
   if (lever == v1::LEVER_CPU_PIN) {
     plan_.victims_need_cpus = std::max(plan_.victims_need_cpus, VictimsNeed());
@@ -239,6 +338,60 @@ bool PlanTick::Create(const Trouble& trouble, v1::Lever lever, v1::Mode mode) {
   v1::Decision& decision = Decide("apply", stored, trouble.score, stored.action.reason());
   stored.action.set_decision_id(decision.id());
   return true;
+}
+
+std::string PlanTick::SetValue(const Trouble& trouble, PlannedAction* planned) const {
+  v1::LeasedAction& action = planned->action;
+  const v1::Readings& readings = trouble.giver->readings();
+  switch (action.lever()) {
+    case v1::LEVER_CPU_PIN:
+      planned->by_llc_domain = PinsByLlcDomain(trouble);
+      return "";
+    case v1::LEVER_CPU_QUOTA:
+      planned->usage_before_cores = HostState::CpuUsage(*trouble.giver).value_or(0);
+      action.set_quota_cores(std::max(policy_.floor_cores(), planned->usage_before_cores * policy_.quota_cut_ratio()));
+      return absl::StrFormat("%.2f cores instead of the %.2f that it uses", action.quota_cores(),
+                             planned->usage_before_cores);
+    case v1::LEVER_CPU_WEIGHT:
+      action.set_cpu_weight(trouble.giver->workload().workload_class() == v1::WORKLOAD_CLASS_BEST_EFFORT
+                                ? kBestEffortWeight
+                                : kStandardWeight);
+      return StrCat(action.cpu_weight(), " where 100 is usual");
+    case v1::LEVER_MEMORY_SQUEEZE:
+      action.set_memory_high_bytes(
+          std::max(kFloorMemoryBytes, Whole(kSqueezedRatio * readings.memory_working_set_bytes())));
+      return absl::StrFormat("to %.0f MiB, step by step; it uses %.0f and works with %.0f",
+                             static_cast<double>(action.memory_high_bytes()) / kMebibyte,
+                             readings.memory_usage_bytes() / kMebibyte,
+                             readings.memory_working_set_bytes() / kMebibyte);
+    case v1::LEVER_DISK_CAP:
+      SetDiskCaps(trouble, &action);
+      return absl::StrFormat("%.0f %% of what it reads and writes", 100 * policy_.quota_cut_ratio());
+    default:
+      return "on CPUs that nobody else wants";
+  }
+}
+
+// On every disk of the host: which of them it uses is not told.
+void PlanTick::SetDiskCaps(const Trouble& trouble, v1::LeasedAction* action) const {
+  const v1::Readings& readings = trouble.giver->readings();
+  const auto part = [this](double rate) { return Whole(rate * policy_.quota_cut_ratio()); };
+  const uint64_t read = part(readings.disk_read_bytes_per_second());
+  const uint64_t written = part(readings.disk_write_bytes_per_second());
+  const uint64_t reads = part(readings.disk_read_operations_per_second());
+  const uint64_t writes = part(readings.disk_write_operations_per_second());
+  for (const v1::Disk& disk : host_.inventory.disks()) {
+    if (action->disk_caps_size() >= kMostDisks) return;
+    v1::DiskCap cap;
+    cap.set_device(disk.device());
+    if (read > kFloorBytesPerSecond) cap.set_read_bytes_per_second(read);
+    if (written > kFloorBytesPerSecond) cap.set_write_bytes_per_second(written);
+    if (reads > kFloorOperationsPerSecond) cap.set_read_operations_per_second(reads);
+    if (writes > kFloorOperationsPerSecond) cap.set_write_operations_per_second(writes);
+    const bool bounds = cap.has_read_bytes_per_second() || cap.has_write_bytes_per_second() ||
+                        cap.has_read_operations_per_second() || cap.has_write_operations_per_second();
+    if (bounds) *action->add_disk_caps() = std::move(cap);
+  }
 }
 
 void PlanTick::Join(const Trouble& trouble, PlannedAction& planned) {
@@ -261,41 +414,53 @@ double PlanTick::StillSuffers(const Trouble& trouble) {
   return trouble.score->source() == v1::SCORE_SOURCE_MODEL ? 0 : severity;
 }
 
-void PlanTick::Escalate(const Trouble& trouble, PlannedAction* pin, PlannedAction* quota, v1::Mode mode) {
-  for (PlannedAction* planned : {pin, quota}) {
-    if (planned != nullptr) Join(trouble, *planned);
-  }
+void PlanTick::Escalate(const Trouble& trouble, const std::vector<PlannedAction*>& held, v1::Mode mode) {
+  for (PlannedAction* planned : held) Join(trouble, *planned);
   // What is in force works well enough: the last few percent are not worth another cut.
   if (StillSuffers(trouble) < policy_.escalation_severity_ratio()) return;
-  if (quota != nullptr) {
-    Tighten(trouble, *quota);
-    return;
+  for (auto newest = held.rbegin(); newest != held.rend(); ++newest) {
+    if (Tighten(trouble, **newest)) return;
   }
-  const bool had_its_chance = pin->state == v1::ACTION_STATE_APPLIED && pin->applied_at.has_value() &&
-                              now_ - std::max(pin->applied_at->monotonic, pin->changed_at) >= step();
+  const bool had_their_chance = std::all_of(held.begin(), held.end(), [this](const PlannedAction* planned) {
+    return planned->state == v1::ACTION_STATE_APPLIED && planned->applied_at.has_value() &&
+           now_ - std::max(planned->applied_at->monotonic, planned->changed_at) >= step();
+  });
   std::string why_not;
-  if (had_its_chance && Usable(trouble, v1::LEVER_CPU_QUOTA, &why_not)) Create(trouble, v1::LEVER_CPU_QUOTA, mode);
+  if (!had_their_chance) return;
+  if (const auto lever = ChooseLever(trouble, &why_not)) Create(trouble, *lever, mode);
 }
 
-void PlanTick::Tighten(const Trouble& trouble, PlannedAction& quota) {
+bool PlanTick::Tighten(const Trouble& trouble, PlannedAction& planned) {
+  const v1::Lever lever = planned.action.lever();
+  if (lever != v1::LEVER_CPU_QUOTA && lever != v1::LEVER_DISK_CAP) return false;
   // Nothing is learnt from an action that was only advised, and nothing yet from one that has not been answered.
-  if (quota.state != v1::ACTION_STATE_APPLIED || !quota.applied_at.has_value()) return;
-  const bool returning = quota.loosening;
+  if (planned.state != v1::ACTION_STATE_APPLIED || !planned.applied_at.has_value()) return true;
+  const bool returning = planned.loosening;
   if (returning) {
-    quota.loosening = false;
-    quota.dwell = std::max(quota.dwell, DwellFor(trouble, true));
-  } else if (now_ - std::max(quota.applied_at->monotonic, quota.changed_at) < step()) {
-    return;
+    planned.loosening = false;
+    planned.dwell = std::max(planned.dwell, DwellFor(trouble, true));
+  } else if (now_ - std::max(planned.applied_at->monotonic, planned.changed_at) < step()) {
+    return true;
   }
-  const double old_cores = quota.action.quota_cores();
-  const double new_cores = std::max(policy_.floor_cores(), old_cores * policy_.quota_cut_ratio());
-  if (old_cores - new_cores < policy_.deadband_ratio() * old_cores) return;
-  quota.action.set_quota_cores(new_cores);
-  quota.changed_at = now_;
-  quota.state = v1::ACTION_STATE_PENDING;
-  quota.action.set_reason(absl::StrFormat("%s; cpu_quota %.2f -> %.2f cores", Evidence(trouble), old_cores, new_cores));
-  v1::Decision& decision = Decide("tighten", quota, trouble.score, quota.action.reason());
-  quota.action.set_decision_id(decision.id());
+  v1::LeasedAction tighter = planned.action;
+  std::string how;
+  if (lever == v1::LEVER_CPU_QUOTA) {
+    const double old_cores = planned.action.quota_cores();
+    const double new_cores = std::max(policy_.floor_cores(), old_cores * policy_.quota_cut_ratio());
+    if (old_cores - new_cores < policy_.deadband_ratio() * old_cores) return false;
+    tighter.set_quota_cores(new_cores);
+    how = absl::StrFormat("cpu_quota %.2f -> %.2f cores", old_cores, new_cores);
+  } else {
+    if (!CutCaps(policy_.quota_cut_ratio(), policy_.deadband_ratio(), &tighter)) return false;
+    how = absl::StrFormat("disk_cap to %.0f %% of what it was", 100 * policy_.quota_cut_ratio());
+  }
+  planned.action = std::move(tighter);
+  planned.changed_at = now_;
+  planned.state = v1::ACTION_STATE_PENDING;
+  planned.action.set_reason(StrCat(Evidence(trouble), "; ", how));
+  v1::Decision& decision = Decide("tighten", planned, trouble.score, planned.action.reason());
+  planned.action.set_decision_id(decision.id());
+  return true;
 }
 
 }  // namespace truce::controller

@@ -15,6 +15,15 @@
 
 namespace truce::controller {
 
+namespace {
+
+// Whose need shows in the workload's use of CPUs.
+bool IsAboutCpus(v1::Lever lever) {
+  return lever != v1::LEVER_MEMORY_SQUEEZE && lever != v1::LEVER_DISK_CAP;
+}
+
+}  // namespace
+
 PlanTick::ActionMap::iterator PlanTick::Drop(ActionMap::iterator it, std::string_view reason) {
   const PlannedAction& planned = it->second;
   Decide("release", planned, host_.FindPair(planned.action.victim(), planned.action.workload()), std::string(reason));
@@ -39,6 +48,7 @@ std::string PlanTick::Obstacle(PlannedAction& planned) {
   if (mode == v1::MODE_OBSERVE) return StrCat("the mode of ", workload.name(), " is observe now");
   std::erase_if(planned.victims, [&](const std::string& victim) { return host_.Find(victim) == nullptr; });
   if (planned.victims.empty()) return "the victim is gone";
+  if (!IsAboutCpus(planned.action.lever())) return "";
   const double usage = HostState::CpuUsage(*giver).value_or(kIdleCores);
   // Under a small quota, little use is no sign of idleness.
   const bool by_quota = planned.action.lever() == v1::LEVER_CPU_QUOTA;

@@ -185,6 +185,7 @@ class ControllerCore {
   std::map<std::string, Entry, std::less<>> entries_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, Session> sessions_ ABSL_GUARDED_BY(mutex_);
   FleetBrake brake_ ABSL_GUARDED_BY(mutex_);
+  Arbiter arbiter_ ABSL_GUARDED_BY(mutex_);
   v1::Policy policy_ ABSL_GUARDED_BY(mutex_);
   // Whether an operator ever set one; until then it is the configuration's.
   bool policy_is_set_ ABSL_GUARDED_BY(mutex_);

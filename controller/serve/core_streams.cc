@@ -249,6 +249,7 @@ PlanContext ControllerCore::Context(const HostState& host) {
   brake_.connected_hosts = fleet_.connected_count();
   return {.policy = policy_,
           .brake = brake_,
+          .arbiter = arbiter_,
           .next_decision_id = next_decision_id_,
           .lease_prefix = options_.instance,
           .hold = IsHeld(host.name),

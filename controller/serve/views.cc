@@ -14,10 +14,21 @@ namespace {
 
 constexpr size_t kCandidates = 8;
 
-// "cpu_pin on 1", "cpu_quota 0.60 cores".
+// "cpu_pin on 1", "cpu_quota 0.60 cores", "disk_cap".
 std::string How(const v1::LeasedAction& action) {
-  if (action.lever() == v1::LEVER_CPU_PIN) return StrCat(LeverWord(action.lever()), " on ", action.cpus());
-  return absl::StrFormat("%s %.2f cores", std::string(LeverWord(action.lever())), action.quota_cores());
+  const std::string lever = LeverWord(action.lever());
+  switch (action.lever()) {
+    case v1::LEVER_CPU_PIN:
+      return StrCat(lever, " on ", action.cpus());
+    case v1::LEVER_CPU_QUOTA:
+      return absl::StrFormat("%s %.2f cores", lever, action.quota_cores());
+    case v1::LEVER_CPU_WEIGHT:
+      return StrCat(lever, " ", action.cpu_weight());
+    case v1::LEVER_MEMORY_SQUEEZE:
+      return StrCat(lever, " to ", action.memory_high_bytes() >> 20, " MiB");
+    default:
+      return lever;
+  }
 }
 
 std::string Age(absl::Duration age) {
@@ -73,9 +84,9 @@ v1::PairStatus ViewPair(const HostState& host, const HostPlan& plan, const v1::P
   const v1::PairScore* reverse = host.FindPair(score.aggressor(), score.victim());
   status.set_symmetric_score(std::max(score.score(), reverse == nullptr ? 0 : reverse->score()));
   std::vector<std::string> responses;
-  for (v1::Lever lever : {v1::LEVER_CPU_PIN, v1::LEVER_CPU_QUOTA}) {
-    const auto it = plan.actions.find({score.aggressor(), lever});
-    if (it == plan.actions.end() || !it->second.victims.contains(score.victim())) continue;
+  for (auto it = plan.actions.lower_bound({score.aggressor(), v1::LEVER_UNSPECIFIED});
+       it != plan.actions.end() && it->first.first == score.aggressor(); ++it) {
+    if (!it->second.victims.contains(score.victim())) continue;
     responses.push_back(StrCat(How(it->second.action), " (", StateWord(it->second.state), ")"));
   }
   const v1::WorkloadReport* victim = host.Find(score.victim());

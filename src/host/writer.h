@@ -12,7 +12,7 @@
 
 namespace truce::host {
 
-// One control file of one cgroup.
+// One control file of one cgroup, or one line of it (control_line.h).
 struct ControlFile {
   Cgroup* cgroup = nullptr;
   Controller controller = Controller::kCpu;
@@ -26,7 +26,7 @@ struct ControlFile {
 class ControlWriter {
  public:
   virtual ~ControlWriter() = default;
-  // Current content, byte for byte.
+  // Current content, byte for byte. Of a line that is not there: nothing.
   virtual absl::StatusOr<std::string> Read(const ControlFile& control) = 0;
   // Makes the content `value`. Does nothing when it already is (compared without trailing white space). The error names
   // the file, the value and what to do about it.

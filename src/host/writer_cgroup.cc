@@ -1,8 +1,10 @@
 #include "src/host/writer_cgroup.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -75,17 +77,37 @@ uint64_t ControlInode(const ControlFile& control) {
 absl::StatusOr<std::string> CgroupControlWriter::Read(const ControlFile& control) {
   const int directory = control.cgroup->directory_fd(control.controller);
   if (directory < 0) return NoDirectory(control);
-  auto content = ReadWholeAt(directory, control.file.c_str(), buffer_);
+  const ControlLine line = ParseControlLine(control.file);
+  auto content = ReadWholeAt(directory, line.file.c_str(), buffer_);
   if (!content.ok()) return WithContext(content.status(), StrCat("reading ", control.Name()));
-  return std::string(*content);
+  return std::string(line.key.empty() ? *content : FindLine(*content, line.key));
+}
+
+// The kernel takes a line and leaves the others alone. A plain file is rewritten as the kernel would have it.
+absl::StatusOr<std::string> CgroupControlWriter::ToWrite(const ControlFile& control, const ControlLine& line,
+                                                         std::string_view value) {
+  const int directory = control.cgroup->directory_fd(control.controller);
+  struct statfs system {};
+  const bool kernel =
+      fstatfs(directory, &system) == 0 && (system.f_type == CGROUP_SUPER_MAGIC || system.f_type == CGROUP2_SUPER_MAGIC);
+  const std::string_view trimmed = TrimControl(value);
+  if (kernel) return trimmed.empty() ? LineThatResets(line.file, line.key) : std::string(trimmed);
+  TRUCE_ASSIGN_OR_RETURN(const std::string_view content, ReadWholeAt(directory, line.file.c_str(), buffer_));
+  return ReplaceLine(content, line.key, trimmed);
 }
 
 absl::Status CgroupControlWriter::Write(const ControlFile& control, std::string_view value) {
   TRUCE_ASSIGN_OR_RETURN(const std::string before, Read(control));
   if (TrimControl(before) == TrimControl(value)) return absl::OkStatus();
+  const ControlLine line = ParseControlLine(control.file);
+  std::string line_value;
+  if (!line.key.empty()) {
+    TRUCE_ASSIGN_OR_RETURN(line_value, ToWrite(control, line, value));
+    value = line_value;
+  }
   // cgroupfs ignores O_TRUNC; a fixture's plain file needs it, or a shorter value would leave the tail of a longer one.
   UniqueFd fd(
-      openat(control.cgroup->directory_fd(control.controller), control.file.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+      openat(control.cgroup->directory_fd(control.controller), line.file.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
   if (!fd.valid()) return ControlWriteError(errno, control, value);
   // write(2) of nothing never reaches a kernel file, whose way to say "empty" is a line without content. A plain file
   // is empty by now.

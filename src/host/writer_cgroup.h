@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "src/host/control_line.h"
 #include "src/host/writer.h"
 
 namespace truce::host {
@@ -20,6 +21,8 @@ class CgroupControlWriter final : public ControlWriter {
   absl::Status Write(const ControlFile& control, std::string_view value) override;
 
  private:
+  absl::StatusOr<std::string> ToWrite(const ControlFile& control, const ControlLine& line, std::string_view value);
+
   ReadBuffer buffer_;
 };
 

@@ -28,7 +28,7 @@ int WritesOf(TreeKind kind, const v1::LeasedAction& action) {
 
 TEST_P(Failing, EachWriteWithEachErrorLeavesNothingHalfDone) {
   int cases = 0;
-  for (const v1::LeasedAction& action : {Pin("p", "batch/a", "0"), Quota("q", "batch/a", 0.5)}) {
+  for (const v1::LeasedAction& action : EveryLever("batch/a")) {
     const int writes = WritesOf(GetParam(), action);
     ASSERT_GE(writes, 1);
     if (rig.tree.v1() && action.lever() == v1::LEVER_CPU_PIN) {

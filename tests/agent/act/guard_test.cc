@@ -22,7 +22,8 @@ ActionTarget Target() {
   target.instance = 42;
   target.workload_class = v1::WORKLOAD_CLASS_BEST_EFFORT;
   target.mode = v1::MODE_ENFORCE;
-  target.allowed_levers = {v1::LEVER_CPU_PIN, v1::LEVER_CPU_QUOTA};
+  target.allowed_levers = {v1::LEVER_CPU_PIN,  v1::LEVER_CPU_QUOTA,      v1::LEVER_CPU_WEIGHT,
+                           v1::LEVER_CPU_IDLE, v1::LEVER_MEMORY_SQUEEZE, v1::LEVER_DISK_CAP};
   return target;
 }
 
@@ -112,7 +113,51 @@ INSTANTIATE_TEST_SUITE_P(
                q.action.set_lever(v1::LEVER_CPU_PIN);
                q.action.set_cpus(std::string(5000, ','));
              },
-             "longer than", true}),
+             "longer than", true},
+        Case{"NegativeBurst", [](Question& q) { q.action.set_quota_burst_cores(-1); }, "burst", true},
+        Case{"NoWeight", [](Question& q) { q.action = Weight("l", "batch/a", 0); }, "between 1 and 10000", true},
+        Case{"AbsurdWeight", [](Question& q) { q.action = Weight("l", "batch/a", 10'001); }, "between 1 and", true},
+        Case{"IdleOfStandard",
+             [](Question& q) {
+               q.action = Idle("l", "batch/a");
+               q.facts.target->workload_class = v1::WORKLOAD_CLASS_STANDARD;
+             },
+             "is for best effort"},
+        Case{"LoweringACriticalWeight",
+             [](Question& q) {
+               q.action = For("web", Weight("l", "batch/a", 10));
+               q.facts.target->workload_class = v1::WORKLOAD_CLASS_CRITICAL;
+             },
+             "is critical"},
+        Case{"SqueezeToNothing", [](Question& q) { q.action = SqueezeTo("l", "batch/a", 4096); }, "below the floor",
+             true},
+        Case{"AbsurdSqueeze", [](Question& q) { q.action = SqueezeTo("l", "batch/a", ~uint64_t{0}); }, "no sense",
+             true},
+        Case{"NoDevice",
+             [](Question& q) {
+               q.action = CapDisk("l", "batch/a", 1 << 20);
+               q.action.clear_disk_caps();
+             },
+             "must name a device", true},
+        Case{"DeviceOfWords", [](Question& q) { q.action = CapDisk("l", "batch/a", 1 << 20, "sda"); },
+             "no block device", true},
+        Case{"DeviceAndMore", [](Question& q) { q.action = CapDisk("l", "batch/a", 1 << 20, "8:0 rbps=1\n8:16"); },
+             "no block device", true},
+        Case{"DiskCapBelowTheFloor", [](Question& q) { q.action = CapDisk("l", "batch/a", 1000); },
+             "guard.floor_disk_bytes_per_second", true},
+        Case{"DeviceTwice",
+             [](Question& q) {
+               q.action = CapDisk("l", "batch/a", 1 << 20);
+               *q.action.add_disk_caps() = q.action.disk_caps(0);
+             },
+             "capped twice", true},
+        Case{"CapOfNothing",
+             [](Question& q) {
+               q.action = CapDisk("l", "batch/a", 1 << 20);
+               q.action.mutable_disk_caps(0)->clear_read_bytes_per_second();
+               q.action.mutable_disk_caps(0)->clear_write_bytes_per_second();
+             },
+             "bounds nothing", true}),
     CaseName);
 
 // The lower of the host's mode and the action's mode holds, in both directions.

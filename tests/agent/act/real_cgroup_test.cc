@@ -42,6 +42,9 @@ class RealCgroup : public testing::Test {
         const std::string why = Make(tree, path);
         if (!why.empty()) GTEST_SKIP() << why;
       }
+      for (const Controller controller : {Controller::kMemory, Controller::kIo}) {
+        if (const auto tree = layout_->hierarchy_of(controller)) Make(*tree, path);
+      }
     }
     ASSERT_TRUE(Put(*cpu, top_ + "/other", version(*cpu) == 1 ? "cpu.cfs_quota_us" : "cpu.max", "150000"));
     world_ = std::make_unique<World>(kRoot, state_.path() + "/act");
@@ -79,6 +82,7 @@ class RealCgroup : public testing::Test {
       // Only for our own cgroups: what the root does not hand down is not ours to change.
       if (!std::filesystem::exists(File(tree, path, "cpuset.cpus"))) return "cpuset is not handed down to " + directory;
       if (!Put(tree, path, "cgroup.subtree_control", "+cpu +cpuset")) return "no subtree control in " + directory;
+      for (const char* controller : {"+memory", "+io"}) Put(tree, path, "cgroup.subtree_control", controller);
       return "";
     }
     const auto cpuset = layout_->hierarchy_of(Controller::kCpuset);
@@ -92,7 +96,10 @@ class RealCgroup : public testing::Test {
   std::map<std::string, std::string> Snapshot() {
     std::map<std::string, std::string> files;
     for (const std::string& directory : made_) {
-      for (const char* file : {"cpuset.cpus", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.max"}) {
+      for (const char* file :
+           {"cpuset.cpus", "cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.cfs_burst_us", "cpu.max", "cpu.max.burst",
+            "cpu.shares", "cpu.weight", "cpu.idle", "memory.high", "memory.soft_limit_in_bytes", "io.max",
+            "blkio.throttle.read_bps_device", "blkio.throttle.write_bps_device"}) {
         auto content = host::ReadFile(directory + file);
         if (content.ok()) files[directory + file] = *content;
       }
@@ -138,6 +145,52 @@ TEST_F(RealCgroup, KernelTakesPinMoveQuotaAndRestore) {
               HasSubstr("more than the 1.5 cores"));
   ASSERT_TRUE(actuator->RestoreAll(v1::RECEIPT_OUTCOME_SHUTDOWN).ok());
   EXPECT_EQ(Snapshot(), before);
+}
+
+// The first whole disk, as "254:0".
+std::string SomeDisk() {
+  const std::filesystem::directory_iterator none;
+  std::error_code error;
+  for (std::filesystem::directory_iterator block("/sys/block", error); block != none; block.increment(error)) {
+    auto device = host::ReadFile(block->path().string() + "/dev");
+    if (device.ok()) return device->substr(0, device->find('\n'));
+  }
+  return "";
+}
+
+// The real kernel's say on each lever: what it does to other files, what it rounds, what it takes back.
+TEST_F(RealCgroup, KernelTakesEveryLeverAndGivesAllBack) {
+  for (const char* file : {"cpu.shares", "cpu.weight"}) {
+    (void)Put(*layout_->hierarchy_of(Controller::kCpu), top_ + "/batch", file, "250");
+  }
+  const auto before = Snapshot();
+  const auto actuator = world_->Open();
+  const std::string disk = SomeDisk();
+  int taken = 0;
+  for (v1::LeasedAction action : EveryLever(top_ + "/batch")) {
+    if (action.lever() == v1::LEVER_CPU_PIN) action.set_cpus(std::to_string(cpus_[0]));
+    for (v1::DiskCap& cap : *action.mutable_disk_caps()) cap.set_device(disk);
+    SCOPED_TRACE(Describe(action));
+    const v1::ActionResult result = actuator->Apply(Set({action}), world_->Lookup()).results(0);
+    if (result.state() != v1::ACTION_STATE_APPLIED) {
+      // Only what this host lacks may be refused, and only by name.
+      EXPECT_THAT(result.reason(),
+                  testing::AnyOf(HasSubstr("controller"), HasSubstr("Linux has it from"), HasSubstr("block device")));
+      printf("not here: %s: %s\n", Describe(action).c_str(), result.reason().c_str());
+      continue;
+    }
+    ++taken;
+    EXPECT_NE(Snapshot(), before);
+    world_->clock.Advance(absl::Seconds(3));
+    actuator->Tick(world_->Lookup());
+    ASSERT_TRUE(actuator->Apply(Set({}), world_->Lookup()).accepted());
+    ASSERT_EQ(Snapshot(), before);
+  }
+  for (const v1::Event& event : actuator->TakeEvents()) {
+    EXPECT_THAT(event.kind(), testing::AnyOf("action_applied", "action_released", "action_refused")) << event.message();
+  }
+  printf("real cgroups: %d of %zu levers taken and given back\n", taken, EveryLever("").size());
+  EXPECT_GE(taken, 3) << "pin, quota and weight are everywhere";
 }
 
 // The kill test of kill_test.cc, with the kernel's own files.

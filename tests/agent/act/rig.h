@@ -42,6 +42,51 @@ inline v1::LeasedAction Quota(const std::string& lease_id, const std::string& wo
   return action;
 }
 
+inline v1::LeasedAction Weight(const std::string& lease_id, const std::string& workload, uint32_t weight) {
+  v1::LeasedAction action = Action(lease_id, workload);
+  action.set_lever(v1::LEVER_CPU_WEIGHT);
+  action.set_cpu_weight(weight);
+  return action;
+}
+
+inline v1::LeasedAction Idle(const std::string& lease_id, const std::string& workload) {
+  v1::LeasedAction action = Action(lease_id, workload);
+  action.set_lever(v1::LEVER_CPU_IDLE);
+  return action;
+}
+
+inline v1::LeasedAction SqueezeTo(const std::string& lease_id, const std::string& workload, uint64_t bytes) {
+  v1::LeasedAction action = Action(lease_id, workload);
+  action.set_lever(v1::LEVER_MEMORY_SQUEEZE);
+  action.set_memory_high_bytes(bytes);
+  return action;
+}
+
+// Bounds what is read and written.
+inline v1::LeasedAction CapDisk(const std::string& lease_id, const std::string& workload, uint64_t bytes,
+                                const std::string& device = "8:0") {
+  v1::LeasedAction action = Action(lease_id, workload);
+  action.set_lever(v1::LEVER_DISK_CAP);
+  v1::DiskCap& cap = *action.add_disk_caps();
+  cap.set_device(device);
+  cap.set_read_bytes_per_second(bytes);
+  cap.set_write_bytes_per_second(bytes);
+  return action;
+}
+
+// One action of every lever that changes files, each on `workload`.
+inline std::vector<v1::LeasedAction> EveryLever(const std::string& workload) {
+  v1::LeasedAction burst = Quota("burst", workload, 0.5);
+  burst.set_quota_burst_cores(0.25);
+  return {Pin("pin", workload, "0"),
+          Quota("quota", workload, 0.5),
+          burst,
+          Weight("weight", workload, 20),
+          Idle("idle", workload),
+          SqueezeTo("squeeze", workload, uint64_t{64} << 20),
+          CapDisk("disk", workload, 10 << 20)};
+}
+
 inline v1::LeasedAction For(const std::string& victim, v1::LeasedAction action) {
   action.set_victim(victim);
   return action;
@@ -67,7 +112,8 @@ class World {
     options.state_directory = state_directory;
   }
 
-  // A best-effort workload in enforce mode with both levers allowed; the test changes what it wants.
+  // A best-effort workload in enforce mode with every lever allowed and 1 GiB of memory, half of it in use; the test
+  // changes what it wants.
   ActionTarget& Live(const std::string& name) {
     auto cgroup = host::Cgroup::Open(*layout_, name);
     if (!cgroup.ok()) ADD_FAILURE() << cgroup.status();
@@ -77,7 +123,9 @@ class World {
     target.instance = cgroups_[name]->instance();
     target.workload_class = v1::WORKLOAD_CLASS_BEST_EFFORT;
     target.mode = v1::MODE_ENFORCE;
-    target.allowed_levers = {v1::LEVER_CPU_PIN, v1::LEVER_CPU_QUOTA};
+    target.allowed_levers = {v1::LEVER_CPU_PIN,  v1::LEVER_CPU_QUOTA,      v1::LEVER_CPU_WEIGHT,
+                             v1::LEVER_CPU_IDLE, v1::LEVER_MEMORY_SQUEEZE, v1::LEVER_DISK_CAP};
+    target.memory = {uint64_t{1} << 30, uint64_t{512} << 20, 0.0};
     target.cgroup = cgroups_[name].get();
     return workloads[name] = target;
   }

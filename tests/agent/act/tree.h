@@ -61,6 +61,7 @@ class Tree {
     Put("cpuset/cpuset.cpus", "0-3\n");
     Put("cpuset/cpuset.effective_cpus", "0-3\n");
     Put("memory/memory.usage_in_bytes", "4096\n");
+    Put("blkio/blkio.reset_stats", "\n");
     if (kind == TreeKind::kHybrid) Put("unified/cgroup.controllers", "\n");
   }
 
@@ -71,6 +72,11 @@ class Tree {
       Put(path + "/cpuset.cpus", cpus + "\n");
       Put(path + "/cpuset.cpus.effective", (cpus.empty() ? "0-3" : cpus) + "\n");
       Put(path + "/cpu.max", (quota.empty() ? "max 100000" : quota) + "\n");
+      Put(path + "/cpu.max.burst", "0\n");
+      Put(path + "/cpu.weight", "100\n");
+      Put(path + "/cpu.idle", "0\n");
+      Put(path + "/memory.high", "max\n");
+      Put(path + "/io.max", "");
       return;
     }
     Put("cpuset/" + path + "/cpuset.cpus", (cpus.empty() ? "0-3" : cpus) + "\n");
@@ -78,13 +84,19 @@ class Tree {
     Put("cpu/" + path + "/cpu.shares", "1024\n");
     Put("cpu/" + path + "/cpu.cfs_period_us", "100000\n");
     Put("cpu/" + path + "/cpu.cfs_quota_us", (quota.empty() ? "-1" : quota) + "\n");
+    Put("cpu/" + path + "/cpu.cfs_burst_us", "0\n");
+    Put("cpu/" + path + "/cpu.idle", "0\n");
     Put("memory/" + path + "/memory.usage_in_bytes", "4096\n");
+    Put("memory/" + path + "/memory.soft_limit_in_bytes", "9223372036854771712\n");
+    for (const char* file : {"read_bps", "write_bps", "read_iops", "write_iops"}) {
+      Put("blkio/" + path + "/blkio.throttle." + file + "_device", "");
+    }
     if (kind_ == TreeKind::kHybrid) Put("unified/" + path + "/cpu.pressure", "some avg10=0.00\n");
   }
 
   // Removes a cgroup from every tree.
   void RemoveCgroup(const std::string& path) {
-    for (const char* tree : {"", "cpu/", "cpuset/", "memory/", "unified/"}) {
+    for (const char* tree : {"", "cpu/", "cpuset/", "memory/", "blkio/", "unified/"}) {
       std::filesystem::remove_all(root() + "/" + tree + path);
     }
   }
@@ -95,6 +107,22 @@ class Tree {
   }
   std::string Quota(const std::string& path) const {
     return kind_ == TreeKind::kV2 ? path + "/cpu.max" : "cpu/" + path + "/cpu.cfs_quota_us";
+  }
+  std::string Weight(const std::string& path) const {
+    return kind_ == TreeKind::kV2 ? path + "/cpu.weight" : "cpu/" + path + "/cpu.shares";
+  }
+  std::string Idle(const std::string& path) const {
+    return (kind_ == TreeKind::kV2 ? "" : "cpu/") + path + "/cpu.idle";
+  }
+  std::string Burst(const std::string& path) const {
+    return kind_ == TreeKind::kV2 ? path + "/cpu.max.burst" : "cpu/" + path + "/cpu.cfs_burst_us";
+  }
+  std::string MemoryHigh(const std::string& path) const {
+    return kind_ == TreeKind::kV2 ? path + "/memory.high" : "memory/" + path + "/memory.soft_limit_in_bytes";
+  }
+  // Of bytes read.
+  std::string DiskMax(const std::string& path) const {
+    return kind_ == TreeKind::kV2 ? path + "/io.max" : "blkio/" + path + "/blkio.throttle.read_bps_device";
   }
   // What the quota file says for `cores`, with the period of 100 ms; negative for none.
   std::string QuotaText(double cores) const {

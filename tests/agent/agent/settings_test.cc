@@ -89,7 +89,10 @@ TEST(AgentSettingsTest, TheShippedExampleLoadsToExactlyTheDefaults) {
   EXPECT_EQ(a.evidence.steal_ratio, b.evidence.steal_ratio);
   EXPECT_EQ(a.evidence.report_floor, b.evidence.report_floor);
   EXPECT_EQ(a.actuator.state_directory, b.actuator.state_directory);
-  EXPECT_EQ(a.actuator.floor_cores, b.actuator.floor_cores);
+  EXPECT_EQ(a.actuator.floors.cores, b.actuator.floors.cores);
+  EXPECT_EQ(a.actuator.floors.memory_bytes, b.actuator.floors.memory_bytes);
+  EXPECT_EQ(a.actuator.floors.disk_bytes_per_second, b.actuator.floors.disk_bytes_per_second);
+  EXPECT_EQ(a.actuator.floors.disk_operations_per_second, b.actuator.floors.disk_operations_per_second);
   EXPECT_EQ(a.actuator.changes_per_minute, b.actuator.changes_per_minute);
   EXPECT_EQ(a.actuator.longest_lease, b.actuator.longest_lease);
   EXPECT_EQ(a.actuator.help_window, b.actuator.help_window);

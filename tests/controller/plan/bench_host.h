@@ -33,7 +33,7 @@ class BenchHost {
     PlanContext context = Context();
     return PlanHost(*host_, plan, context);
   }
-  PlanContext Context() { return {policy, brake, next_decision, "run", hold, now_}; }
+  PlanContext Context() { return {policy, brake, arbiter, next_decision, "run", hold, now_}; }
   // The agent says that it did everything that is wanted.
   void ApplyAll() {
     std::vector<v1::LeasedAction> wanted;
@@ -71,6 +71,7 @@ class BenchHost {
   HostPlan plan;
   v1::Policy policy = DefaultPolicy();
   FleetBrake brake;
+  Arbiter arbiter;
   bool hold = false;
   uint64_t next_decision = 1;
 

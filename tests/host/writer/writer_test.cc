@@ -12,6 +12,7 @@
 #include <memory>
 #include <sstream>
 
+#include "src/host/control_line.h"
 #include "src/host/writer_cgroup.h"
 #include "src/host/writer_faulty.h"
 #include "src/host/writer_nested.h"
@@ -145,6 +146,39 @@ TEST_F(WriterTest, NestedCgroupsComeParentsFirst) {
   const auto leaf = Cgroup::Open(*layout_, "a/z");
   EXPECT_THAT(*NestedCgroups(**leaf, Controller::kCpu), IsEmpty());
   EXPECT_TRUE(absl::IsNotFound(NestedCgroups(*cgroup_, Controller::kCpuacct).status()));
+}
+
+TEST(ControlLineTest, ANameHasAKeyOrIsAWholeFile) {
+  EXPECT_EQ(ParseControlLine("io.max[8:0]").file, "io.max");
+  EXPECT_EQ(ParseControlLine("io.max[8:0]").key, "8:0");
+  EXPECT_EQ(ParseControlLine("cpu.max").file, "cpu.max");
+  EXPECT_EQ(ParseControlLine("cpu.max").key, "");
+  EXPECT_EQ(ControlLineName("io.max", "8:0"), "io.max[8:0]");
+}
+
+TEST(ControlLineTest, LinesAreFoundAndReplacedByTheirKey) {
+  const std::string content = "8:16 a\n8:1 b\n8:10 c\n";
+  EXPECT_EQ(FindLine(content, "8:1"), "8:1 b") << "not the one of 8:16 or 8:10";
+  EXPECT_EQ(FindLine(content, "8:0"), "");
+  EXPECT_EQ(ReplaceLine(content, "8:1", "8:1 x"), "8:16 a\n8:1 x\n8:10 c\n");
+  EXPECT_EQ(ReplaceLine(content, "8:1", ""), "8:16 a\n8:10 c\n");
+  EXPECT_EQ(ReplaceLine(content, "9:0", "9:0 x"), content + "9:0 x\n");
+  EXPECT_EQ(ReplaceLine("", "9:0", "9:0 x"), "9:0 x\n");
+  EXPECT_EQ(LineThatResets("io.max", "8:0"), "8:0 rbps=max wbps=max riops=max wiops=max");
+  EXPECT_EQ(LineThatResets("blkio.throttle.read_bps_device", "8:0"), "8:0 0");
+}
+
+TEST_F(WriterTest, OneLineOfAFileIsAControl) {
+  Put("a/io.max", "8:16 rbps=1 wbps=max riops=max wiops=max\n");
+  CgroupControlWriter writer;
+  const ControlFile line = Control("io.max[8:0]");
+  EXPECT_EQ(*writer.Read(line), "");
+  ASSERT_TRUE(writer.Write(line, "8:0 rbps=5 wbps=max riops=max wiops=max\n").ok());
+  EXPECT_EQ(*writer.Read(line), "8:0 rbps=5 wbps=max riops=max wiops=max");
+  EXPECT_EQ(*writer.Read(Control("io.max[8:16]")), "8:16 rbps=1 wbps=max riops=max wiops=max");
+  ASSERT_TRUE(writer.Write(line, "").ok());
+  EXPECT_EQ(Get("a/io.max"), "8:16 rbps=1 wbps=max riops=max wiops=max\n");
+  EXPECT_TRUE(absl::IsNotFound(writer.Read(Control("io.weight[8:0]")).status()));
 }
 
 }  // namespace
