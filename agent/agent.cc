@@ -18,7 +18,7 @@
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/inventory.h"
-#include "src/host/writer_cgroup.h"
+#include "src/host/writer_host.h"
 
 namespace truce::agent {
 namespace {
@@ -70,13 +70,23 @@ absl::Status Agent::Build() {
 
   const host::InventoryOptions inventory{settings_.procfs, settings_.sysfs, settings_.host, TRUCE_VERSION};
   TRUCE_ASSIGN_OR_RETURN(inventory_, host::TakeInventory(inventory, *layout_, pmu));
+  auto traffic = host::Traffic::Open(*layout_);
+  if (traffic.ok()) {
+    traffic_ = *std::move(traffic);
+  } else {
+    v1::MissingCapability& missing = *inventory_.add_missing();
+    missing.set_name("network");
+    missing.set_reason(std::string(traffic.status().message()));
+    missing.set_remedy(
+        "until then only workloads with a network of their own have network readings, and none is bound");
+  }
   for (const auto& missing : inventory_.missing()) {
     if (missing.name() != "pmu") spdlog::warn("missing {}: {}; {}", missing.name(), missing.reason(), missing.remedy());
   }
 
-  writer_ = std::make_unique<host::CgroupControlWriter>();
+  writer_ = std::make_unique<host::HostControlWriter>(traffic_.get());
   TRUCE_ASSIGN_OR_RETURN(actuator_, OpenActuator(settings_.actuator, *layout_, clock_, *writer_));
-  sampler_ = std::make_unique<Sampler>(settings_.sampler, *layout_, clock_, counters_.get());
+  sampler_ = std::make_unique<Sampler>(settings_.sampler, *layout_, clock_, counters_.get(), traffic_.get());
   profiler_ = std::make_unique<Profiler>(settings_.profiler);
   if (settings_.fuse.from != ScoreFrom::kEvidence) {
     const std::string file =

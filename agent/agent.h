@@ -27,6 +27,7 @@
 #include "src/base/shutdown.h"
 #include "src/host/cgroup.h"
 #include "src/host/counters.h"
+#include "src/host/traffic.h"
 #include "src/host/writer.h"
 
 namespace truce::agent {
@@ -68,6 +69,8 @@ class Agent {
   std::optional<host::CgroupLayout> layout_;
   HostLock host_lock_;
   v1::HostInventory inventory_;
+  // null where traffic can't be counted.
+  std::unique_ptr<host::Traffic> traffic_;
   std::unique_ptr<host::ControlWriter> writer_;
   std::unique_ptr<host::CounterService> counters_;
   std::unique_ptr<Actuator> actuator_;

@@ -94,6 +94,7 @@ void ReadActing(ConfigReader& reader, AgentSettings* settings) {
   reader.Read("guard.floor_memory_bytes", &guard.floors.memory_bytes, {1e6, 1e15});
   reader.Read("guard.floor_disk_bytes_per_second", &guard.floors.disk_bytes_per_second, {1e3, 1e15});
   reader.Read("guard.floor_disk_operations_per_second", &guard.floors.disk_operations_per_second, {1.0, 1e9});
+  reader.Read("guard.floor_network_bytes_per_second", &guard.floors.network_bytes_per_second, {1e3, 1e12});
   reader.Read("guard.changes_per_minute", &guard.changes_per_minute, {0, 10000});
   reader.Read("guard.longest_lease", &guard.longest_lease, {absl::Seconds(1), absl::Hours(1)});
   reader.Read("guard.help_window", &guard.help_window, {absl::Seconds(5), absl::Hours(1)});

@@ -14,6 +14,8 @@ pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+pkg_check_modules(BPF REQUIRED IMPORTED_TARGET libbpf)
+find_program(CLANG clang REQUIRED)
 
 find_path(PFM_INCLUDE_DIR perfmon/pfmlib.h REQUIRED)
 find_library(PFM_LIBRARY pfm REQUIRED)

@@ -53,6 +53,8 @@ absl::StatusOr<LeverPlan> PlanLever(const v1::LeasedAction& action, const std::s
       return PlanMemorySqueeze(action, path, context);
     case v1::LEVER_DISK_CAP:
       return PlanDiskCap(action, path, context);
+    case v1::LEVER_NETWORK_CAP:
+      return PlanNetworkCap(action, path, context);
     default:
       return absl::UnimplementedError(StrCat(LeverName(action.lever()), " is not a lever that this agent knows"));
   }

@@ -93,6 +93,10 @@ absl::StatusOr<LeverPlan> PlanMemorySqueeze(const v1::LeasedAction& action, cons
 absl::StatusOr<LeverPlan> PlanDiskCap(const v1::LeasedAction& action, const std::string& path,
                                       const LeverContext& context);
 
+// LEVER_NETWORK_CAP: network_cap (src/host/writer_host.h), in the cgroup2 tree.
+absl::StatusOr<LeverPlan> PlanNetworkCap(const v1::LeasedAction& action, const std::string& path,
+                                         const LeverContext& context);
+
 // Whether two contents of a control file mean the same: cpuset lists as sets, numbers as numbers, the rest word by
 // word.
 bool SameControlValue(std::string_view file, std::string_view a, std::string_view b);

@@ -74,6 +74,17 @@ bool IsDevice(const std::string& text) {
          text.find(':', colon + 1) == std::string::npos;
 }
 
+std::optional<std::string> BadNetworkCap(const v1::LeasedAction& action, const LeverFloors& floors) {
+  // A terabyte a second; the kernel's side counts in 64 bits.
+  constexpr uint64_t kMostNetworkBytes = uint64_t{1} << 40;
+  const uint64_t bytes = action.network_bytes_per_second();
+  if (bytes > kMostNetworkBytes) return StrCat("a cap of ", bytes, " bytes sent a second makes no sense");
+  if (static_cast<double>(bytes) >= floors.network_bytes_per_second) return std::nullopt;
+  return absl::StrFormat(
+      "a cap of %d bytes sent a second is below the floor of %.0f (guard.floor_network_bytes_per_second)", bytes,
+      floors.network_bytes_per_second);
+}
+
 struct NamedBound {
   std::optional<uint64_t> value;
   const char* what;
@@ -145,6 +156,8 @@ std::optional<std::string> BadLeverValue(const v1::LeasedAction& action, const L
       return BadSqueeze(action, floors);
     case v1::LEVER_DISK_CAP:
       return BadDiskCaps(action, floors);
+    case v1::LEVER_NETWORK_CAP:
+      return BadNetworkCap(action, floors);
     default:
       return std::nullopt;
   }
@@ -160,6 +173,8 @@ bool SameLeverValue(const v1::LeasedAction& a, const v1::LeasedAction& b) {
       return a.cpu_weight() == b.cpu_weight();
     case v1::LEVER_MEMORY_SQUEEZE:
       return a.memory_high_bytes() == b.memory_high_bytes();
+    case v1::LEVER_NETWORK_CAP:
+      return a.network_bytes_per_second() == b.network_bytes_per_second();
     case v1::LEVER_DISK_CAP:
       return std::equal(a.disk_caps().begin(), a.disk_caps().end(), b.disk_caps().begin(), b.disk_caps().end(),
                         [](const v1::DiskCap& one, const v1::DiskCap& other) {
@@ -183,6 +198,8 @@ std::string Describe(const v1::LeasedAction& action) {
       return StrCat(name, " of ", action.cpu_weight());
     case v1::LEVER_MEMORY_SQUEEZE:
       return StrCat(name, " to ", action.memory_high_bytes(), " bytes");
+    case v1::LEVER_NETWORK_CAP:
+      return StrCat(name, " of ", action.network_bytes_per_second(), " bytes a second");
     case v1::LEVER_DISK_CAP: {
       std::string caps;
       for (const v1::DiskCap& cap : action.disk_caps()) StrAppend(&caps, caps.empty() ? "" : "; ", DescribeCap(cap));

@@ -15,6 +15,7 @@ struct LeverFloors {
   double memory_bytes = 16 << 20;
   double disk_bytes_per_second = 1 << 20;
   double disk_operations_per_second = 10;
+  double network_bytes_per_second = 128 << 10;
 };
 
 // "cpu_pin", "cpu_quota", "lever 7".

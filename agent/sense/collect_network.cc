@@ -1,5 +1,5 @@
-// Bytes in and out of a workload that has a network namespace of its own (a container). In the host's namespace the
-// kernel keeps no count per cgroup, so the readings are missing there.
+// Bytes in and out of a workload: as our programs on its cgroup count them. Without those, of one that has a network
+// namespace of its own (a container), since in the host's namespace the kernel keeps no count per cgroup.
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -10,6 +10,16 @@ namespace truce::agent {
 
 void CollectNetwork(Workload& workload, const CollectContext& context, Sample& sample) {
   host::Cgroup& cgroup = *workload.cgroup;
+  const auto set = [&](uint64_t received, uint64_t sent) {
+    sample.set(Reading::kNetworkReceiveBytesPerSecond, workload.totals.receive_bytes.Update(received, context.now));
+    sample.set(Reading::kNetworkTransmitBytesPerSecond, workload.totals.transmit_bytes.Update(sent, context.now));
+  };
+  if (context.traffic != nullptr) {
+    if (const auto totals = context.traffic->Read(cgroup); totals.ok()) {
+      set(totals->received_bytes, totals->sent_bytes);
+      return;
+    }
+  }
   auto list = cgroup.ReadRarely(host::Controller::kUnified, "cgroup.procs", context.buffer);
   if (!list.ok()) list = cgroup.ReadRarely(host::Controller::kCpu, "cgroup.procs", context.buffer);
   if (!list.ok()) return;
@@ -36,8 +46,7 @@ void CollectNetwork(Workload& workload, const CollectContext& context, Sample& s
       if (field == 8) sent += static_cast<uint64_t>(*value);
     }
   });
-  sample.set(Reading::kNetworkReceiveBytesPerSecond, workload.totals.receive_bytes.Update(received, context.now));
-  sample.set(Reading::kNetworkTransmitBytesPerSecond, workload.totals.transmit_bytes.Update(sent, context.now));
+  set(received, sent);
 }
 
 }  // namespace truce::agent

@@ -9,6 +9,7 @@
 
 #include "agent/sense/workload.h"
 #include "src/host/file.h"
+#include "src/host/traffic.h"
 
 namespace truce::agent {
 
@@ -23,6 +24,8 @@ struct CollectContext {
   uint64_t own_network_namespace = 0;
   // Mean latency of each device over the last interval, seconds, by "major:minor".
   const std::map<std::string, double>& device_latency;
+  // Counts the traffic of workloads; null where that can't be had.
+  const host::Traffic* traffic = nullptr;
 };
 
 // CPU time, system share, throttling. Every tick.
@@ -37,7 +40,7 @@ void CollectMemory(Workload& workload, const CollectContext& context, Sample& sa
 void CollectDisk(Workload& workload, const CollectContext& context, Sample& sample);
 // Threads: run-queue wait and context switches from /proc/TID/schedstat, task count. Slow, unless PSI is missing.
 void CollectThreads(Workload& workload, const CollectContext& context, Sample& sample);
-// Bytes per second of a workload in a network namespace of its own. Slow.
+// Bytes per second: of its sockets, where traffic is counted; else of its network namespace, when it has its own. Slow.
 void CollectNetwork(Workload& workload, const CollectContext& context, Sample& sample);
 
 // Host-wide readings, from /proc/stat and /proc/diskstats.

@@ -30,8 +30,8 @@ struct DiscoveryRule {
   // Highest mode for these workloads, whatever the controller says; unspecified: the agent's ceiling.
   v1::Mode mode_ceiling = v1::MODE_UNSPECIFIED;
   // Levers that may be used on them; by default all but cpu_idle, under which a workload may get no CPU for long.
-  std::vector<v1::Lever> levers = {v1::LEVER_CPU_PIN, v1::LEVER_CPU_WEIGHT, v1::LEVER_CPU_QUOTA,
-                                   v1::LEVER_MEMORY_SQUEEZE, v1::LEVER_DISK_CAP};
+  std::vector<v1::Lever> levers = {v1::LEVER_CPU_PIN,        v1::LEVER_CPU_WEIGHT, v1::LEVER_CPU_QUOTA,
+                                   v1::LEVER_MEMORY_SQUEEZE, v1::LEVER_DISK_CAP,   v1::LEVER_NETWORK_CAP};
 };
 
 // The rules that hold when the operator gives none: systemd services, Docker and Podman containers, Kubernetes pods,

@@ -13,11 +13,12 @@
 namespace truce::agent {
 
 Sampler::Sampler(SamplerOptions options, const host::CgroupLayout& layout, const Clock& clock,
-                 host::CounterService* counters)
+                 host::CounterService* counters, host::Traffic* traffic)
     : options_(std::move(options)),
       layout_(layout),
       clock_(clock),
       counters_(counters),
+      traffic_(traffic),
       discovery_(layout, options_.rules),
       host_(options_.procfs) {
   struct stat space {};
@@ -36,8 +37,8 @@ void Sampler::Tick() {
   if (discover || tick_ % static_cast<uint64_t>(options_.slow_every) == 0) Discover(now);
   if (counters_ != nullptr) counters_->Govern(now);
 
-  const CollectContext context{now,          options_.procfs,        buffer_,
-                               online_cpus_, own_network_namespace_, host_.device_latency()};
+  const CollectContext context{
+      now, options_.procfs, buffer_, online_cpus_, own_network_namespace_, host_.device_latency(), traffic_};
   bool any_pressure = workloads_.empty();
   for (auto& [key, workload] : workloads_) {
     // Spread the slow reads over the round, but read a newcomer at once.
@@ -161,6 +162,11 @@ void Sampler::Discover(absl::Duration /*now*/) {
         }
       }
     }
+    if (traffic_ != nullptr) {
+      if (absl::Status status = traffic_->Watch(*workload->cgroup); !status.ok()) {
+        spdlog::debug("not counting the traffic of {}: {}", identity.name, std::string(status.message()));
+      }
+    }
     by_name_[identity.name] = identity.key;
     arrived_.push_back(identity.name);
     workloads_.emplace(identity.key, std::move(workload));
@@ -172,6 +178,7 @@ void Sampler::Remove(uint64_t key) {
   departed_.push_back(entry->second->identity.name);
   by_name_.erase(entry->second->identity.name);
   if (counters_ != nullptr) counters_->Untrack(key);
+  if (traffic_ != nullptr) traffic_->Forget(host::Traffic::IdOf(*entry->second->cgroup));
   workloads_.erase(entry);
 }
 

@@ -16,6 +16,7 @@
 #include "agent/sense/workload.h"
 #include "src/base/clock.h"
 #include "src/host/counters.h"
+#include "src/host/traffic.h"
 
 namespace truce::agent {
 
@@ -30,8 +31,9 @@ struct SamplerOptions {
 
 class Sampler {
  public:
-  // `layout`, `clock` and `counters` outlive the sampler; `counters` may be null.
-  Sampler(SamplerOptions options, const host::CgroupLayout& layout, const Clock& clock, host::CounterService* counters);
+  // All but the options outlive the sampler; `counters` and `traffic` may be null.
+  Sampler(SamplerOptions options, const host::CgroupLayout& layout, const Clock& clock, host::CounterService* counters,
+          host::Traffic* traffic = nullptr);
 
   // Takes one sample of everything.
   void Tick();
@@ -63,6 +65,7 @@ class Sampler {
   const host::CgroupLayout& layout_;
   const Clock& clock_;
   host::CounterService* const counters_;
+  host::Traffic* const traffic_;
   Discovery discovery_;
   HostCollector host_;
   host::ReadBuffer buffer_;

@@ -53,6 +53,8 @@ std::string ActionValue(const v1::LeasedAction& action) {
       return StrCat("weight ", action.cpu_weight());
     case v1::LEVER_MEMORY_SQUEEZE:
       return StrCat(action.memory_high_bytes() >> 20, " MiB");
+    case v1::LEVER_NETWORK_CAP:
+      return StrCat(FormatNumber(static_cast<double>(action.network_bytes_per_second()) / 1e6, 1), " MB/s");
     case v1::LEVER_DISK_CAP:
       return StrCat(action.disk_caps_size(), action.disk_caps_size() == 1 ? " disk" : " disks");
     default:

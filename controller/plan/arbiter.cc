@@ -28,6 +28,7 @@ constexpr Prior kPriors[] = {
     {v1::RESOURCE_MEMORY, v1::LEVER_CPU_QUOTA, 0.3, 0.5},
     {v1::RESOURCE_DISK, v1::LEVER_DISK_CAP, 0.7, 0.5},
     {v1::RESOURCE_DISK, v1::LEVER_CPU_QUOTA, 0.3, 0.5},
+    {v1::RESOURCE_NETWORK, v1::LEVER_NETWORK_CAP, 0.7, 0.5},
 };
 
 double Square(double value) {

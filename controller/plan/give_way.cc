@@ -54,6 +54,7 @@ std::optional<std::string> HostLacks(const v1::HostInventory& inventory, v1::Lev
   if (lever == v1::LEVER_CPU_PIN) needed = "cpuset";
   if (lever == v1::LEVER_MEMORY_SQUEEZE) needed = "memory";
   if (lever == v1::LEVER_DISK_CAP) needed = "io";
+  if (lever == v1::LEVER_NETWORK_CAP) needed = "network";
   for (const auto& missing : inventory.missing()) {
     if (missing.name() == needed) return StrCat(missing.name(), ": ", missing.reason());
   }

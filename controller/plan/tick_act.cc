@@ -24,6 +24,7 @@ constexpr double kSqueezedRatio = 1.1;
 constexpr uint64_t kFloorMemoryBytes = uint64_t{16} << 20;
 constexpr uint64_t kFloorBytesPerSecond = uint64_t{1} << 20;
 constexpr uint64_t kFloorOperationsPerSecond = 10;
+constexpr uint64_t kFloorSentPerSecond = uint64_t{128} << 10;
 constexpr int kMostDisks = 64;
 constexpr double kMebibyte = 1 << 20;
 
@@ -268,6 +269,12 @@ bool PlanTick::Serves(const Trouble& trouble, v1::Lever lever, std::string* why_
       *why_not = readings.has_memory_working_set_bytes() ? "has hardly anything to give back beside what it works with"
                                                          : "needs its use of memory, which is not known";
       return false;
+    case v1::LEVER_NETWORK_CAP:
+      if (Whole(readings.network_transmit_bytes_per_second() * policy_.quota_cut_ratio()) > kFloorSentPerSecond) {
+        return true;
+      }
+      *why_not = "sends hardly anything, or what it sends is not known";
+      return false;
     case v1::LEVER_DISK_CAP: {
       v1::LeasedAction action;
       SetDiskCaps(trouble, &action);
@@ -364,6 +371,12 @@ std::string PlanTick::SetValue(const Trouble& trouble, PlannedAction* planned) c
                              static_cast<double>(action.memory_high_bytes()) / kMebibyte,
                              readings.memory_usage_bytes() / kMebibyte,
                              readings.memory_working_set_bytes() / kMebibyte);
+    case v1::LEVER_NETWORK_CAP:
+      action.set_network_bytes_per_second(
+          Whole(readings.network_transmit_bytes_per_second() * policy_.quota_cut_ratio()));
+      return absl::StrFormat("%.1f MB a second instead of the %.1f that it sends",
+                             static_cast<double>(action.network_bytes_per_second()) / 1e6,
+                             readings.network_transmit_bytes_per_second() / 1e6);
     case v1::LEVER_DISK_CAP:
       SetDiskCaps(trouble, &action);
       return absl::StrFormat("%.0f %% of what it reads and writes", 100 * policy_.quota_cut_ratio());
@@ -432,7 +445,7 @@ void PlanTick::Escalate(const Trouble& trouble, const std::vector<PlannedAction*
 
 bool PlanTick::Tighten(const Trouble& trouble, PlannedAction& planned) {
   const v1::Lever lever = planned.action.lever();
-  if (lever != v1::LEVER_CPU_QUOTA && lever != v1::LEVER_DISK_CAP) return false;
+  if (lever != v1::LEVER_CPU_QUOTA && lever != v1::LEVER_DISK_CAP && lever != v1::LEVER_NETWORK_CAP) return false;
   // Nothing is learnt from an action that was only advised, and nothing yet from one that has not been answered.
   if (planned.state != v1::ACTION_STATE_APPLIED || !planned.applied_at.has_value()) return true;
   const bool returning = planned.loosening;
@@ -450,6 +463,12 @@ bool PlanTick::Tighten(const Trouble& trouble, PlannedAction& planned) {
     if (old_cores - new_cores < policy_.deadband_ratio() * old_cores) return false;
     tighter.set_quota_cores(new_cores);
     how = absl::StrFormat("cpu_quota %.2f -> %.2f cores", old_cores, new_cores);
+  } else if (lever == v1::LEVER_NETWORK_CAP) {
+    const uint64_t sent = planned.action.network_bytes_per_second();
+    const uint64_t less = std::max(kFloorSentPerSecond, Whole(static_cast<double>(sent) * policy_.quota_cut_ratio()));
+    if (static_cast<double>(less) > (1 - policy_.deadband_ratio()) * static_cast<double>(sent)) return false;
+    tighter.set_network_bytes_per_second(less);
+    how = absl::StrFormat("network_cap to %.1f MB a second", static_cast<double>(less) / 1e6);
   } else {
     if (!CutCaps(policy_.quota_cut_ratio(), policy_.deadband_ratio(), &tighter)) return false;
     how = absl::StrFormat("disk_cap to %.0f %% of what it was", 100 * policy_.quota_cut_ratio());

@@ -19,7 +19,7 @@ namespace {
 
 // Whose need shows in the workload's use of CPUs.
 bool IsAboutCpus(v1::Lever lever) {
-  return lever != v1::LEVER_MEMORY_SQUEEZE && lever != v1::LEVER_DISK_CAP;
+  return lever != v1::LEVER_MEMORY_SQUEEZE && lever != v1::LEVER_DISK_CAP && lever != v1::LEVER_NETWORK_CAP;
 }
 
 }  // namespace

@@ -26,6 +26,8 @@ std::string How(const v1::LeasedAction& action) {
       return StrCat(lever, " ", action.cpu_weight());
     case v1::LEVER_MEMORY_SQUEEZE:
       return StrCat(lever, " to ", action.memory_high_bytes() >> 20, " MiB");
+    case v1::LEVER_NETWORK_CAP:
+      return absl::StrFormat("%s %.1f MB/s", lever, static_cast<double>(action.network_bytes_per_second()) / 1e6);
     default:
       return lever;
   }

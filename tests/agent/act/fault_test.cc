@@ -28,7 +28,7 @@ int WritesOf(TreeKind kind, const v1::LeasedAction& action) {
 
 TEST_P(Failing, EachWriteWithEachErrorLeavesNothingHalfDone) {
   int cases = 0;
-  for (const v1::LeasedAction& action : EveryLever("batch/a")) {
+  for (const v1::LeasedAction& action : EveryLever("batch/a", CountsTraffic(GetParam()))) {
     const int writes = WritesOf(GetParam(), action);
     ASSERT_GE(writes, 1);
     if (rig.tree.v1() && action.lever() == v1::LEVER_CPU_PIN) {

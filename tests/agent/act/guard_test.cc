@@ -22,8 +22,8 @@ ActionTarget Target() {
   target.instance = 42;
   target.workload_class = v1::WORKLOAD_CLASS_BEST_EFFORT;
   target.mode = v1::MODE_ENFORCE;
-  target.allowed_levers = {v1::LEVER_CPU_PIN,  v1::LEVER_CPU_QUOTA,      v1::LEVER_CPU_WEIGHT,
-                           v1::LEVER_CPU_IDLE, v1::LEVER_MEMORY_SQUEEZE, v1::LEVER_DISK_CAP};
+  target.allowed_levers = {v1::LEVER_CPU_PIN,        v1::LEVER_CPU_QUOTA, v1::LEVER_CPU_WEIGHT, v1::LEVER_CPU_IDLE,
+                           v1::LEVER_MEMORY_SQUEEZE, v1::LEVER_DISK_CAP,  v1::LEVER_NETWORK_CAP};
   return target;
 }
 
@@ -132,6 +132,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"SqueezeToNothing", [](Question& q) { q.action = SqueezeTo("l", "batch/a", 4096); }, "below the floor",
              true},
         Case{"AbsurdSqueeze", [](Question& q) { q.action = SqueezeTo("l", "batch/a", ~uint64_t{0}); }, "no sense",
+             true},
+        Case{"NoTraffic", [](Question& q) { q.action = CapNetwork("l", "batch/a", 0); }, "below the floor", true},
+        Case{"AbsurdTraffic", [](Question& q) { q.action = CapNetwork("l", "batch/a", ~uint64_t{0}); }, "no sense",
              true},
         Case{"NoDevice",
              [](Question& q) {

@@ -45,18 +45,20 @@ bool KilledAt(int n, World& world, const std::function<void()>& run) {
 }
 
 // A pin of nested cgroups, an idle workload (whose weight goes along), and one of each other lever.
-std::vector<v1::LeasedAction> Actions() {
-  return {Pin("pin-a", "batch/a", "0"),
-          Quota("quota-a", "batch/a", 1.5),
-          Quota("quota-b", "batch/b", 0.5),
-          Weight("weight-b", "batch/b", 10),
-          Idle("idle-a", "batch/a"),
-          SqueezeTo("squeeze-b", "batch/b", uint64_t{600} << 20),
-          CapDisk("disk-b", "batch/b", 10 << 20)};
+std::vector<v1::LeasedAction> Actions(TreeKind kind) {
+  std::vector<v1::LeasedAction> actions = {Pin("pin-a", "batch/a", "0"),
+                                           Quota("quota-a", "batch/a", 1.5),
+                                           Quota("quota-b", "batch/b", 0.5),
+                                           Weight("weight-b", "batch/b", 10),
+                                           Idle("idle-a", "batch/a"),
+                                           SqueezeTo("squeeze-b", "batch/b", uint64_t{600} << 20),
+                                           CapDisk("disk-b", "batch/b", 10 << 20)};
+  if (CountsTraffic(kind)) actions.push_back(CapNetwork("network-b", "batch/b", 1 << 20));
+  return actions;
 }
 
-void ApplyAllAndTighten(Actuator& actuator, World& world) {
-  std::vector<v1::LeasedAction> actions = Actions();
+void ApplyAllAndTighten(Actuator& actuator, World& world, TreeKind kind) {
+  std::vector<v1::LeasedAction> actions = Actions(kind);
   EXPECT_TRUE(actuator.Apply(Set(actions), world.Lookup()).accepted());
   world.clock.Advance(absl::Seconds(3));
   actuator.Tick(world.Lookup());  // and a step of the squeeze
@@ -66,10 +68,10 @@ void ApplyAllAndTighten(Actuator& actuator, World& world) {
 }
 
 // The whole life: opened, all actions, one tightened, all but two released, the rest restored at the end.
-void WholeRun(World& world) {
+void WholeRun(World& world, TreeKind kind) {
   const auto actuator = world.Open();
-  ApplyAllAndTighten(*actuator, world);
-  const std::vector<v1::LeasedAction> actions = Actions();
+  ApplyAllAndTighten(*actuator, world, kind);
+  const std::vector<v1::LeasedAction> actions = Actions(kind);
   EXPECT_TRUE(actuator->Apply(Set({actions[0], actions[1]}), world.Lookup()).accepted());
   EXPECT_TRUE(actuator->RestoreAll(v1::RECEIPT_OUTCOME_SHUTDOWN).ok());
 }
@@ -82,7 +84,7 @@ TEST_P(Killed, RunIsRestoredWhereverItIsKilled) {
   for (int n = 1; n < kMostPoints; ++n) {
     Rig fresh(GetParam());
     const auto before = fresh.tree.Snapshot();
-    const bool killed = KilledAt(n, fresh.world(), [&] { WholeRun(fresh.world()); });
+    const bool killed = KilledAt(n, fresh.world(), [&] { WholeRun(fresh.world(), GetParam()); });
     const auto restored = fresh->Restore();
     ASSERT_TRUE(restored.ok()) << "step " << n << ": " << restored.status();
     ASSERT_EQ(fresh.tree.Snapshot(), before) << "step " << n;
@@ -96,7 +98,7 @@ TEST_P(Killed, RunIsRestoredWhereverItIsKilled) {
   printf("%s: %d kill points of a run with an action of every lever, every original byte back after each\n",
          TreeKindName(GetParam()).c_str(), points);
   // Each of the actions alone journals (write, sync) and writes at least one control, with a step before and after.
-  EXPECT_GT(points, static_cast<int>(Actions().size()) * 6);
+  EXPECT_GT(points, static_cast<int>(Actions(GetParam()).size()) * 6);
   EXPECT_LT(points, kMostPoints - 1);
 }
 
@@ -110,7 +112,7 @@ TEST_P(Killed, RestoreIsFinishedWhereverItIsKilled) {
       // A run that holds all actions and dies.
       {
         const auto actuator = fresh->Open();
-        ApplyAllAndTighten(*actuator, fresh.world());
+        ApplyAllAndTighten(*actuator, fresh.world(), GetParam());
       }
       ASSERT_NE(fresh.tree.Snapshot(), before);
       const bool killed = KilledAt(n, fresh.world(), [&] {

@@ -15,7 +15,7 @@ using Levers = OnEveryTree;
 
 TEST_P(Levers, EachIsAppliedAndRestored) {
   const auto before = rig.tree.Snapshot();
-  for (const v1::LeasedAction& action : EveryLever("batch/b")) {
+  for (const v1::LeasedAction& action : EveryLever("batch/b", CountsTraffic(GetParam()))) {
     SCOPED_TRACE(Describe(action));
     const auto result = rig.Apply({action});
     ASSERT_EQ(result.results(0).state(), v1::ACTION_STATE_APPLIED) << result.results(0).reason();
@@ -206,6 +206,18 @@ TEST_P(Levers, DiskCapLeavesOtherDevicesAndLowerBoundsAlone) {
   rig.Tick();
   ASSERT_TRUE(rig.Apply({}).accepted());
   EXPECT_EQ(rig.tree.Snapshot(), before);
+}
+
+TEST_P(Levers, WhatIsSentIsBoundWhereItIsCounted) {
+  const auto result = rig.Apply({CapNetwork("n", "batch/b", 1 << 20)});
+  if (!CountsTraffic(GetParam())) {
+    EXPECT_THAT(result.results(0).reason(), HasSubstr("its traffic is not counted here"));
+    return;
+  }
+  const std::string file = (rig.tree.v1() ? "unified/" : "") + std::string("batch/b/network_cap");
+  EXPECT_EQ(rig.tree.Get(file), "1048576\n");
+  ASSERT_TRUE(rig.Apply({}).accepted());
+  EXPECT_EQ(rig.tree.Get(file), "max\n");
 }
 
 INSTANTIATE_TEST_SUITE_P(Trees, Levers, testing::Values(TreeKind::kV1, TreeKind::kHybrid, TreeKind::kV2),

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "src/host/writer_host.h"
 #include "tests/agent/act/rig.h"
 
 namespace truce::agent {
@@ -42,7 +43,7 @@ class RealCgroup : public testing::Test {
         const std::string why = Make(tree, path);
         if (!why.empty()) GTEST_SKIP() << why;
       }
-      for (const Controller controller : {Controller::kMemory, Controller::kIo}) {
+      for (const Controller controller : {Controller::kMemory, Controller::kIo, Controller::kUnified}) {
         if (const auto tree = layout_->hierarchy_of(controller)) Make(*tree, path);
       }
     }
@@ -167,7 +168,7 @@ TEST_F(RealCgroup, KernelTakesEveryLeverAndGivesAllBack) {
   const auto actuator = world_->Open();
   const std::string disk = SomeDisk();
   int taken = 0;
-  for (v1::LeasedAction action : EveryLever(top_ + "/batch")) {
+  for (v1::LeasedAction action : EveryLever(top_ + "/batch", /*counts_traffic=*/false)) {
     if (action.lever() == v1::LEVER_CPU_PIN) action.set_cpus(std::to_string(cpus_[0]));
     for (v1::DiskCap& cap : *action.mutable_disk_caps()) cap.set_device(disk);
     SCOPED_TRACE(Describe(action));
@@ -189,8 +190,39 @@ TEST_F(RealCgroup, KernelTakesEveryLeverAndGivesAllBack) {
   for (const v1::Event& event : actuator->TakeEvents()) {
     EXPECT_THAT(event.kind(), testing::AnyOf("action_applied", "action_released", "action_refused")) << event.message();
   }
-  printf("real cgroups: %d of %zu levers taken and given back\n", taken, EveryLever("").size());
+  printf("real cgroups: %d of %zu levers taken and given back\n", taken, EveryLever("", false).size());
   EXPECT_GE(taken, 3) << "pin, quota and weight are everywhere";
+}
+
+// The bound that no file holds goes the same way, and ends with the agent.
+TEST_F(RealCgroup, NetworkCapIsSetTakenBackAndGoneAfterACrash) {
+  const auto traffic = host::Traffic::Open(*layout_);
+  if (!traffic.ok()) GTEST_SKIP() << traffic.status();
+  const std::string path = top_ + "/batch";
+  const auto cgroup = host::Cgroup::Open(*layout_, path);
+  ASSERT_TRUE(cgroup.ok()) << cgroup.status();
+  if (const auto status = (*traffic)->Watch(**cgroup); !status.ok()) GTEST_SKIP() << status;
+  host::HostControlWriter writer(traffic->get());
+  world_->Live(path);
+  auto actuator = OpenActuatorOn(world_->disk, world_->options, *layout_, world_->clock, writer);
+  ASSERT_TRUE(actuator.ok()) << actuator.status();
+  const v1::LeasedAction action = CapNetwork("n", path, 1 << 20);
+  auto result = (*actuator)->Apply(Set({action}), world_->Lookup());
+  ASSERT_TRUE(result.accepted()) << result.ShortDebugString();
+  EXPECT_EQ(*(*traffic)->Cap(**cgroup), uint64_t{1} << 20);
+  world_->clock.Advance(absl::Seconds(1));
+  (*actuator)->Tick(world_->Lookup());
+  ASSERT_TRUE((*actuator)->Apply(Set({}), world_->Lookup()).accepted());
+  EXPECT_EQ(*(*traffic)->Cap(**cgroup), std::nullopt);
+  const auto receipts = (*actuator)->TakeReceipts();
+  ASSERT_EQ(receipts.size(), 1u);
+  EXPECT_THAT(receipts[0].changes(0).file(), HasSubstr("network_cap"));
+  EXPECT_EQ(receipts[0].changes(0).restored(), "max\n");
+  ASSERT_TRUE((*actuator)->Apply(Set({action}), world_->Lookup()).accepted());
+  actuator->reset();
+  const auto restored = world_->Restore();
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_EQ(*restored, 0) << "for whoever comes after, it is not there";
 }
 
 // The kill test of kill_test.cc, with the kernel's own files.

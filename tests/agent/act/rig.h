@@ -74,17 +74,33 @@ inline v1::LeasedAction CapDisk(const std::string& lease_id, const std::string& 
   return action;
 }
 
-// One action of every lever that changes files, each on `workload`.
-inline std::vector<v1::LeasedAction> EveryLever(const std::string& workload) {
+// Bounds what is sent.
+inline v1::LeasedAction CapNetwork(const std::string& lease_id, const std::string& workload, uint64_t bytes) {
+  v1::LeasedAction action = Action(lease_id, workload);
+  action.set_lever(v1::LEVER_NETWORK_CAP);
+  action.set_network_bytes_per_second(bytes);
+  return action;
+}
+
+// In fixtures the network cap is a plain file in the cgroup2 tree; where the agent acts, its own programs keep it
+// there.
+inline bool CountsTraffic(TreeKind kind) {
+  return kind != TreeKind::kV1;
+}
+
+// One action of every lever, each on `workload`.
+inline std::vector<v1::LeasedAction> EveryLever(const std::string& workload, bool counts_traffic) {
   v1::LeasedAction burst = Quota("burst", workload, 0.5);
   burst.set_quota_burst_cores(0.25);
-  return {Pin("pin", workload, "0"),
-          Quota("quota", workload, 0.5),
-          burst,
-          Weight("weight", workload, 20),
-          Idle("idle", workload),
-          SqueezeTo("squeeze", workload, uint64_t{64} << 20),
-          CapDisk("disk", workload, 10 << 20)};
+  std::vector<v1::LeasedAction> actions = {Pin("pin", workload, "0"),
+                                           Quota("quota", workload, 0.5),
+                                           burst,
+                                           Weight("weight", workload, 20),
+                                           Idle("idle", workload),
+                                           SqueezeTo("squeeze", workload, uint64_t{64} << 20),
+                                           CapDisk("disk", workload, 10 << 20)};
+  if (counts_traffic) actions.push_back(CapNetwork("network", workload, 10 << 20));
+  return actions;
 }
 
 inline v1::LeasedAction For(const std::string& victim, v1::LeasedAction action) {
@@ -123,8 +139,8 @@ class World {
     target.instance = cgroups_[name]->instance();
     target.workload_class = v1::WORKLOAD_CLASS_BEST_EFFORT;
     target.mode = v1::MODE_ENFORCE;
-    target.allowed_levers = {v1::LEVER_CPU_PIN,  v1::LEVER_CPU_QUOTA,      v1::LEVER_CPU_WEIGHT,
-                             v1::LEVER_CPU_IDLE, v1::LEVER_MEMORY_SQUEEZE, v1::LEVER_DISK_CAP};
+    target.allowed_levers = {v1::LEVER_CPU_PIN,        v1::LEVER_CPU_QUOTA, v1::LEVER_CPU_WEIGHT, v1::LEVER_CPU_IDLE,
+                             v1::LEVER_MEMORY_SQUEEZE, v1::LEVER_DISK_CAP,  v1::LEVER_NETWORK_CAP};
     target.memory = {uint64_t{1} << 30, uint64_t{512} << 20, 0.0};
     target.cgroup = cgroups_[name].get();
     return workloads[name] = target;

@@ -77,6 +77,7 @@ class Tree {
       Put(path + "/cpu.idle", "0\n");
       Put(path + "/memory.high", "max\n");
       Put(path + "/io.max", "");
+      Put(path + "/network_cap", "max\n");
       return;
     }
     Put("cpuset/" + path + "/cpuset.cpus", (cpus.empty() ? "0-3" : cpus) + "\n");
@@ -91,7 +92,10 @@ class Tree {
     for (const char* file : {"read_bps", "write_bps", "read_iops", "write_iops"}) {
       Put("blkio/" + path + "/blkio.throttle." + file + "_device", "");
     }
-    if (kind_ == TreeKind::kHybrid) Put("unified/" + path + "/cpu.pressure", "some avg10=0.00\n");
+    if (kind_ == TreeKind::kHybrid) {
+      Put("unified/" + path + "/cpu.pressure", "some avg10=0.00\n");
+      Put("unified/" + path + "/network_cap", "max\n");
+    }
   }
 
   // Removes a cgroup from every tree.

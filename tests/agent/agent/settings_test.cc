@@ -93,6 +93,7 @@ TEST(AgentSettingsTest, TheShippedExampleLoadsToExactlyTheDefaults) {
   EXPECT_EQ(a.actuator.floors.memory_bytes, b.actuator.floors.memory_bytes);
   EXPECT_EQ(a.actuator.floors.disk_bytes_per_second, b.actuator.floors.disk_bytes_per_second);
   EXPECT_EQ(a.actuator.floors.disk_operations_per_second, b.actuator.floors.disk_operations_per_second);
+  EXPECT_EQ(a.actuator.floors.network_bytes_per_second, b.actuator.floors.network_bytes_per_second);
   EXPECT_EQ(a.actuator.changes_per_minute, b.actuator.changes_per_minute);
   EXPECT_EQ(a.actuator.longest_lease, b.actuator.longest_lease);
   EXPECT_EQ(a.actuator.help_window, b.actuator.help_window);

@@ -114,10 +114,10 @@ TEST(PlannerTest, LowerClassThenLowerPriorityThenHeavierUserGivesWay) {
 
 TEST(PlannerTest, ResourcesWithoutALeverAreLeftAloneAndSaidOnce) {
   BenchHost host;
-  const auto decisions = host.Round(MakeScene(90, 2, v1::RESOURCE_NETWORK));
+  const auto decisions = host.Round(MakeScene(90, 2, v1::RESOURCE_UNSPECIFIED));
   ASSERT_THAT(Verdicts(decisions), ElementsAre("leave_alone"));
-  EXPECT_THAT(decisions[0].reason(), HasSubstr("no lever for network exists in this version"));
-  EXPECT_THAT(host.Round(MakeScene(90, 2, v1::RESOURCE_NETWORK)), IsEmpty());
+  EXPECT_THAT(decisions[0].reason(), HasSubstr("no lever for an unknown resource exists in this version"));
+  EXPECT_THAT(host.Round(MakeScene(90, 2, v1::RESOURCE_UNSPECIFIED)), IsEmpty());
   EXPECT_THAT(host.plan.actions, IsEmpty());
 }
 
@@ -169,6 +169,23 @@ TEST(PlannerTest, DiskContentionIsCappedOnEveryDiskAndCutAgain) {
   EXPECT_EQ(host.Find("truce/stress", v1::LEVER_DISK_CAP)->action.disk_caps(0).read_bytes_per_second(), 1u << 20)
       << "down to the floor";
   EXPECT_NE(host.Find("truce/stress", kQuota), nullptr) << "and then by another lever";
+}
+
+TEST(PlannerTest, WhatIsSentIsCappedAndCutAgain) {
+  BenchHost host;
+  v1::Report report = MakeScene(90, 2, v1::RESOURCE_NETWORK);
+  v1::WorkloadReport& stress = *report.mutable_workloads(1);
+  stress.mutable_workload()->add_allowed_levers(v1::LEVER_NETWORK_CAP);
+  EXPECT_THAT(host.Round(report)[0].reason(), HasSubstr("what it sends is not known"));
+  stress.mutable_readings()->set_network_transmit_bytes_per_second(50e6);
+  host.Round(report);
+  ASSERT_NE(host.Find("truce/stress", v1::LEVER_NETWORK_CAP), nullptr);
+  EXPECT_EQ(host.Find("truce/stress", v1::LEVER_NETWORK_CAP)->action.network_bytes_per_second(), 30'000'000u);
+  for (int i = 0; i < 20; ++i) {
+    host.ApplyAll();
+    host.Round(report);
+  }
+  EXPECT_EQ(host.Find("truce/stress", v1::LEVER_NETWORK_CAP)->action.network_bytes_per_second(), 128u << 10);
 }
 
 TEST(PlannerTest, MemoryIsSqueezedTowardsTheWorkingSet) {
