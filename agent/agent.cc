@@ -13,11 +13,11 @@
 #include "agent/link/report.h"
 #include "agent/sense/host_topology.h"
 #include "agent/sense/ownership.h"
+#include "agent/target.h"
 #include "src/base/enum_words.h"
 #include "src/base/shipped.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/host/inventory.h"
 #include "src/host/writer_host.h"
 
 namespace truce::agent {
@@ -68,8 +68,8 @@ absl::Status Agent::Build() {
   const host::CounterStatus pmu = counters_->status();
   if (!pmu.pmu_available) spdlog::warn("no hardware counters: {}; {}", pmu.missing_reason, pmu.missing_remedy);
 
-  const host::InventoryOptions inventory{settings_.procfs, settings_.sysfs, settings_.host, TRUCE_VERSION};
-  TRUCE_ASSIGN_OR_RETURN(inventory_, host::TakeInventory(inventory, *layout_, pmu));
+  inventory_options_ = {settings_.procfs, settings_.sysfs, settings_.host, TRUCE_VERSION};
+  TRUCE_ASSIGN_OR_RETURN(inventory_, host::TakeInventory(inventory_options_, *layout_, pmu));
   auto traffic = host::Traffic::Open(*layout_);
   if (traffic.ok()) {
     traffic_ = *std::move(traffic);
@@ -80,11 +80,13 @@ absl::Status Agent::Build() {
     missing.set_remedy(
         "until then only workloads with a network of their own have network readings, and none is bound");
   }
+  AskForUnits();
   for (const auto& missing : inventory_.missing()) {
     if (missing.name() != "pmu") spdlog::warn("missing {}: {}; {}", missing.name(), missing.reason(), missing.remedy());
   }
 
-  writer_ = std::make_unique<host::HostControlWriter>(traffic_.get());
+  writer_ = std::make_unique<host::HostControlWriter>(host::HostControlWriterOptions{
+      .traffic = traffic_.get(), .units = &units_, .run_directory = settings_.run_directory});
   TRUCE_ASSIGN_OR_RETURN(actuator_, OpenActuator(settings_.actuator, *layout_, clock_, *writer_));
   sampler_ = std::make_unique<Sampler>(settings_.sampler, *layout_, clock_, counters_.get(), traffic_.get());
   profiler_ = std::make_unique<Profiler>(settings_.profiler);
@@ -144,7 +146,11 @@ void Agent::Tick(bool score) {
   profiler_->Tick(*sampler_);
   NoteArrivals();
   if (model_ != nullptr && model_->scorer() != nullptr) model_->scorer()->Tick(profiler_->profiles());
-  if (score) Score();
+  if (score) {
+    FollowCpus();
+    AskForUnits();
+    Score();
+  }
   Act();
   if (!score) return;
   MeasureCost();
@@ -227,28 +233,27 @@ void Agent::Act() {
 }
 
 std::optional<ActionTarget> Agent::FindTarget(const std::string& name) {
-  Workload* workload = sampler_->Find(name);
+  const Workload* workload = sampler_->Find(name);
   if (workload == nullptr) return std::nullopt;
-  ActionTarget target;
-  const WorkloadIdentity& identity = workload->identity;
-  target.name = identity.name;
-  target.instance = identity.instance;
-  target.workload_class = identity.workload_class;
-  target.mode = EffectiveMode(settings_.modes, mode_rules_, identity);
-  target.allowed_levers = identity.levers;
-  target.owner_refusal = OwnerRefusal(*workload->cgroup, settings_.run_directory);
-  target.cgroup = workload->cgroup.get();
-  target.cpu_usage_cores = workload->sample.get(Reading::kCpuUsageCores);
-  const auto bytes = [&](Reading reading) {
-    const auto value = workload->sample.get(reading);
-    return value && *value >= 0 ? std::optional<uint64_t>(static_cast<uint64_t>(*value)) : std::nullopt;
-  };
-  target.memory = {bytes(Reading::kMemoryUsageBytes), bytes(Reading::kMemoryWorkingSetBytes),
-                   workload->sample.get(Reading::kPsiMemoryFullRatio)};
-  if (auto verdict = scores_.verdicts.find(identity.key); verdict != scores_.verdicts.end()) {
+  ActionTarget target = TargetOf(*workload);
+  target.mode = EffectiveMode(settings_.modes, mode_rules_, workload->identity);
+  target.owner_refusal = OwnerRefusal(*workload->cgroup, settings_.run_directory, units_status_);
+  AddKubeletsCpus(&target);
+  if (auto verdict = scores_.verdicts.find(workload->identity.key); verdict != scores_.verdicts.end()) {
     target.slowdown_ratio = verdict->second.slowdown_ratio;
   }
   return target;
+}
+
+void Agent::AddKubeletsCpus(ActionTarget* target) {
+  const KubeletCpus& kubelet = kubelet_.Look();
+  target->pin_refusal = PinRefusal(target->name, kubelet);
+  target->exclusive_cpus = kubelet.exclusive;
+  const std::string problem(StdView(kubelet_.problem().message()));
+  if (problem != told_of_kubelet_ && !problem.empty()) {
+    Note("", "kubelet_unreadable", StrCat(problem, "; what was known of kubelet's CPUs before holds"));
+  }
+  told_of_kubelet_ = problem;
 }
 
 void Agent::Note(const std::string& workload, const char* kind, std::string message) {
@@ -266,6 +271,46 @@ void Agent::Note(const std::string& workload, const char* kind, std::string mess
 void Agent::NoteArrivals() {
   for (const std::string& name : sampler_->departed()) Note(name, "workload_departed", StrCat(name, " went away"));
   for (const std::string& name : sampler_->arrived()) Note(name, "workload_arrived", StrCat(name, " appeared"));
+}
+
+void Agent::AskForUnits() {
+  constexpr absl::Duration kAgain = absl::Minutes(1);
+  const bool first = units_asked_at_ == absl::ZeroDuration();
+  if (!first && (units_status_.ok() || clock_.Monotonic() - units_asked_at_ < kAgain)) return;
+  units_asked_at_ = clock_.Monotonic();
+  if (!host::SystemdRuns(settings_.run_directory)) return;
+  const std::string before(StdView(units_status_.message()));
+  units_status_ = units_.Check();
+  const std::string reason(StdView(units_status_.message()));
+  if (reason == before) return;
+  auto& missing = *inventory_.mutable_missing();
+  missing.erase(std::remove_if(missing.begin(), missing.end(), [](const auto& one) { return one.name() == "systemd"; }),
+                missing.end());
+  if (units_status_.ok()) {
+    Note("", "systemd_answers", "systemd can be asked to change its units now");
+    return;
+  }
+  v1::MissingCapability& capability = *inventory_.add_missing();
+  capability.set_name("systemd");
+  capability.set_reason(reason);
+  capability.set_remedy("until then the units of systemd that are not delegated are watched and not changed");
+}
+
+void Agent::FollowCpus() {
+  const auto online = host::OnlineCpus(settings_.sysfs);
+  if (!online.ok()) return;
+  std::vector<int> known;
+  for (const v1::Cpu& cpu : inventory_.cpus()) known.push_back(static_cast<int>(cpu.id()));
+  if (known == *online) return;
+  auto inventory = host::TakeInventory(inventory_options_, *layout_, counters_->status());
+  if (!inventory.ok()) return;
+  *inventory_.mutable_cpus() = std::move(*inventory->mutable_cpus());
+  Note("", "cpus_changed",
+       StrCat("the host has the CPUs ", host::FormatCpuList(*online), " now, and had ", host::FormatCpuList(known)));
+  if (model_ != nullptr) model_->SetTopology(TopologyOf(inventory_));
+  if (link_ == nullptr) return;
+  link_->SetHello(BuildHello());
+  link_->Reconnect();
 }
 
 v1::Hello Agent::BuildHello() const {

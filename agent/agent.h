@@ -21,13 +21,16 @@
 #include "agent/predict/fuse.h"
 #include "agent/predict/model_slot.h"
 #include "agent/profile/profiler.h"
+#include "agent/sense/kubelet.h"
 #include "agent/sense/sampler.h"
 #include "agent/settings.h"
 #include "src/base/clock.h"
 #include "src/base/shutdown.h"
 #include "src/host/cgroup.h"
 #include "src/host/counters.h"
+#include "src/host/inventory.h"
 #include "src/host/traffic.h"
+#include "src/host/unit_manager.h"
 #include "src/host/writer.h"
 
 namespace truce::agent {
@@ -46,7 +49,7 @@ class Agent {
 
  private:
   Agent(const AgentSettings& settings, const Clock& clock)
-      : settings_(settings), clock_(clock), scorer_(settings.evidence) {}
+      : settings_(settings), clock_(clock), kubelet_(settings.kubelet_directory), scorer_(settings.evidence) {}
   absl::Status Build();
   // One tick, in the order that data flows.
   void Tick(bool score);
@@ -58,7 +61,11 @@ class Agent {
   v1::Report BuildReport(const Scores& scores);
   v1::Hello BuildHello() const;
   std::optional<ActionTarget> FindTarget(const std::string& name);
+  void AddKubeletsCpus(ActionTarget* target);
   void NoteArrivals();
+  // CPUs that came or went since the inventory: takes a new one and tells everybody who rests on it.
+  void FollowCpus();
+  void AskForUnits();
   // Keeps an event for the next report; counts it when there are too many.
   void Note(const std::string& workload, const char* kind, std::string message);
   void MeasureCost();
@@ -68,9 +75,18 @@ class Agent {
   const Clock& clock_;
   std::optional<host::CgroupLayout> layout_;
   HostLock host_lock_;
+  host::InventoryOptions inventory_options_;
   v1::HostInventory inventory_;
   // null where traffic can't be counted.
   std::unique_ptr<host::Traffic> traffic_;
+  // Whether systemd's units can be changed, which is asked where there are any, and now and then while they can't be;
+  // else why not.
+  absl::Status units_status_;
+  absl::Duration units_asked_at_;
+  host::SystemBus units_;
+  Kubelet kubelet_;
+  // The last problem with its file, so that it is told once.
+  std::string told_of_kubelet_;
   std::unique_ptr<host::ControlWriter> writer_;
   std::unique_ptr<host::CounterService> counters_;
   std::unique_ptr<Actuator> actuator_;

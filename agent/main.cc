@@ -17,7 +17,8 @@
 #include "src/base/log.h"
 #include "src/base/shutdown.h"
 #include "src/base/text.h"
-#include "src/host/writer_cgroup.h"
+#include "src/host/unit_manager.h"
+#include "src/host/writer_host.h"
 
 namespace {
 
@@ -33,7 +34,8 @@ int Fail(int code, const absl::Status& status) {
 int Restore(const truce::agent::AgentSettings& settings) {
   auto layout = truce::host::CgroupLayout::Detect(settings.cgroup_root);
   if (!layout.ok()) return Fail(kFailed, layout.status());
-  truce::host::CgroupControlWriter writer;
+  truce::host::SystemBus units;
+  truce::host::HostControlWriter writer({.units = &units, .run_directory = settings.run_directory});
   const std::string& directory = settings.actuator.state_directory;
   // Before the journal is opened, which would make one.
   const bool has_journal = access((directory + "/journal").c_str(), F_OK) == 0 || errno != ENOENT;

@@ -126,6 +126,7 @@ AgentSettings ReadRestoreSettings(const ConfigSource& source) {
   settings.actuator.state_directory = kStateDirectory;
   ConfigReader reader(source);
   reader.Read("paths.cgroup", &settings.cgroup_root);
+  reader.Read("paths.run", &settings.run_directory);
   reader.Read("state_directory", &settings.actuator.state_directory);
   return settings;
 }
@@ -161,6 +162,7 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
   reader.Read("paths.sysfs", &settings.sysfs);
   reader.Read("paths.cgroup", &settings.cgroup_root);
   reader.Read("paths.run", &settings.run_directory);
+  reader.Read("paths.kubelet", &settings.kubelet_directory);
   reader.Read("state_directory", &settings.actuator.state_directory);
   reader.Read("metrics.listen", &settings.metrics_listen);
   ReadWatching(reader, &settings);

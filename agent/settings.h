@@ -25,6 +25,7 @@ struct AgentSettings {
   std::string sysfs = "/sys";
   std::string cgroup_root = "/sys/fs/cgroup";
   std::string run_directory = "/run";
+  std::string kubelet_directory = "/var/lib/kubelet";
   std::string log_level = "info";
   absl::Duration sample_interval = absl::Seconds(1);
   absl::Duration score_interval = absl::Seconds(5);

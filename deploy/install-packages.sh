@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of deploy/packages.txt that are not there yet.
 #
-#   deploy/install-packages.sh [build] [test] [scene] [lab]      default: the first three
+#   deploy/install-packages.sh [build] [test] [scene] [lab] [vm]      default: the first three
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -11,6 +11,7 @@
 
 #include "lab/collect.h"
 #include "lab/learn/commands.h"
+#include "lab/levers/levers.h"
 #include "lab/load.h"
 #include "lab/protect/protect.h"
 #include "lab/scene.h"
@@ -109,6 +110,20 @@ int RunProtect(truce::lab::ProtectOptions options, const std::vector<std::string
   return status.ok() ? code : 130;
 }
 
+int RunLevers(truce::lab::LeversOptions options, bool json, bool check) {
+  ShutdownSignals signals;
+  if (options.pairs.empty()) options.pairs = truce::ShippedPath("lever-pairs");
+  options.work_directory = Absolute(options.work_directory);
+  const auto outcomes = truce::lab::TryLevers(options, signals);
+  if (!outcomes.ok()) return absl::IsCancelled(outcomes.status()) ? 130 : Failed(outcomes.status());
+  for (const truce::lab::LeverOutcome& outcome : *outcomes) {
+    if (!outcome.left_out.empty())
+      std::fprintf(stderr, "left out: %s: %s\n", outcome.pair.name.c_str(), outcome.left_out.c_str());
+  }
+  const truce::FigureFormat format = json ? truce::FigureFormat::kJson : truce::FigureFormat::kTable;
+  return truce::ShowFigures(truce::lab::LeverFigures(*outcomes), format, check, std::cout);
+}
+
 void AddScene(CLI::App& app, truce::lab::SceneOptions& scene, std::string& apart, std::function<int()>& chosen) {
   CLI::App* command = app.add_subcommand("scene", "Protect a real redis-server from a real stress-ng");
   command->add_flag("--keep", scene.keep, "Stay up after the summary until Ctrl-C");
@@ -162,14 +177,30 @@ void AddProtect(CLI::App& app, truce::lab::ProtectOptions& protect, std::vector<
   command->callback([&] { chosen = [&] { return RunProtect(protect, policies); }; });
 }
 
-void AddSummary(CLI::App& app, std::string& file, bool& json, bool& check, std::function<int()>& chosen) {
-  CLI::App* command = app.add_subcommand("summary", "What a data set holds: programs, meetings, slowdowns, noise");
-  command->add_option("FILE", file, "The data set")->required();
+void AddFormat(CLI::App* command, bool& json, bool& check) {
   command
       ->add_option_function<std::string>(
           "-o,--output", [&](const std::string& format) { json = format == "json"; }, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
   command->add_flag("--check", check, "Exit with 1 when a target is missed");
+}
+
+void AddLevers(CLI::App& app, truce::lab::LeversOptions& levers, bool& json, bool& check,
+               std::function<int()>& chosen) {
+  CLI::App* command =
+      app.add_subcommand("levers", "Each lever on a real pair of programs that contend for what it bounds");
+  command->add_option("--only", levers.only, "Names of pairs (default: all)")->delimiter(',');
+  command->add_option("--rounds", levers.rounds, "Of each")->check(CLI::Range(1, 1000))->capture_default_str();
+  command->add_option("--pairs", levers.pairs, "Directory of pair descriptions (default: those shipped)");
+  command->add_option("--work-directory", levers.work_directory, "Where their input is made")->capture_default_str();
+  AddFormat(command, json, check);
+  command->callback([&] { chosen = [&] { return RunLevers(levers, json, check); }; });
+}
+
+void AddSummary(CLI::App& app, std::string& file, bool& json, bool& check, std::function<int()>& chosen) {
+  CLI::App* command = app.add_subcommand("summary", "What a data set holds: programs, meetings, slowdowns, noise");
+  command->add_option("FILE", file, "The data set")->required();
+  AddFormat(command, json, check);
   command->callback([&] { chosen = [&] { return RunSummary(file, json, check); }; });
 }
 
@@ -184,6 +215,7 @@ int main(int argc, char** argv) {
       "  truce-lab scene --keep           the same, then stay up to look around with trucectl\n"
       "  truce-lab collect --budget 30m   measure programs alone and together, into truce-lab.db\n"
       "  truce-lab summary truce-lab.db   who slowed whom, and how well it repeats\n"
+      "  truce-lab levers                 what each means of separating two programs does here\n"
       "  truce-lab evaluate truce-lab.db  how well that is predicted for programs never seen, beside other methods\n"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "truce-lab " TRUCE_VERSION);
@@ -201,6 +233,8 @@ int main(int argc, char** argv) {
   std::vector<std::string> policies;
   AddProtect(app, protect, policies, chosen);
   AddSummary(app, file, json, check, chosen);
+  truce::lab::LeversOptions levers;
+  AddLevers(app, levers, json, check, chosen);
   truce::lab::AddLearningCommands(app, chosen);
   try {
     app.parse(argc, argv);

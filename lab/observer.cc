@@ -19,11 +19,11 @@ agent::SamplerOptions Watching(const std::string& procfs, const std::string& par
 }  // namespace
 
 Observer::Observer(const std::string& procfs, const std::string& parent, const host::CgroupLayout& layout,
-                   const Clock& clock, host::CounterService& counters)
-    : sampler_(Watching(procfs, parent), layout, clock, &counters) {}
+                   const Clock& clock, host::CounterService& counters, host::Traffic* traffic)
+    : sampler_(Watching(procfs, parent), layout, clock, &counters, traffic) {}
 
 std::optional<DatasetSample> Observer::Observe(const RunningProgram& program) {
-  const agent::Workload* workload = sampler_.Find(program.workload());
+  const agent::Workload* workload = Find(program);
   // The first tick of a workload has totals and no rates yet.
   if (workload == nullptr || !workload->sample.has(Reading::kCpuUsageCores)) return std::nullopt;
   DatasetSample sample;

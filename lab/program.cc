@@ -40,7 +40,7 @@ absl::StatusOr<Program> ReadProgram(const std::string& file) {
   return program;
 }
 
-absl::StatusOr<std::vector<Program>> ReadPrograms(const std::string& directory) {
+absl::StatusOr<std::vector<std::string>> YamlFiles(const std::string& directory, const std::string& flag) {
   std::error_code error;
   std::vector<std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
@@ -48,9 +48,15 @@ absl::StatusOr<std::vector<Program>> ReadPrograms(const std::string& directory) 
   }
   if (error)
     return ErrnoStatus(error.value(),
-                       StrCat("reading the programs in ", directory, " (--programs names another directory)"));
-  if (files.empty()) return absl::NotFoundError(StrCat("no program (*.yaml) in ", directory));
+                       StrCat("reading what is in ", directory, " (", flag, " names another directory)"));
+  if (files.empty())
+    return absl::NotFoundError(StrCat("no *.yaml in ", directory, " (", flag, " names another directory)"));
   std::sort(files.begin(), files.end());
+  return files;
+}
+
+absl::StatusOr<std::vector<Program>> ReadPrograms(const std::string& directory) {
+  TRUCE_ASSIGN_OR_RETURN(const std::vector<std::string> files, YamlFiles(directory, "--programs"));
   std::vector<Program> programs;
   for (const std::string& file : files) {
     TRUCE_ASSIGN_OR_RETURN(programs.emplace_back(), ReadProgram(file));

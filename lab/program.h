@@ -44,6 +44,8 @@ struct Program {
 
 // InvalidArgument with file and line for what is wrong in it, NotFound when it is missing.
 absl::StatusOr<Program> ReadProgram(const std::string& file);
+// Names of every *.yaml in `directory`, sorted; NotFound when there is none, with the `flag` that names another one.
+absl::StatusOr<std::vector<std::string>> YamlFiles(const std::string& directory, const std::string& flag);
 // Every *.yaml in `directory`, by name. All of them must be readable.
 absl::StatusOr<std::vector<Program>> ReadPrograms(const std::string& directory);
 // Where programs are looked up: the distribution's own, whatever the caller's PATH prefers.

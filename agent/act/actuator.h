@@ -36,9 +36,16 @@ struct ActionTarget {
   std::vector<v1::Lever> allowed_levers;
   // Non-empty when somebody else owns its controls ("systemd owns this unit's CPU attributes ...").
   std::string owner_refusal;
+  // Non-empty when somebody else keeps its CPUs.
+  std::string pin_refusal;
+  // CPUs that somebody was given alone, sorted: nobody is pinned to them.
+  std::vector<int> exclusive_cpus;
   // Held by the sampler; outlives the call.
   host::Cgroup* cgroup = nullptr;
   std::optional<double> cpu_usage_cores;
+  // Read and written together.
+  std::optional<double> disk_bytes_per_second;
+  std::optional<double> network_transmit_bytes_per_second;
   std::optional<double> slowdown_ratio;
   MemoryState memory;
 };

@@ -59,7 +59,7 @@ absl::Status Prove(const LeverPlan& plan, host::ControlWriter& writer) {
   for (const PlannedFile& file : plan.files) {
     if (file.follows) continue;
     TRUCE_ASSIGN_OR_RETURN(const std::string content, writer.Read(file.control));
-    if (SameControlValue(file.control.file, content, file.wanted)) continue;
+    if (host::SameControlValue(file.control.file, content, file.wanted)) continue;
     return absl::InternalError(StrCat(file.control.Name(), " reads back as '", host::TrimControl(content), "' after '",
                                       host::TrimControl(file.wanted), "' was written; something else sets it too"));
   }

@@ -74,7 +74,7 @@ std::optional<std::string> NotAllowed(const v1::LeasedAction& action, const Acti
     return StrCat(LeverName(action.lever()), " is not in the list of levers allowed on ", target.name);
   }
   if (!target.owner_refusal.empty()) return target.owner_refusal;
-  return std::nullopt;
+  return PinProblem(action, target);
 }
 
 // The CPU of `wanted` that is not in `allowed`; both sorted.
@@ -117,6 +117,21 @@ Verdict Decide(const v1::LeasedAction& action, const GuardFacts& facts, const Ac
 
 bool IsBoost(const v1::LeasedAction& action) {
   return action.lever() == v1::LEVER_CPU_WEIGHT && action.workload() == action.victim();
+}
+
+std::optional<std::string> PinProblem(const v1::LeasedAction& action, const ActionTarget& target) {
+  if (action.lever() != v1::LEVER_CPU_PIN) return std::nullopt;
+  if (!target.pin_refusal.empty()) return target.pin_refusal;
+  // A list that makes no sense is refused for that.
+  if (target.exclusive_cpus.empty() || BadLeverValue(action, LeverFloors())) return std::nullopt;
+  const auto wanted = host::ParseCpuList(action.cpus());
+  if (!wanted.ok()) return std::nullopt;
+  for (const int cpu : *wanted) {
+    if (!std::binary_search(target.exclusive_cpus.begin(), target.exclusive_cpus.end(), cpu)) continue;
+    return StrCat("CPU ", cpu, " was given to one container alone by kubelet's static CPU manager, as were ",
+                  host::FormatCpuList(target.exclusive_cpus), "; nobody is pinned to them");
+  }
+  return std::nullopt;
 }
 
 absl::Status CheckCpus(const std::vector<int>& wanted, const CpuBounds& bounds) {

@@ -22,6 +22,10 @@ namespace truce::agent {
 // it.
 bool IsBoost(const v1::LeasedAction& action);
 
+// Why a pin must not be: somebody else keeps the workload's CPUs, or has some of those wanted alone. nullopt for other
+// levers too.
+std::optional<std::string> PinProblem(const v1::LeasedAction& action, const ActionTarget& target);
+
 // What the guard must know besides the action.
 struct GuardFacts {
   // The operator's kill switch is on.

@@ -223,6 +223,14 @@ absl::Status LeasedActuator::ApplyOne(const Judged& judged, const TargetLookup& 
   return absl::OkStatus();
 }
 
+WorkloadUse LeasedActuator::UseOf(const ActionTarget& target, v1::Lever lever) {
+  WorkloadUse use{.cores = target.cpu_usage_cores};
+  if (target.memory.usage_bytes) use.memory_bytes = static_cast<double>(*target.memory.usage_bytes);
+  if (lever == v1::LEVER_DISK_CAP) use.bytes_per_second = target.disk_bytes_per_second;
+  if (lever == v1::LEVER_NETWORK_CAP) use.bytes_per_second = target.network_transmit_bytes_per_second;
+  return use;
+}
+
 v1::LeasedAction LeasedActuator::InForce(const Lease& lease) {
   v1::LeasedAction action = lease.action;
   if (lease.squeeze.bound_bytes) action.set_memory_high_bytes(*lease.squeeze.bound_bytes);
@@ -252,7 +260,7 @@ Measurement LeasedActuator::MeasurementFor(const v1::LeasedAction& action, const
     return measurement;
   }
   const auto victim = action.victim().empty() ? std::nullopt : targets(action.victim());
-  return Measurement(clock_.Monotonic(), victim ? victim->slowdown_ratio : std::nullopt, target.cpu_usage_cores);
+  return Measurement(clock_.Monotonic(), victim ? victim->slowdown_ratio : std::nullopt, UseOf(target, action.lever()));
 }
 
 // The new value is written already, over the old one; only the receipt of the old lease is left to write.

@@ -68,6 +68,7 @@ class LeasedActuator final : public Actuator {
                              const Lease* replaced) const;
   void Replace(const std::string& owner, const v1::LeasedAction& successor);
 
+  static WorkloadUse UseOf(const ActionTarget& target, v1::Lever lever);
   // What of the action is in force: all of it, or a step on the way.
   static v1::LeasedAction InForce(const Lease& lease);
   absl::StatusOr<Squeeze> FirstSqueeze(const v1::LeasedAction& action, const ActionTarget& target,

@@ -50,6 +50,10 @@ bool LeasedActuator::StillAllowed(Lease& lease, const std::optional<ActionTarget
     End(owner, v1::RECEIPT_OUTCOME_RELEASED, "the workload is critical now");
     return false;
   }
+  if (const auto problem = PinProblem(lease.action, *target)) {
+    End(owner, v1::RECEIPT_OUTCOME_RELEASED, *problem);
+    return false;
+  }
   if (target->mode != v1::MODE_ENFORCE) {
     End(owner, v1::RECEIPT_OUTCOME_RELEASED, "the workload is no longer in mode enforce");
     return false;
@@ -60,7 +64,7 @@ bool LeasedActuator::StillAllowed(Lease& lease, const std::optional<ActionTarget
 bool LeasedActuator::Helps(Lease& lease, const std::optional<ActionTarget>& target, const TargetLookup& targets) {
   const absl::Duration now = clock_.Monotonic();
   const auto victim = lease.action.victim().empty() ? std::nullopt : targets(lease.action.victim());
-  lease.measurement.Observe(now, victim ? victim->slowdown_ratio : std::nullopt, target->cpu_usage_cores);
+  lease.measurement.Observe(now, victim ? victim->slowdown_ratio : std::nullopt, UseOf(*target, lease.action.lever()));
   if (lease.measurement.Judge(now, options_.help_window, options_.help_ratio) != Measurement::Help::kDidNot)
     return true;
   futile_.Add(lease.action, now + options_.futile_backoff);

@@ -1,21 +1,12 @@
 #include "agent/act/lever.h"
 
-#include "absl/strings/numbers.h"
 #include "agent/act/guard.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/host/file.h"
 #include "src/host/writer_cgroup.h"
 
 namespace truce::agent {
 namespace {
-
-bool SameWord(std::string_view a, std::string_view b) {
-  int64_t number_a = 0;
-  int64_t number_b = 0;
-  if (absl::SimpleAtoi(AbslView(a), &number_a) && absl::SimpleAtoi(AbslView(b), &number_b)) return number_a == number_b;
-  return a == b;
-}
 
 // Why a tree that the host has does not serve this cgroup, and what to do.
 absl::Status NoController(const host::ControlFile& control, const LeverContext& context) {
@@ -60,20 +51,6 @@ absl::StatusOr<LeverPlan> PlanLever(const v1::LeasedAction& action, const std::s
   }
 }
 
-bool SameControlValue(std::string_view file, std::string_view a, std::string_view b) {
-  if (file.starts_with("cpuset.cpus")) {
-    const auto set_a = host::ParseCpuList(host::TrimControl(a));
-    const auto set_b = host::ParseCpuList(host::TrimControl(b));
-    if (set_a.ok() && set_b.ok()) return *set_a == *set_b;
-  }
-  while (true) {
-    const std::string_view word_a = host::NextWord(&a);
-    const std::string_view word_b = host::NextWord(&b);
-    if (!SameWord(word_a, word_b)) return false;
-    if (word_a.empty()) return true;
-  }
-}
-
 std::string InFormOf(std::string_view like, std::string value) {
   const std::string_view end = like.substr(host::TrimControl(like).size());
   return like.empty() ? value + "\n" : StrCat(value, end);
@@ -111,12 +88,14 @@ void AddFile(const host::ControlFile& control, const std::string& content, const
              const LeverContext& context, LeverPlan* plan) {
   const std::string original = OriginalOf(control, content, context);
   plan->files.push_back({control, original, InFormOf(original, value)});
-  if (!SameControlValue(control.file, content, value)) plan->writes.push_back({control, plan->files.back().wanted});
+  if (!host::SameControlValue(control.file, content, value))
+    plan->writes.push_back({control, plan->files.back().wanted});
 }
 
 std::string OriginalOf(const host::ControlFile& control, const std::string& current, const LeverContext& context) {
   const JournalEntry* entry = context.journal.Find(control.controller, control.cgroup->path(), control.file);
-  return entry != nullptr && entry->inode == host::ControlInode(control) ? entry->original : current;
+  if (entry == nullptr) return current;
+  return entry->inode == host::ControlInode(control) || context.writer.Outlives(control) ? entry->original : current;
 }
 
 std::optional<std::string> ParentPath(std::string_view path) {

@@ -97,10 +97,6 @@ absl::StatusOr<LeverPlan> PlanDiskCap(const v1::LeasedAction& action, const std:
 absl::StatusOr<LeverPlan> PlanNetworkCap(const v1::LeasedAction& action, const std::string& path,
                                          const LeverContext& context);
 
-// Whether two contents of a control file mean the same: cpuset lists as sets, numbers as numbers, the rest word by
-// word.
-bool SameControlValue(std::string_view file, std::string_view a, std::string_view b);
-
 // `value` ended by the white space that ends `like`; a newline when `like` has none and is empty. So contents that
 // Truce writes have the form in which the file was found.
 std::string InFormOf(std::string_view like, std::string value);
@@ -122,7 +118,8 @@ absl::StatusOr<host::Cgroup*> OpenFirst(const std::string& path, const LeverCont
 void AddFile(const host::ControlFile& control, const std::string& content, const std::string& value,
              const LeverContext& context, LeverPlan* plan);
 
-// The content before Truce: what the journal holds for this very cgroup, else `current`.
+// The content before Truce: what the journal holds for this very cgroup, or for an earlier one of its name where that
+// outlives it, else `current`.
 std::string OriginalOf(const host::ControlFile& control, const std::string& current, const LeverContext& context);
 
 // The path of the cgroup above; nullopt for the root.

@@ -140,6 +140,15 @@ absl::Status AddBurst(const v1::LeasedAction& action, const Bandwidth& before, i
   return absl::OkStatus();
 }
 
+// In whole hundredths of a core, since systemd keeps the quotas of its units so; rounded up, and never above what there
+// was.
+int64_t QuotaUs(double cores, const Bandwidth& before) {
+  constexpr double kRounding = 1e-6;
+  const double hundredths = std::ceil(100 * cores - kRounding);
+  const int64_t quota_us = std::llround(hundredths / 100 * static_cast<double>(before.period_us));
+  return before.quota_us ? std::min(quota_us, *before.quota_us) : quota_us;
+}
+
 }  // namespace
 
 absl::StatusOr<LeverPlan> PlanCpuQuota(const v1::LeasedAction& action, const std::string& path,
@@ -160,7 +169,7 @@ absl::StatusOr<LeverPlan> PlanCpuQuota(const v1::LeasedAction& action, const std
   }
   TRUCE_RETURN_IF_ERROR(CheckQuota(action.quota_cores(), before.cores()));
   if (v1_tree) TRUCE_RETURN_IF_ERROR(CheckRelativesV1(action.quota_cores(), *cgroup, context));
-  const int64_t quota_us = std::llround(action.quota_cores() * static_cast<double>(before.period_us));
+  const int64_t quota_us = QuotaUs(action.quota_cores(), before);
   if (quota_us < kSmallestQuotaUs) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%g cores of a period of %d us are %d us, and the kernel's smallest quota is %d us; lengthen the period of %s",

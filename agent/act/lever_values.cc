@@ -10,6 +10,7 @@
 #include "src/base/enum_words.h"
 #include "src/base/text.h"
 #include "src/host/file.h"
+#include "src/host/writer_cgroup.h"
 
 namespace truce::agent {
 namespace {
@@ -166,7 +167,7 @@ std::optional<std::string> BadLeverValue(const v1::LeasedAction& action, const L
 bool SameLeverValue(const v1::LeasedAction& a, const v1::LeasedAction& b) {
   switch (a.lever()) {
     case v1::LEVER_CPU_PIN:
-      return SameControlValue("cpuset.cpus", a.cpus(), b.cpus());
+      return host::SameControlValue("cpuset.cpus", a.cpus(), b.cpus());
     case v1::LEVER_CPU_QUOTA:
       return a.quota_cores() == b.quota_cores() && a.quota_burst_cores() == b.quota_burst_cores();
     case v1::LEVER_CPU_WEIGHT:

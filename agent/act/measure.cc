@@ -10,14 +10,27 @@ constexpr int kMostWindows = 3;
 
 }  // namespace
 
-Measurement::Measurement(absl::Duration now, std::optional<double> slowdown_before, std::optional<double> usage_before)
+void Measurement::Loss::Add(std::optional<double> value, double seconds) {
+  if (!value) return;
+  mean.Add(*value, seconds);
+  if (before) lost += std::max(0.0, *before - *value) * seconds;
+}
+
+std::optional<double> Measurement::Loss::ratio() const {
+  if (!known() || *before <= 0) return std::nullopt;
+  return lost / (*before * mean.seconds);
+}
+
+Measurement::Measurement(absl::Duration now, std::optional<double> slowdown_before, const WorkloadUse& before)
     : started_(now),
       slowdown_before_(slowdown_before),
-      usage_before_(usage_before),
       observed_(now),
-      window_start_(now) {}
+      window_start_(now),
+      cores_{.before = before.cores},
+      memory_{.before = before.memory_bytes},
+      bytes_{.before = before.bytes_per_second} {}
 
-void Measurement::Observe(absl::Duration now, std::optional<double> slowdown, std::optional<double> usage) {
+void Measurement::Observe(absl::Duration now, std::optional<double> slowdown, const WorkloadUse& use) {
   const double seconds = absl::ToDoubleSeconds(now - observed_);
   observed_ = now;
   if (seconds <= 0) return;
@@ -25,9 +38,9 @@ void Measurement::Observe(absl::Duration now, std::optional<double> slowdown, st
     slowdown_.Add(*slowdown, seconds);
     if (!judged_) window_.push_back({now, *slowdown, seconds});
   }
-  if (!usage) return;
-  usage_.Add(*usage, seconds);
-  if (usage_before_) cost_core_seconds_ += std::max(0.0, *usage_before_ - *usage) * seconds;
+  cores_.Add(use.cores, seconds);
+  memory_.Add(use.memory_bytes, seconds);
+  bytes_.Add(use.bytes_per_second, seconds);
 }
 
 void Measurement::ValueChanged(absl::Duration now) {
@@ -50,9 +63,14 @@ Measurement::Help Measurement::Judge(absl::Duration now, absl::Duration window, 
 void Measurement::FillReceipt(v1::Receipt* receipt) const {
   if (slowdown_before_) receipt->set_victim_slowdown_before(*slowdown_before_);
   if (slowdown_.value()) receipt->set_victim_slowdown_after(*slowdown_.value());
-  if (usage_before_) receipt->set_workload_usage_before_cores(*usage_before_);
-  if (usage_.value()) receipt->set_workload_usage_after_cores(*usage_.value());
-  if (usage_before_ && usage_.value()) receipt->set_cost_core_seconds(cost_core_seconds_);
+  if (cores_.before) receipt->set_workload_usage_before_cores(*cores_.before);
+  if (cores_.mean.value()) receipt->set_workload_usage_after_cores(*cores_.mean.value());
+  if (cores_.known()) receipt->set_cost_core_seconds(cores_.lost);
+  const v1::Lever lever = receipt->action().lever();
+  const bool bounds_bytes = lever == v1::LEVER_DISK_CAP || lever == v1::LEVER_NETWORK_CAP;
+  if (lever == v1::LEVER_MEMORY_SQUEEZE && memory_.known()) receipt->set_cost_byte_seconds(memory_.lost);
+  if (bounds_bytes && bytes_.known()) receipt->set_cost_bytes(bytes_.lost);
+  if (const auto loss = bounds_bytes ? bytes_.ratio() : cores_.ratio()) receipt->set_workload_loss_ratio(*loss);
 }
 
 }  // namespace truce::agent

@@ -11,14 +11,22 @@
 
 namespace truce::agent {
 
+// What the changed workload uses; nullopt where a reading is missing.
+struct WorkloadUse {
+  std::optional<double> cores;
+  std::optional<double> memory_bytes;
+  // What the lever bounds of it: bytes read and written, or sent. Missing for the levers that bound neither.
+  std::optional<double> bytes_per_second;
+};
+
 // All times are Clock::Monotonic. Not thread-safe.
 class Measurement {
  public:
-  // The victim's slowdown (a fraction) and the changed workload's CPU use (cores) just before the action.
-  Measurement(absl::Duration now, std::optional<double> slowdown_before, std::optional<double> usage_before);
+  // The victim's slowdown (a fraction) and the changed workload's use just before the action.
+  Measurement(absl::Duration now, std::optional<double> slowdown_before, const WorkloadUse& before);
 
   // What is seen now; it holds for the time since the last call.
-  void Observe(absl::Duration now, std::optional<double> slowdown, std::optional<double> usage);
+  void Observe(absl::Duration now, std::optional<double> slowdown, const WorkloadUse& use);
   // The action's value was changed: the window in which it must help begins anew, at most three windows after the
   // start.
   void ValueChanged(absl::Duration now);
@@ -36,8 +44,8 @@ class Measurement {
   // The victim's time-weighted mean slowdown while the action was in force.
   std::optional<double> slowdown_before() const { return slowdown_before_; }
   std::optional<double> slowdown_after() const { return slowdown_.value(); }
-  // Fills victim_slowdown_*, workload_usage_* and cost_core_seconds, the integral of max(0, usage before - usage now);
-  // what is not known stays absent.
+  // Fills the slowdowns, the uses and the costs, each the integral of max(0, before - now), in the units of the
+  // receipt's action's lever; what is not known stays absent.
   void FillReceipt(v1::Receipt* receipt) const;
 
  private:
@@ -54,6 +62,16 @@ class Measurement {
       return sum / seconds;
     }
   };
+  // One thing that the workload uses, and what it went without.
+  struct Loss {
+    std::optional<double> before;
+    Mean mean;
+    double lost = 0;
+    void Add(std::optional<double> value, double seconds);
+    bool known() const { return before.has_value() && mean.seconds > 0; }
+    // As a share of what it used before; nullopt when that is nothing or not known.
+    std::optional<double> ratio() const;
+  };
   // What was seen at the end of each interval since the value changed, for the window.
   struct Seen {
     absl::Duration at;
@@ -63,13 +81,13 @@ class Measurement {
 
   const absl::Duration started_;
   const std::optional<double> slowdown_before_;
-  const std::optional<double> usage_before_;
   absl::Duration observed_;
   absl::Duration window_start_;
   bool judged_ = false;
   Mean slowdown_;
-  Mean usage_;
-  double cost_core_seconds_ = 0;
+  Loss cores_;
+  Loss memory_;
+  Loss bytes_;
   std::vector<Seen> window_;
 };
 

@@ -12,6 +12,7 @@
 #include "agent/act/lever.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/host/file.h"
 #include "src/host/writer_cgroup.h"
 #include "src/host/writer_nested.h"
 
@@ -45,7 +46,7 @@ std::vector<JournalEntry> Inherited(std::vector<JournalEntry> entries, const hos
     if (!cgroup.ok() || (*cgroup)->version(entry->controller) != 1) continue;
     const host::ControlFile control{cgroup->get(), entry->controller, entry->file};
     const auto pinned = writer.Read(control);
-    if (!pinned.ok() || SameControlValue(entry->file, *pinned, entry->original)) continue;
+    if (!pinned.ok() || host::SameControlValue(entry->file, *pinned, entry->original)) continue;
     const auto paths = host::NestedCgroups(**cgroup, entry->controller);
     if (!paths.ok()) continue;
     for (const std::string& path : *paths) {
@@ -54,7 +55,7 @@ std::vector<JournalEntry> Inherited(std::vector<JournalEntry> entries, const hos
       if (!nested.ok()) continue;
       const host::ControlFile nested_control{nested->get(), entry->controller, entry->file};
       const auto content = writer.Read(nested_control);
-      if (!content.ok() || !SameControlValue(entry->file, *content, *pinned)) continue;
+      if (!content.ok() || !host::SameControlValue(entry->file, *content, *pinned)) continue;
       inherited.push_back({.owner = entry->owner,
                            .controller = entry->controller,
                            .path = path,
@@ -79,17 +80,40 @@ void AdoptInherited(const host::CgroupLayout& layout, host::ControlWriter& write
   }
 }
 
+// A v1 kernel takes CPUs that went offline out of every cpuset and refuses them from then on: what it would have made
+// of the original by itself.
+absl::StatusOr<std::string> WithoutOfflineCpus(const JournalEntry& entry, const host::CgroupLayout& layout,
+                                               host::ControlWriter& writer) {
+  TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<host::Cgroup> root, host::Cgroup::Open(layout, ""));
+  TRUCE_ASSIGN_OR_RETURN(const std::string all, writer.Read({root.get(), entry.controller, "cpuset.cpus"}));
+  TRUCE_ASSIGN_OR_RETURN(const std::vector<int> online, host::ParseCpuList(host::TrimControl(all)));
+  TRUCE_ASSIGN_OR_RETURN(std::vector<int> cpus, host::ParseCpuList(host::TrimControl(entry.original)));
+  std::erase_if(cpus, [&](int cpu) { return !std::binary_search(online.begin(), online.end(), cpu); });
+  if (cpus.empty()) cpus = online;
+  return InFormOf(entry.original, host::FormatCpuList(cpus));
+}
+
 // NotFound when there is nothing left to restore.
 absl::StatusOr<std::string> RestoreOne(const JournalEntry& entry, const host::CgroupLayout& layout,
                                        host::ControlWriter& writer) {
-  TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<host::Cgroup> cgroup, host::Cgroup::Open(layout, entry.path));
-  const host::ControlFile control{cgroup.get(), entry.controller, entry.file};
-  if (host::ControlInode(control) != entry.inode) return absl::NotFoundError("another cgroup has this name now");
-  TRUCE_RETURN_IF_ERROR(writer.Write(control, entry.original));
+  const auto cgroup = host::Cgroup::Open(layout, entry.path);
+  if (!cgroup.ok() && !absl::IsNotFound(cgroup.status())) return cgroup.status();
+  const host::ControlFile control{cgroup.ok() ? cgroup->get() : nullptr, entry.controller, entry.file};
+  if (!cgroup.ok() || host::ControlInode(control) != entry.inode) {
+    TRUCE_RETURN_IF_ERROR(writer.Forget(entry.path, entry.controller, entry.file, entry.original));
+    return absl::NotFoundError("the cgroup is gone, or another one has its name now");
+  }
+  std::string original = entry.original;
+  absl::Status written = writer.Write(control, original);
+  if (absl::IsInvalidArgument(written) && entry.file == "cpuset.cpus" && (*cgroup)->version(entry.controller) == 1) {
+    TRUCE_ASSIGN_OR_RETURN(original, WithoutOfflineCpus(entry, layout, writer));
+    written = writer.Write(control, original);
+  }
+  TRUCE_RETURN_IF_ERROR(written);
   TRUCE_ASSIGN_OR_RETURN(std::string content, writer.Read(control));
-  if (!SameControlValue(entry.file, content, entry.original)) {
+  if (!host::SameControlValue(entry.file, content, original)) {
     return absl::InternalError(StrCat(control.Name(), " reads back as '", host::TrimControl(content), "' and not as '",
-                                      host::TrimControl(entry.original), "'; it will be tried again"));
+                                      host::TrimControl(original), "'; it will be tried again"));
   }
   return content;
 }

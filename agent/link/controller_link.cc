@@ -37,6 +37,11 @@ class StreamingLink final : public ControllerLink {
     hello_ = std::move(hello);
   }
 
+  void Reconnect() override {
+    absl::MutexLock lock(&mutex_);
+    if (context_ != nullptr) context_->TryCancel();
+  }
+
   void Offer(v1::Report report) override {
     absl::MutexLock lock(&mutex_);
     if (reports_.size() >= static_cast<size_t>(options_.spooled_reports)) {

@@ -47,6 +47,8 @@ class ControllerLink {
   virtual ~ControllerLink() = default;
   // What is said first on the next connection; keep it up to date with what is held.
   virtual void SetHello(v1::Hello hello) = 0;
+  // Ends the stream, so that the next one begins with the hello as it is now. Does nothing when there is none.
+  virtual void Reconnect() = 0;
   // Queues a report; its sequence and reports_dropped are filled in here.
   virtual void Offer(v1::Report report) = 0;
   // Queues receipts; kept and sent again until the controller acknowledges them.

@@ -21,6 +21,11 @@ class ModelSlot {
   // Looks whether the file changed, and if so takes it. A model that is damaged, made for another version of Truce, or
   // fails its self-test changes nothing. Returns what there is to tell about: a sentence, once per change.
   std::optional<std::string> Refresh(const Profiles& profiles);
+  // CPUs came or went: the next Refresh takes the file anew, with these.
+  void SetTopology(Topology topology) {
+    topology_ = std::move(topology);
+    seen_.reset();
+  }
   // null while there is none.
   ModelScorer* scorer() { return scorer_.get(); }
   // OK, or why the file as it is now is not in use.
@@ -37,7 +42,7 @@ class ModelSlot {
   Stamp Look() const;
 
   const std::string file_;
-  const Topology topology_;
+  Topology topology_;
   const ModelScorerOptions options_;
   std::optional<Stamp> seen_;
   absl::Status status_;

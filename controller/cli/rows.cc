@@ -6,6 +6,17 @@
 #include "src/base/text.h"
 
 namespace truce::cli {
+namespace {
+
+// In the unit of the lever: what was bound is what it cost.
+std::string FormatCost(const v1::Receipt& receipt) {
+  if (receipt.has_cost_byte_seconds()) return FormatBytes(receipt.cost_byte_seconds()) + "B-s";
+  if (receipt.has_cost_bytes()) return FormatBytes(receipt.cost_bytes()) + "B";
+  if (receipt.has_cost_core_seconds()) return StrCat(FormatNumber(receipt.cost_core_seconds(), 1), " core-s");
+  return "-";
+}
+
+}  // namespace
 
 Cell HostState(const v1::HostStatus& host) {
   if (!host.connected()) return {"gone", Tone::kBad};
@@ -186,6 +197,8 @@ Table ReceiptTable(const google::protobuf::RepeatedPtrField<v1::ReceiptRecord>& 
                {"PROTECTED", Align::kLeft, false, true},
                {"BEFORE", Align::kRight},
                {"AFTER", Align::kRight},
+               {"EXPECTED", Align::kRight, true},
+               {"LOSS", Align::kRight},
                {"COST", Align::kRight},
                {"HELD", Align::kRight, true},
                {"VALUE", Align::kLeft, true},
@@ -202,7 +215,10 @@ Table ReceiptTable(const google::protobuf::RepeatedPtrField<v1::ReceiptRecord>& 
          Cell(EnumCell(receipt.outcome()), tone), receipt.action().victim(),
          receipt.has_victim_slowdown_before() ? FormatRatio(receipt.victim_slowdown_before()) : "-",
          receipt.has_victim_slowdown_after() ? FormatRatio(receipt.victim_slowdown_after()) : "-",
-         receipt.has_cost_core_seconds() ? StrCat(FormatNumber(receipt.cost_core_seconds(), 1), " core-s") : "-",
+         receipt.has_victim_slowdown_before()
+             ? FormatRatio(std::max(0.0, receipt.victim_slowdown_before() - receipt.action().expected_recovery()))
+             : "-",
+         receipt.has_workload_loss_ratio() ? FormatRatio(receipt.workload_loss_ratio()) : "-", FormatCost(receipt),
          ran ? FormatAge(held) : "-", ActionValue(receipt.action()), receipt.detail(),
          FormatAge(now, receipt.ended_at(), receipt.has_ended_at())});
   }

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <random>
+
+#include "src/base/text.h"
 
 namespace truce::controller {
 namespace {
@@ -88,14 +92,25 @@ Expectation Arbiter::Expect(const Contention& contention, v1::Lever lever) const
   return expectation;
 }
 
-std::optional<v1::Lever> Arbiter::Choose(const Contention& contention, const std::vector<v1::Lever>& usable) {
+double Arbiter::Draw(const Contention& contention, v1::Lever lever, int receipts, int64_t period) const {
+  const std::string key =
+      StrCat(contention.victim_application, "\n", contention.giver_application, "\n", contention.resource, " ",
+             contention.giver_class, " ", lever, " ", receipts, " ", period, " ", options_.seed);
+  std::mt19937_64 random(std::hash<std::string>{}(key));
+  return std::normal_distribution<double>()(random);
+}
+
+std::optional<v1::Lever> Arbiter::Choose(const Contention& contention, const std::vector<v1::Lever>& usable,
+                                         int64_t period) const {
   std::optional<v1::Lever> best;
   double most = options_.least_worth;
   for (const v1::Lever lever : usable) {
     if (!PriorOf(contention.resource, lever)) continue;
     const Expectation expectation = Expect(contention, lever);
-    std::normal_distribution<double> draw(expectation.worth, options_.exploration * expectation.deviation);
-    const double worth = contention.victim_critical ? expectation.worth : draw(random_);
+    double worth = expectation.worth;
+    if (!contention.victim_critical) {
+      worth += options_.exploration * expectation.deviation * Draw(contention, lever, expectation.receipts, period);
+    }
     if (worth <= most) continue;
     most = worth;
     best = lever;

@@ -6,13 +6,15 @@
 //   pair    N(table's mean, spread of pairs), narrowed by the pair's own receipts
 //   choice  the largest draw of recovery - price of the class x cost; the mean instead of a draw for a critical victim
 //
-// Pure but for its random numbers. Not thread-safe: the controller's core owns one.
+// A draw stands until the pair has taught something more or its period is over: asked twice, the arbiter says the same,
+// and a lever that is not worth it is not tried after all because somebody asked often enough.
+//
+// Pure: the draws follow from the seed. Not thread-safe: the controller's core owns one.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <random>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -68,10 +70,12 @@ struct Expectation {
 
 class Arbiter {
  public:
-  explicit Arbiter(const ArbiterOptions& options = {}) : options_(options), random_(options.seed) {}
+  explicit Arbiter(const ArbiterOptions& options = {}) : options_(options) {}
 
-  // The lever to try, among `usable`; nullopt when none is expected to be worth it.
-  std::optional<v1::Lever> Choose(const Contention& contention, const std::vector<v1::Lever>& usable);
+  // The lever to try, among `usable`; nullopt when none is expected to be worth it. Draws are made anew in each
+  // `period`, which the caller counts.
+  std::optional<v1::Lever> Choose(const Contention& contention, const std::vector<v1::Lever>& usable,
+                                  int64_t period) const;
   Expectation Expect(const Contention& contention, v1::Lever lever) const;
 
   // What a receipt measured: the share of the victim's slowdown that went (negative: it got worse) and the share of the
@@ -98,10 +102,12 @@ class Arbiter {
   };
   using RowKey = std::tuple<v1::Resource, v1::Lever, v1::WorkloadClass>;
 
+  // A draw from N(0, 1) that is the same each time for the same arguments.
+  double Draw(const Contention& contention, v1::Lever lever, int receipts, int64_t period) const;
+
   std::map<RowKey, Row> table_;
   uint64_t learned_ = 0;
   const ArbiterOptions options_;
-  std::mt19937_64 random_;
 };
 
 // The levers that are of use against contention for a resource.

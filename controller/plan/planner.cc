@@ -5,7 +5,6 @@
 #include <iterator>
 
 #include "controller/fleet/words.h"
-#include "controller/plan/give_way.h"
 #include "controller/plan/policy.h"
 #include "controller/plan/tick.h"
 #include "src/base/text.h"
@@ -30,24 +29,6 @@ bool Holds(const HostState& host, const std::string& lease_id) {
                      [&](const v1::HeldAction& held) { return held.action().lease_id() == lease_id; });
 }
 
-// What a receipt measured, if it measured anything: a slowdown that was hardly there says nothing, nor does an action
-// that was hardly in force.
-void Teach(const HostState& host, const v1::Receipt& receipt, Arbiter& arbiter) {
-  constexpr double kLeastSlowdown = 0.05;
-  constexpr absl::Duration kLeastTime = absl::Seconds(5);
-  const v1::LeasedAction& action = receipt.action();
-  const v1::WorkloadReport* victim = host.Find(action.victim());
-  const v1::WorkloadReport* giver = host.Find(action.workload());
-  if (victim == nullptr || giver == nullptr || !receipt.has_victim_slowdown_after()) return;
-  const double before = receipt.victim_slowdown_before();
-  if (!(before >= kLeastSlowdown) || ToTime(receipt.ended_at()) - ToTime(receipt.applied_at()) < kLeastTime) return;
-  double cost = std::nan("");
-  const double used = receipt.workload_usage_before_cores();
-  if (used > 0 && receipt.has_workload_usage_after_cores()) cost = 1 - receipt.workload_usage_after_cores() / used;
-  arbiter.Learn(ContentionOf(*victim, *giver, action.resource()), action.lever(),
-                1 - receipt.victim_slowdown_after() / before, cost);
-}
-
 // An action that an agent holds from an earlier life of this controller.
 PlannedAction Adopted(const v1::HeldAction& held, const v1::Policy& policy, Moment now) {
   PlannedAction planned;
@@ -67,6 +48,22 @@ PlannedAction Adopted(const v1::HeldAction& held, const v1::Policy& policy, Mome
 }
 
 }  // namespace
+
+void Teach(const v1::Receipt& receipt, Arbiter& arbiter) {
+  // A slowdown that was hardly there says nothing, nor does an action that was hardly in force.
+  constexpr double kLeastSlowdown = 0.05;
+  constexpr absl::Duration kLeastTime = absl::Seconds(5);
+  const v1::LeasedAction& action = receipt.action();
+  const double before = receipt.victim_slowdown_before();
+  if (!(before >= kLeastSlowdown) || !receipt.has_victim_slowdown_after()) return;
+  if (ToTime(receipt.ended_at()) - ToTime(receipt.applied_at()) < kLeastTime) return;
+  const Contention contention{.victim_application = action.victim_application(),
+                              .giver_application = action.workload_application(),
+                              .resource = action.resource(),
+                              .giver_class = action.workload_class()};
+  const double cost = receipt.has_workload_loss_ratio() ? receipt.workload_loss_ratio() : std::nan("");
+  arbiter.Learn(contention, action.lever(), 1 - receipt.victim_slowdown_after() / before, cost);
+}
 
 std::vector<v1::Decision> PlanHost(const HostState& host, HostPlan& plan, PlanContext& context) {
   PlanTick tick(host, plan, context);
@@ -113,7 +110,7 @@ std::vector<v1::Decision> OnActionResult(const HostState& host, const v1::Action
 
 std::vector<v1::Decision> OnReceipt(const HostState& host, const v1::Receipt& receipt, HostPlan& plan,
                                     PlanContext& context) {
-  Teach(host, receipt, context.arbiter);
+  Teach(receipt, context.arbiter);
   const auto it = FindLease(plan, receipt.action().lease_id());
   if (it == plan.actions.end()) return {};
   PlanTick tick(host, plan, context);

@@ -104,8 +104,11 @@ std::vector<v1::Decision> PlanHost(const HostState& host, HostPlan& plan, PlanCo
 // says, or for kFutileBackoff.
 std::vector<v1::Decision> OnActionResult(const HostState& host, const v1::ActionResult& result, HostPlan& plan,
                                          PlanContext& context);
-// An action ended at the agent: what it did to victim and giver teaches the arbiter. REVERTED counts as refused;
-// EXPIRED and SHUTDOWN are asked for again while they are wanted; a workload that is gone ends its actions.
+// What a receipt measured of victim and giver, if it measured anything, becomes part of the arbiter's table. Rests on
+// the receipt alone, so that stored ones teach a controller that starts anew.
+void Teach(const v1::Receipt& receipt, Arbiter& arbiter);
+// An action ended at the agent; its receipt teaches the arbiter. REVERTED counts as refused; EXPIRED and SHUTDOWN are
+// asked for again while they are wanted; a workload that is gone ends its actions.
 std::vector<v1::Decision> OnReceipt(const HostState& host, const v1::Receipt& receipt, HostPlan& plan,
                                     PlanContext& context);
 // After a hello: takes over what the agent holds and this controller doesn't know (it may have restarted), and gives up

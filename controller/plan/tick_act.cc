@@ -173,13 +173,17 @@ bool PlanTick::Create(const Trouble& trouble, v1::Lever lever, v1::Mode mode) {
   action.set_workload_instance(giver.instance());
   action.set_lever(lever);
   action.set_victim(trouble.score->victim());
-  action.set_expected_recovery(trouble.score->severity());
+  const Contention contention = ContentionOf(*trouble.victim, *trouble.giver, trouble.score->resource());
+  action.set_expected_recovery(trouble.score->severity() * context_.arbiter.Expect(contention, lever).recovery);
+  action.set_victim_application(contention.victim_application);
+  action.set_workload_application(contention.giver_application);
+  action.set_workload_class(contention.giver_class);
+  action.set_resource(contention.resource);
   action.set_mode(mode);
   planned.created_at = context_.now;
   planned.changed_at = now_;
   planned.victims.insert(trouble.score->victim());
   planned.dwell = DwellFor(trouble, false);
-  action.set_resource(trouble.score->resource());
   std::string how = SetValue(trouble, &planned);
   PlannedAction& stored = plan_.actions[{giver.name(), lever}] = std::move(planned);
   if (lever == v1::LEVER_CPU_PIN) {

@@ -27,6 +27,9 @@ constexpr uint64_t kFloorOperationsPerSecond = 10;
 constexpr uint64_t kFloorSentPerSecond = uint64_t{128} << 10;
 constexpr int kMostDisks = 64;
 constexpr double kMebibyte = 1 << 20;
+// What the arbiter drew for a pair that teaches it nothing stands so long. A lever that waits after a refusal waits
+// as long.
+constexpr absl::Duration kDrawPeriod = absl::Minutes(10);
 
 // Of what an agent reported; nonsense is nothing.
 uint64_t Whole(double value) {
@@ -82,7 +85,7 @@ std::optional<v1::Lever> PlanTick::ChooseLever(const Trouble& trouble, std::stri
     }
   }
   const Contention contention = ContentionOf(*trouble.victim, *trouble.giver, trouble.score->resource());
-  const auto lever = context_.arbiter.Choose(contention, usable);
+  const auto lever = context_.arbiter.Choose(contention, usable, now_ / kDrawPeriod);
   if (lever) return lever;
   for (const v1::Lever useless : usable) {
     const Expectation expectation = context_.arbiter.Expect(contention, useless);

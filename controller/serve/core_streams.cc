@@ -43,6 +43,8 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
   }
   CompletePolicy(options_.initial_policy, &policy_);
   for (const auto& learned : store.restored().signatures) signatures_.Restore(learned);
+  for (const auto& receipt : store.restored().receipts) Teach(receipt, arbiter_);
+  store.DropRestored();
 }
 
 uint64_t ControllerCore::OnOpened(std::shared_ptr<SessionSink> sink, std::optional<std::string> certified_host) {

@@ -257,6 +257,9 @@ std::vector<std::string> ExplainSentences(const HostState& host, const HostPlan&
       StrAppend(&text, absl::StrFormat("; the victim's slowdown went from %.0f %% to %.0f %%",
                                        100 * last.victim_slowdown_before(), 100 * last.victim_slowdown_after()));
     }
+    if (last.has_workload_loss_ratio())
+      StrAppend(&text, absl::StrFormat(", %s lost %.0f %% of its work", last.action().workload(),
+                                       100 * last.workload_loss_ratio()));
     if (last.has_cost_core_seconds())
       StrAppend(&text, absl::StrFormat(", at %.1f core-seconds", last.cost_core_seconds()));
     sentences.push_back(text + ".");

@@ -150,6 +150,11 @@ absl::StatusOr<StoredState> Database::Load() {
         (sql_->prepare << "SELECT body FROM (SELECT body, at FROM signatures ORDER BY at DESC LIMIT :kept) ORDER BY at",
          soci::use(kKeptSignatures));
     for (const auto& body : signatures) state.signatures.push_back(FromJson<v1::ApplicationSignature>(body));
+    soci::rowset<std::string> receipts =
+        (sql_->prepare << "SELECT body FROM (SELECT body, id FROM receipts ORDER BY id DESC LIMIT :kept) AS newest "
+                          "ORDER BY id",
+         soci::use(kTeachingReceipts));
+    for (const auto& body : receipts) state.receipts.push_back(FromJson<v1::Receipt>(body));
   }));
   return state;
 }

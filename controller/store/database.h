@@ -27,6 +27,9 @@ namespace truce::controller {
 // However old they are: an application that runs once a month is worth remembering.
 inline constexpr size_t kMostSignatures = 10'000;
 
+// So many receipts, the newest, teach the arbiter of a controller that starts.
+inline constexpr long long kTeachingReceipts = 10'000;
+
 // What a controller needs back after a restart.
 struct StoredState {
   std::optional<v1::Policy> policy;
@@ -37,6 +40,8 @@ struct StoredState {
   uint64_t next_event_sequence = 1;
   // What was learned of applications, the longest unlearned first; at most kMostSignatures.
   std::vector<v1::ApplicationSignature> signatures;
+  // What the last actions did, oldest first; at most kTeachingReceipts.
+  std::vector<v1::Receipt> receipts;
 };
 
 // A pair's scores within one minute.

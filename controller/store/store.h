@@ -53,8 +53,10 @@ class Store {
   // Writes what is queued, for at most a few seconds, and stops.
   ~Store();
 
-  // What was stored when it was opened.
+  // What was stored when it was opened, until the one who takes it over drops it. Not thread-safe, unlike the rest:
+  // before anything else is done with the store.
   const StoredState& restored() const { return restored_; }
+  void DropRestored() { restored_ = {}; }
 
   // Each returns at once; false when the write was dropped.
   bool Add(v1::Decision decision);
@@ -100,7 +102,7 @@ class Store {
 
   const StoreOptions options_;
   const Clock& clock_;
-  const StoredState restored_;
+  StoredState restored_;
   // Owner thread only.
   const std::unique_ptr<Database> database_;
   absl::Duration next_prune_ = absl::ZeroDuration();

@@ -25,8 +25,22 @@ absl::Status WriteText(const std::string& path, const std::string& text) {
 }
 
 // Files that levers change, in either version.
-constexpr const char* kControls[] = {"cpuset.cpus",       "cpu.max",    "cpu.cfs_quota_us",
-                                     "cpu.cfs_period_us", "cpu.weight", "cpu.shares"};
+constexpr const char* kControls[] = {"cpuset.cpus",
+                                     "cpu.max",
+                                     "cpu.max.burst",
+                                     "cpu.cfs_quota_us",
+                                     "cpu.cfs_period_us",
+                                     "cpu.cfs_burst_us",
+                                     "cpu.weight",
+                                     "cpu.shares",
+                                     "cpu.idle",
+                                     "memory.high",
+                                     "memory.soft_limit_in_bytes",
+                                     "io.max",
+                                     "blkio.throttle.read_bps_device",
+                                     "blkio.throttle.write_bps_device",
+                                     "blkio.throttle.read_iops_device",
+                                     "blkio.throttle.write_iops_device"};
 
 // The kernel takes a moment to let go of a cgroup whose last process has just been reaped.
 absl::Status RemoveCgroup(const std::string& path) {
@@ -206,6 +220,14 @@ std::vector<std::string> ScratchCgroups::SnapshotControls(const std::string& chi
     }
   }
   return snapshot;
+}
+
+absl::Status ScratchCgroups::SetMemoryLimit(uint64_t bytes) const {
+  const auto tree = layout_->hierarchy_of(Controller::kMemory);
+  if (!tree) return absl::FailedPreconditionError("no cgroup tree has the memory controller");
+  const Hierarchy& hierarchy = layout_->hierarchies()[*tree];
+  const char* file = hierarchy.version == 2 ? "memory.max" : "memory.limit_in_bytes";
+  return WriteText(StrCat(Full(hierarchy, name_), "/", file), StrCat(bytes));
 }
 
 absl::Status ScratchCgroups::SetCpus(const std::string& child, const std::vector<int>& cpus) const {

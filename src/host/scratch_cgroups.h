@@ -42,6 +42,9 @@ class ScratchCgroups {
   absl::Status SetIdle(const std::string& child) const;
   // Lets name/child use so many cores; without a value, as many as there are.
   absl::Status SetCpuQuota(const std::string& child, std::optional<double> cores) const;
+  // Bounds what all children use together, page cache included. FailedPrecondition when no tree has the memory
+  // controller.
+  absl::Status SetMemoryLimit(uint64_t bytes) const;
   // Confines name/child to these CPUs. FailedPrecondition when no tree has the cpuset controller.
   absl::Status SetCpus(const std::string& child, const std::vector<int>& cpus) const;
   // Stops every process in name/child, or lets them go on: with the v2 tree's freezer, and with signals where there is

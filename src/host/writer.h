@@ -31,6 +31,18 @@ class ControlWriter {
   // Makes the content `value`. Does nothing when it already is (compared without trailing white space). The error names
   // the file, the value and what to do about it.
   virtual absl::Status Write(const ControlFile& control, std::string_view value) = 0;
+  // Whether what is written to the control is there again in a cgroup that is made under the same name.
+  virtual bool Outlives(const ControlFile& control) const {
+    (void)control;
+    return false;
+  }
+  // The cgroup at `path` is gone, or another one has its name, and a control of it was to be made `value` again. OK
+  // when nothing of that outlives a cgroup, or what does is `value` by now.
+  virtual absl::Status Forget(const std::string& path, Controller controller, const std::string& file,
+                              std::string_view value) {
+    (void)path, (void)controller, (void)file, (void)value;
+    return absl::OkStatus();
+  }
 };
 
 }  // namespace truce::host

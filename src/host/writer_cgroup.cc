@@ -9,8 +9,10 @@
 
 #include <cerrno>
 
+#include "absl/strings/numbers.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/host/file.h"
 
 namespace truce::host {
 namespace {
@@ -51,6 +53,13 @@ absl::Status WriteOnce(int fd, const ControlFile& control, std::string_view valu
   return absl::OkStatus();
 }
 
+bool SameWord(std::string_view a, std::string_view b) {
+  int64_t number_a = 0;
+  int64_t number_b = 0;
+  if (absl::SimpleAtoi(AbslView(a), &number_a) && absl::SimpleAtoi(AbslView(b), &number_b)) return number_a == number_b;
+  return a == b;
+}
+
 absl::Status NoDirectory(const ControlFile& control) {
   return absl::NotFoundError(StrCat("no ", ControllerName(control.controller), " controller on ",
                                     control.cgroup->path(), " for ", control.file));
@@ -61,6 +70,20 @@ absl::Status NoDirectory(const ControlFile& control) {
 std::string_view TrimControl(std::string_view text) {
   const size_t last = text.find_last_not_of(" \t\r\n");
   return last == std::string_view::npos ? std::string_view() : text.substr(0, last + 1);
+}
+
+bool SameControlValue(std::string_view file, std::string_view a, std::string_view b) {
+  if (file.starts_with("cpuset.cpus")) {
+    const auto set_a = ParseCpuList(TrimControl(a));
+    const auto set_b = ParseCpuList(TrimControl(b));
+    if (set_a.ok() && set_b.ok()) return *set_a == *set_b;
+  }
+  while (true) {
+    const std::string_view word_a = NextWord(&a);
+    const std::string_view word_b = NextWord(&b);
+    if (!SameWord(word_a, word_b)) return false;
+    if (word_a.empty()) return true;
+  }
 }
 
 absl::Status ControlWriteError(int error, const ControlFile& control, std::string_view value) {

@@ -37,4 +37,8 @@ uint64_t ControlInode(const ControlFile& control);
 // `text` without the white space at its end: what two contents of a control file are compared by.
 std::string_view TrimControl(std::string_view text);
 
+// Whether two contents of a control file mean the same: cpuset lists as sets, numbers as numbers, the rest word by
+// word.
+bool SameControlValue(std::string_view file, std::string_view a, std::string_view b);
+
 }  // namespace truce::host

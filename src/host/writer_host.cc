@@ -4,34 +4,115 @@
 
 #include <cerrno>
 #include <optional>
+#include <vector>
 
 #include "absl/strings/numbers.h"
+#include "absl/time/clock.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 
 namespace truce::host {
 
 absl::StatusOr<std::string> HostControlWriter::Read(const ControlFile& control) {
-  if (control.file != kNetworkCap) return files_.Read(control);
-  if (traffic_ == nullptr) return absl::NotFoundError(StrCat("there is no ", control.Name(), " on this host"));
-  TRUCE_ASSIGN_OR_RETURN(const std::optional<uint64_t> cap, traffic_->Cap(*control.cgroup));
+  if (control.file != kNetworkCap) {
+    auto content = files_.Read(control);
+    return absl::IsNotFound(content.status()) && IsUnset(control) ? ContentOfUnset(control.file) : content;
+  }
+  Traffic* const traffic = options_.traffic;
+  if (traffic == nullptr) return absl::NotFoundError(StrCat("there is no ", control.Name(), " on this host"));
+  TRUCE_ASSIGN_OR_RETURN(const std::optional<uint64_t> cap, traffic->Cap(*control.cgroup));
   return cap ? StrCat(*cap, "\n") : std::string("max\n");
 }
 
 absl::Status HostControlWriter::Write(const ControlFile& control, std::string_view value) {
-  if (control.file != kNetworkCap) return files_.Write(control, value);
+  const bool of_unit = IsOfUnit(control);
+  if (control.file.starts_with("io.max") && SystemdOwns(*control.cgroup, options_.run_directory)) {
+    return absl::FailedPreconditionError(StrCat("systemd keeps the limits of ", control.cgroup->path(),
+                                                " on disks by the names of device nodes, and would write ",
+                                                control.Name(),
+                                                " anew; set Delegate=yes on the unit to let Truce bound it"));
+  }
+  if (control.file != kNetworkCap && !of_unit) return files_.Write(control, value);
   TRUCE_ASSIGN_OR_RETURN(const std::string before, Read(control));
+  const bool same = SameControlValue(control.file, before, value);
+  if (same && !of_unit) return absl::OkStatus();
+  TRUCE_RETURN_IF_ERROR(of_unit ? WriteOfUnit(control, value) : WriteNetworkCap(control, value));
+  if (!same) spdlog::info("control {}: '{}' -> '{}'", control.Name(), TrimControl(before), TrimControl(value));
+  return absl::OkStatus();
+}
+
+bool HostControlWriter::IsOfUnit(const ControlFile& control) const {
+  return SystemdWrites(control.file, control.cgroup->version(control.controller)) &&
+         SystemdOwns(*control.cgroup, options_.run_directory);
+}
+
+bool HostControlWriter::IsUnset(const ControlFile& control) {
+  if (!IsOfUnit(control) || control.cgroup->version(control.controller) != 2 || !control.cgroup->StillThere()) {
+    return false;
+  }
+  // A file that is missing although its controller is on is one that this kernel does not have.
+  const auto on = files_.Read({control.cgroup, control.controller, "cgroup.controllers"});
+  if (!on.ok()) return true;
+  std::string_view rest = *on;
+  for (std::string_view word = NextWord(&rest); !word.empty(); word = NextWord(&rest)) {
+    if (word == ControllerName(control.controller)) return false;
+  }
+  return true;
+}
+
+absl::Status HostControlWriter::WriteOfUnit(const ControlFile& control, std::string_view value) {
+  const auto unit = UnitOf(control.cgroup->path());
+  if (options_.units == nullptr || !unit) {
+    return absl::FailedPreconditionError(StrCat("systemd owns ", control.Name(), " and can't be asked to change it"));
+  }
+  std::string period;
+  if (control.file == "cpu.cfs_quota_us") {
+    TRUCE_ASSIGN_OR_RETURN(period, files_.Read({control.cgroup, control.controller, "cpu.cfs_period_us"}));
+  }
+  TRUCE_ASSIGN_OR_RETURN(const std::vector<UnitProperty> properties, UnitPropertiesFor(control.file, value, period));
+  TRUCE_RETURN_IF_ERROR(options_.units->SetProperties(*unit, properties));
+  return WaitForUnit(control, value);
+}
+
+// A unit that is started anew has its properties of before.
+absl::Status HostControlWriter::Forget(const std::string& path, Controller controller, const std::string& file,
+                                       std::string_view value) {
+  (void)controller;
+  const auto unit = UnitOf(path);
+  const bool written = SystemdWrites(file, 2) || SystemdWrites(file, 1);
+  if (options_.units == nullptr || !unit || !written || !SystemdRuns(options_.run_directory)) return absl::OkStatus();
+  constexpr std::string_view kUsualPeriod = "100000";
+  TRUCE_ASSIGN_OR_RETURN(const std::vector<UnitProperty> properties, UnitPropertiesFor(file, value, kUsualPeriod));
+  const absl::Status done = options_.units->SetProperties(*unit, properties);
+  if (done.ok()) spdlog::info("control {}/{}: the unit's property is '{}' again", path, file, TrimControl(value));
+  // A transient unit goes with its cgroup, and its properties with it.
+  return absl::IsNotFound(done) ? absl::OkStatus() : done;
+}
+
+absl::Status HostControlWriter::WaitForUnit(const ControlFile& control, std::string_view value) {
+  const absl::Time deadline = absl::Now() + options_.unit_patience;
+  while (true) {
+    TRUCE_ASSIGN_OR_RETURN(const std::string content, Read(control));
+    if (SameControlValue(control.file, content, value)) return absl::OkStatus();
+    if (absl::Now() >= deadline) {
+      return absl::UnavailableError(StrCat("systemd took '", TrimControl(value), "' for ", control.Name(),
+                                           ", which still says '", TrimControl(content), "' after ",
+                                           absl::FormatDuration(options_.unit_patience),
+                                           "; see the journal of systemd (journalctl -b _PID=1)"));
+    }
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+}
+
+absl::Status HostControlWriter::WriteNetworkCap(const ControlFile& control, std::string_view value) {
   const std::string_view wanted = TrimControl(value);
-  if (TrimControl(before) == wanted) return absl::OkStatus();
   std::optional<uint64_t> cap;
   uint64_t number = 0;
   if (wanted != "max") {
     if (!absl::SimpleAtoi(AbslView(wanted), &number) || number == 0) return ControlWriteError(EINVAL, control, value);
     cap = number;
   }
-  TRUCE_RETURN_IF_ERROR(traffic_->SetCap(*control.cgroup, cap));
-  spdlog::info("control {}: '{}' -> '{}'", control.Name(), TrimControl(before), wanted);
-  return absl::OkStatus();
+  return options_.traffic->SetCap(*control.cgroup, cap);
 }
 
 }  // namespace truce::host

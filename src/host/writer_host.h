@@ -1,36 +1,63 @@
-// The agent's control writer: cgroup files as CgroupControlWriter has them, and beside them what the kernel keeps no
-// file for, as if it were one: so that journal, proof and restore are the same for all.
+// The agent's control writer: cgroup files as CgroupControlWriter has them, and behind the same names what is not
+// written so; journal, proof and restore are the same for all.
 //
-//   network_cap   in a cgroup's directory of the cgroup2 tree: bytes that it may send in a second, or "max". Kept by
-//   the
-//                 agent's own BPF programs (traffic.h), so it ends with the agent, and `truce-agent restore` finds it
-//                 gone.
+//   units of systemd   by the properties that their files come from (unit_control.h), which outlive the cgroup of a
+//   unit
+//                      that is started anew. A controller that is not switched on for the unit has no files; they read
+//                      as what would be in them.
+//   network_cap        in a cgroup's directory of the cgroup2 tree: bytes that it may send in a second, or "max". Kept
+//                      by the agent's own BPF programs (traffic.h), so it ends with the agent, and `truce-agent
+//                      restore` finds it gone.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "src/host/traffic.h"
+#include "src/host/unit_manager.h"
 #include "src/host/writer_cgroup.h"
 
 namespace truce::host {
 
 inline constexpr std::string_view kNetworkCap = "network_cap";
 
+struct HostControlWriterOptions {
+  // Outlives the writer; null where it can't be had: then there is no network_cap.
+  Traffic* traffic = nullptr;
+  // Outlives the writer; null where systemd can't be asked: then its units are not changed.
+  UnitManager* units = nullptr;
+  // Where systemd would be found.
+  std::string run_directory = "/run";
+  // systemd answers before it writes; so long it may take.
+  absl::Duration unit_patience = absl::Seconds(2);
+};
+
 // Not thread-safe.
 class HostControlWriter final : public ControlWriter {
  public:
-  // `traffic` outlives this; null where it can't be had: then there is no network_cap.
-  explicit HostControlWriter(Traffic* traffic) : traffic_(traffic) {}
+  explicit HostControlWriter(HostControlWriterOptions options) : options_(std::move(options)) {}
 
   absl::StatusOr<std::string> Read(const ControlFile& control) override;
+  // Also asks systemd for what the file of a unit holds already: a property that it did not come from may differ.
   absl::Status Write(const ControlFile& control, std::string_view value) override;
+  bool Outlives(const ControlFile& control) const override { return IsOfUnit(control); }
+  absl::Status Forget(const std::string& path, Controller controller, const std::string& file,
+                      std::string_view value) override;
 
  private:
+  bool IsOfUnit(const ControlFile& control) const;
+  // Whether the file is not there because systemd has not switched its controller on for the unit.
+  bool IsUnset(const ControlFile& control);
+  absl::Status WriteOfUnit(const ControlFile& control, std::string_view value);
+  absl::Status WaitForUnit(const ControlFile& control, std::string_view value);
+  absl::Status WriteNetworkCap(const ControlFile& control, std::string_view value);
+
+  const HostControlWriterOptions options_;
   CgroupControlWriter files_;
-  Traffic* const traffic_;
 };
 
 }  // namespace truce::host

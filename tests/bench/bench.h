@@ -59,4 +59,12 @@ struct PredictBenchOptions {
 // Time of one tick of inference with all pairs, and of the same by running the whole network for each pair.
 absl::StatusOr<BenchResult> RunPredictBench(const PredictBenchOptions& options, const Surroundings& surroundings);
 
+struct ChurnBenchOptions {
+  absl::Duration duration = absl::Minutes(10);
+  // Made and removed in that time.
+  int cgroups = 2000;
+};
+// Cgroups that come and go under actions: what leaks, and what goes wrong.
+absl::StatusOr<BenchResult> RunChurnBench(const ChurnBenchOptions& options, const Surroundings& surroundings);
+
 }  // namespace truce::bench

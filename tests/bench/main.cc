@@ -107,6 +107,17 @@ int Main(int argc, char** argv) {
   AddOutputOptions(predict, &output);
   predict->callback([&] { exit_code = Show(RunPredictBench(predict_options, surroundings), output); });
 
+  ChurnBenchOptions churn_options;
+  double churn_seconds = absl::ToDoubleSeconds(churn_options.duration);
+  CLI::App* churn = app.add_subcommand("churn", "cgroups that come and go under actions: what leaks, what goes wrong");
+  churn->add_option("--cgroups", churn_options.cgroups, "made and removed in all")->check(CLI::Range(1, 1000000));
+  churn->add_option("--seconds", churn_seconds, "how long")->check(CLI::Range(10.0, 86400.0));
+  AddOutputOptions(churn, &output);
+  churn->callback([&] {
+    churn_options.duration = absl::Seconds(churn_seconds);
+    exit_code = Show(RunChurnBench(churn_options, surroundings), output);
+  });
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -58,16 +58,25 @@ struct Outcome {
   std::string output;
 };
 
+struct FleetOptions {
+  // By which agents reach the controller.
+  std::vector<std::string> addresses = {"127.0.0.1"};
+  // Time in agents and controllers that is short enough for tests, and long enough for where they run.
+  std::string report_interval = "1s";
+  std::string lease_time_to_live = "5s";
+};
+
 class Fleet {
  public:
-  Fleet() {
+  explicit Fleet(FleetOptions options = {}) : options_(std::move(options)) {
     Check(rpc::CreateAuthority(Path("pki")));
     Issue("agent", kHostName);
     Issue("controller", "test-controller");
     Issue("operator", "tester");
   }
   ~Fleet() {
-    if (!testing::Test::HasFailure()) return;
+    // Also when it is a whole suite's, and goes with that.
+    if (!testing::Test::HasFailure() && !testing::UnitTest::GetInstance()->Failed()) return;
     for (const char* log : {"agent.log", "controller.log"}) {
       const std::string text = ReadText(Path(log));
       std::fprintf(stderr, "--- %s\n%s\n", log, text.substr(text.size() - std::min<size_t>(text.size(), 6000)).c_str());
@@ -75,18 +84,19 @@ class Fleet {
   }
   std::string Path(const std::string& name) const { return directory_.Path(name); }
   void Issue(const std::string& role, const std::string& name) {
-    Check(rpc::IssueCertificate(Path("pki"), {role, name, {"127.0.0.1"}, absl::Hours(1)}));
+    Check(rpc::IssueCertificate(Path("pki"), {role, name, options_.addresses, absl::Hours(1)}));
   }
 
   // Starts or restarts the controller, on the port and store that it had.
   void StartController() {
-    std::ofstream(Path("controller.yaml")) << "listen: " << (address_.empty() ? "127.0.0.1:0" : address_)
-                                           << "\nhttp: {listen: ''}\ntls:\n  ca_file: " << Path("pki/ca.crt")
-                                           << "\n  certificate_file: " << Path("pki/controller-test-controller.crt")
-                                           << "\n  key_file: " << Path("pki/controller-test-controller.key")
-                                           << "\nstore: {file: " << Path("store.db") << "}\n"
-                                           << "report: {interval: 1s}\n"
-                                           << "policy:\n  lease_time_to_live: 5s\n  host_actions_per_minute: 100\n";
+    std::ofstream(Path("controller.yaml"))
+        << "listen: " << (address_.empty() ? "127.0.0.1:0" : address_)
+        << "\nhttp: {listen: ''}\ntls:\n  ca_file: " << Path("pki/ca.crt")
+        << "\n  certificate_file: " << Path("pki/controller-test-controller.crt")
+        << "\n  key_file: " << Path("pki/controller-test-controller.key") << "\nstore: {file: " << Path("store.db")
+        << "}\n"
+        << "report: {interval: " << options_.report_interval
+        << "}\npolicy:\n  lease_time_to_live: " << options_.lease_time_to_live << "\n  host_actions_per_minute: 100\n";
     std::filesystem::remove(Path("address"));
     controller_.emplace(Start("controller.log", {Program("truce-controller"), "--config", Path("controller.yaml"),
                                                  "--print-address-file", Path("address")}));
@@ -98,21 +108,23 @@ class Fleet {
     ASSERT_FALSE(address_.empty()) << ReadText(Path("controller.log"));
   }
   ChildProcess& controller() { return *controller_; }
+  // Where it listens: "127.0.0.1:PORT".
+  const std::string& address() const { return address_; }
 
   // Writes the agent's configuration for the host of files below `root`; `more` is YAML of further sections.
   void ConfigureAgent(const std::string& root, const std::string& certificate_host = kHostName) {
-    std::ofstream(Path("agent.yaml")) << "host: " << kHostName << "\nstate_directory: " << Path("state")
-                                      << "\npaths: {run: " << root << "/run}\n"
-                                      << "sample: {interval: 100ms, slow_every: 1}\nscore: {interval: 500ms, from: evidence}\n"
-                                      << "fingerprint: {least_samples: 20}\npmu: {enabled: false}\n"
-                                      << "guard: {changes_per_minute: 100}\nmetrics: {listen: '127.0.0.1:0'}\n"
-                                      << "discovery:\n  rules:\n    - {match: shop/*, class: standard}\n"
-                                      << "    - {match: batch/*, class: best_effort}\n"
-                                      << "controller:\n  address: " << (address_.empty() ? "127.0.0.1:1" : address_)
-                                      << "\n  ca_file: " << Path("pki/ca.crt") << "\n  certificate_file: "
-                                      << Path(StrCat("pki/agent-", certificate_host, ".crt"))
-                                      << "\n  key_file: " << Path(StrCat("pki/agent-", certificate_host, ".key"))
-                                      << "\n  first_backoff: 100ms\n  longest_backoff: 500ms\n";
+    std::ofstream(Path("agent.yaml"))
+        << "host: " << kHostName << "\nstate_directory: " << Path("state") << "\npaths: {run: " << root << "/run}\n"
+        << "sample: {interval: 100ms, slow_every: 1}\nscore: {interval: 500ms, from: evidence}\n"
+        << "fingerprint: {least_samples: 20}\npmu: {enabled: false}\n"
+        << "guard: {changes_per_minute: 100}\nmetrics: {listen: '127.0.0.1:0'}\n"
+        << "discovery:\n  rules:\n    - {match: shop/*, class: standard}\n"
+        << "    - {match: batch/*, class: best_effort}\n"
+        << "controller:\n  address: " << (address_.empty() ? "127.0.0.1:1" : address_)
+        << "\n  ca_file: " << Path("pki/ca.crt")
+        << "\n  certificate_file: " << Path(StrCat("pki/agent-", certificate_host, ".crt"))
+        << "\n  key_file: " << Path(StrCat("pki/agent-", certificate_host, ".key"))
+        << "\n  first_backoff: 100ms\n  longest_backoff: 500ms\n";
     paths_ = {"--config",     Path("agent.yaml"), "--path.procfs", root + "/proc",
               "--path.sysfs", root + "/sys",      "--path.cgroup", root + "/cgroup"};
   }
@@ -201,6 +213,7 @@ class Fleet {
     return *std::move(process);
   }
 
+  const FleetOptions options_;
   test::Tree directory_;
   std::string address_;
   std::vector<std::string> paths_;

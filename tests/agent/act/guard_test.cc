@@ -86,6 +86,18 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"AsksToObserve", [](Question& q) { q.action.set_mode(v1::MODE_OBSERVE); }, "mode observe"},
         Case{"NotAllowed", [](Question& q) { q.facts.target->allowed_levers = {v1::LEVER_CPU_PIN}; },
              "allowed on batch/a"},
+        Case{"Kubelet",
+             [](Question& q) {
+               q.action = Pin("l", "batch/a", "0-3");
+               q.facts.target->pin_refusal = "kubelet sets its CPUs";
+             },
+             "kubelet sets its CPUs"},
+        Case{"ExclusiveCpus",
+             [](Question& q) {
+               q.action = Pin("l", "batch/a", "0-3");
+               q.facts.target->exclusive_cpus = {2, 9};
+             },
+             "CPU 2 was given to one container alone"},
         Case{"Owner", [](Question& q) { q.facts.target->owner_refusal = "systemd owns it"; }, "systemd owns it"},
         Case{"Duplicate", [](Question& q) { q.facts.duplicate = true; }, "earlier action of this set"},
         Case{"Futile", [](Question& q) { q.facts.futile_for = absl::Seconds(61); }, "not tried again for 1m1s"},

@@ -202,7 +202,7 @@ TEST_F(RealCgroup, NetworkCapIsSetTakenBackAndGoneAfterACrash) {
   const auto cgroup = host::Cgroup::Open(*layout_, path);
   ASSERT_TRUE(cgroup.ok()) << cgroup.status();
   if (const auto status = (*traffic)->Watch(**cgroup); !status.ok()) GTEST_SKIP() << status;
-  host::HostControlWriter writer(traffic->get());
+  host::HostControlWriter writer({.traffic = traffic->get()});
   world_->Live(path);
   auto actuator = OpenActuatorOn(world_->disk, world_->options, *layout_, world_->clock, writer);
   ASSERT_TRUE(actuator.ok()) << actuator.status();

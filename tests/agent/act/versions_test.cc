@@ -78,6 +78,20 @@ TEST(ActingV1, NestedCgroupMadeUnseenIsFreedByRestore) {
   EXPECT_EQ(rig.tree.Get("cpuset/batch/a/nested/late/cpuset.cpus"), "0-1\n") << "what the nearest cgroup above had";
 }
 
+// The kernel refuses CPUs that are offline by now, and would have taken them out itself.
+TEST(ActingV1, RestoresWhatIsLeftOfACpusetWhenCpusWentOffline) {
+  Rig rig(TreeKind::kV1);
+  ASSERT_EQ(rig.tree.Get(rig.tree.Cpus("batch/b")), "0-3\n");
+  ASSERT_TRUE(rig.Apply({Pin("p", "batch/b", "0")}).accepted());
+  rig.tree.Put("cpuset/cpuset.cpus", "0-2\n");
+  rig->writer.FailWrite(1, EINVAL);
+  ASSERT_TRUE(rig.Apply({}).accepted());
+  EXPECT_EQ(rig.tree.Get(rig.tree.Cpus("batch/b")), "0-2\n");
+  const auto receipts = rig.actuator().TakeReceipts();
+  ASSERT_EQ(receipts.size(), 1u);
+  EXPECT_EQ(receipts[0].outcome(), v1::RECEIPT_OUTCOME_RELEASED) << receipts[0].detail();
+}
+
 TEST(ActingV1, NestedCgroupThatVanishesIsForgotten) {
   Rig rig(TreeKind::kV1);
   ASSERT_TRUE(rig.Apply({Pin("p", "batch/a", "0")}).accepted());

@@ -209,5 +209,21 @@ TEST_F(AgentModelTest, KeepsItsModelWhenItsSuccessorIsDamaged) {
   EXPECT_THAT(refused, HasSubstr("model first stays"));
 }
 
+// A CPU that is unplugged: the controller is told by a new hello, and what scores pairs takes it up.
+TEST_F(AgentModelTest, FollowsCpusThatComeAndGo) {
+  host_.Put("model.truce", Model("first"));
+  EXPECT_EQ(Start().inventory().cpus_size(), 4);
+  host_.Put("sys/devices/system/cpu/online", "0-1,3\n");
+  while (stream_->Read().has_value()) {
+  }
+  stream_ = controller_.Accept();
+  const v1::Hello hello = stream_->Expect(v1::ConnectRequest::kHello).hello();
+  ASSERT_EQ(hello.inventory().cpus_size(), 3);
+  EXPECT_EQ(hello.inventory().cpus(2).id(), 3u);
+  EXPECT_FALSE(Lacks(hello, "model")) << "what else is there or not stays";
+  stream_->Welcome();
+  EXPECT_THAT(Await("cpus_changed"), HasSubstr("has the CPUs 0-1,3 now, and had 0-3"));
+}
+
 }  // namespace
 }  // namespace truce::agent

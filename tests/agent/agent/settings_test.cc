@@ -64,6 +64,7 @@ TEST(AgentSettingsTest, TheShippedExampleLoadsToExactlyTheDefaults) {
   EXPECT_EQ(a.sysfs, b.sysfs);
   EXPECT_EQ(a.cgroup_root, b.cgroup_root);
   EXPECT_EQ(a.run_directory, b.run_directory);
+  EXPECT_EQ(a.kubelet_directory, b.kubelet_directory);
   EXPECT_EQ(a.log_level, b.log_level);
   EXPECT_EQ(a.metrics_listen, b.metrics_listen);
   EXPECT_EQ(a.sample_interval, b.sample_interval);
@@ -170,7 +171,7 @@ TEST(AgentSettingsTest, DefaultsAreSafe) {
 }
 
 TEST(AgentSettingsTest, PathsReachEveryoneWhoReadsThere) {
-  const auto settings = ReadAgentSettings(Text("paths: {procfs: /p, sysfs: /s, cgroup: /c, run: /r}\n"));
+  const auto settings = ReadAgentSettings(Text("paths: {procfs: /p, sysfs: /s, cgroup: /c, run: /r, kubelet: /k}\n"));
   ASSERT_TRUE(settings.ok()) << settings.status();
   EXPECT_EQ(settings->procfs, "/p");
   EXPECT_EQ(settings->sampler.procfs, "/p");
@@ -178,6 +179,7 @@ TEST(AgentSettingsTest, PathsReachEveryoneWhoReadsThere) {
   EXPECT_EQ(settings->counters.sysfs, "/s");
   EXPECT_EQ(settings->cgroup_root, "/c");
   EXPECT_EQ(settings->run_directory, "/r");
+  EXPECT_EQ(settings->kubelet_directory, "/k");
 }
 
 TEST(AgentSettingsTest, RulesReplaceTheDefaultsAndCarryLabelsAndLevers) {

@@ -16,10 +16,11 @@ class OwnershipTest : public testing::Test {
     tree_.Put("cgroup.controllers", "cpu\n");
     run_.MakeDirectory("systemd/system");
   }
-  std::string Refusal(const std::string& path, const std::string& run_directory) {
+  std::string Refusal(const std::string& path, const std::string& run_directory,
+                      const absl::Status& units = absl::UnavailableError("no system bus; install dbus")) {
     tree_.MakeDirectory(path);
     layout_.emplace(*host::CgroupLayout::Detect(tree_.root()));
-    return OwnerRefusal(**host::Cgroup::Open(*layout_, path), run_directory);
+    return OwnerRefusal(**host::Cgroup::Open(*layout_, path), run_directory, units);
   }
   test::Tree tree_;
   test::Tree run_;
@@ -30,7 +31,16 @@ TEST_F(OwnershipTest, UnitsAreSystemds) {
   for (const char* path : {"system.slice/redis.service", "machine.slice/vm.scope", "user.slice/user-1.slice"}) {
     const std::string refusal = Refusal(path, run_.root());
     EXPECT_THAT(refusal, testing::HasSubstr(path));
+    EXPECT_THAT(refusal, testing::HasSubstr("no system bus; install dbus"));
     EXPECT_THAT(refusal, testing::HasSubstr("Delegate=yes"));
+    EXPECT_EQ(Refusal(path, run_.root(), absl::OkStatus()), "") << "systemd is asked";
+  }
+}
+
+TEST_F(OwnershipTest, UnitsOfAnotherManagerAreNotAskedOfTheHosts) {
+  for (const char* path : {"user.slice/user-1.slice/user@1.service/app.slice/dbus.service",
+                           "machine.slice/c.scope/system.slice/redis.service"}) {
+    EXPECT_THAT(Refusal(path, run_.root(), absl::OkStatus()), testing::HasSubstr("a systemd of their own"));
   }
 }
 

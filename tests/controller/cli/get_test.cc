@@ -160,6 +160,14 @@ TEST_F(GetTest, EventsReceiptsAndDecisions) {
   result = RunWith({"get", "receipts", "redis"});
   EXPECT_EQ(controller_.receipts_request.workload(), "redis");
   EXPECT_THAT(result.out, AllOf(HasSubstr("released"), HasSubstr("50%"), HasSubstr("12.3 core-s")));
+  receipt->mutable_action()->set_expected_recovery(0.3);
+  receipt->set_workload_loss_ratio(0.45);
+  receipt->set_cost_byte_seconds(3.0 * (1 << 30));
+  result = RunWith({"get", "receipts", "-o", "wide"});
+  EXPECT_THAT(result.out, AllOf(HasSubstr("EXPECTED"), HasSubstr("20%"), HasSubstr("45%"), HasSubstr("3.0GB-s")));
+  receipt->clear_cost_byte_seconds();
+  receipt->set_cost_bytes(5.0 * (1 << 20));
+  EXPECT_THAT(RunWith({"get", "receipts"}).out, HasSubstr("5.0MB"));
 
   v1::Decision* decision = controller_.decisions.add_decisions();
   decision->set_id(9);

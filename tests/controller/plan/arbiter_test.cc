@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <functional>
 #include <limits>
+#include <random>
+#include <set>
 
 #include "src/base/text.h"
 
@@ -27,23 +29,24 @@ Contention Cpu(const std::string& victim = "web", const std::string& giver = "ba
 
 TEST(ArbiterTest, BeginsWithTheSanePrior) {
   Arbiter arbiter;
-  EXPECT_THAT(arbiter.Choose(Cpu(), kCpuLevers), Optional(v1::LEVER_CPU_PIN));
-  EXPECT_THAT(arbiter.Choose(Cpu(), {v1::LEVER_CPU_QUOTA, v1::LEVER_CPU_WEIGHT}), Optional(v1::LEVER_CPU_QUOTA));
+  EXPECT_THAT(arbiter.Choose(Cpu(), kCpuLevers, 0), Optional(v1::LEVER_CPU_PIN));
+  EXPECT_THAT(arbiter.Choose(Cpu(), {v1::LEVER_CPU_QUOTA, v1::LEVER_CPU_WEIGHT}, 0), Optional(v1::LEVER_CPU_QUOTA));
   Contention disk = Cpu();
   disk.resource = v1::RESOURCE_DISK;
-  EXPECT_THAT(arbiter.Choose(disk, {v1::LEVER_CPU_PIN, v1::LEVER_CPU_QUOTA, v1::LEVER_DISK_CAP}),
+  EXPECT_THAT(arbiter.Choose(disk, {v1::LEVER_CPU_PIN, v1::LEVER_CPU_QUOTA, v1::LEVER_DISK_CAP}, 0),
               Optional(v1::LEVER_DISK_CAP));
-  EXPECT_EQ(arbiter.Choose(disk, {v1::LEVER_CPU_PIN}), std::nullopt) << "of no use against a disk";
-  EXPECT_EQ(arbiter.Choose(Cpu(), {}), std::nullopt);
+  EXPECT_EQ(arbiter.Choose(disk, {v1::LEVER_CPU_PIN}, 0), std::nullopt) << "of no use against a disk";
+  EXPECT_EQ(arbiter.Choose(Cpu(), {}, 0), std::nullopt);
 }
 
 TEST(ArbiterTest, APairThatALeverDoesNotHelpGetsAnother) {
   Arbiter arbiter;
   for (int i = 0; i < 3; ++i) arbiter.Learn(Cpu(), v1::LEVER_CPU_PIN, 0.0, 0.4);
-  EXPECT_THAT(arbiter.Choose(Cpu(), kCpuLevers), Optional(v1::LEVER_CPU_QUOTA));
+  EXPECT_THAT(arbiter.Choose(Cpu(), kCpuLevers, 0), Optional(v1::LEVER_CPU_QUOTA));
   EXPECT_EQ(arbiter.Expect(Cpu(), v1::LEVER_CPU_PIN).receipts, 3);
   EXPECT_LT(arbiter.Expect(Cpu(), v1::LEVER_CPU_PIN).recovery, 0.3);
-  EXPECT_THAT(arbiter.Choose(Cpu("web", "other"), kCpuLevers), Optional(v1::LEVER_CPU_PIN)) << "one pair is one pair";
+  EXPECT_THAT(arbiter.Choose(Cpu("web", "other"), kCpuLevers, 0), Optional(v1::LEVER_CPU_PIN))
+      << "one pair is one pair";
 }
 
 TEST(ArbiterTest, ManyPairsTeachTheTable) {
@@ -51,10 +54,10 @@ TEST(ArbiterTest, ManyPairsTeachTheTable) {
   for (int pair = 0; pair < 20; ++pair) {
     for (int i = 0; i < 5; ++i) arbiter.Learn(Cpu(StrCat("v", pair), "g"), v1::LEVER_CPU_PIN, 0.1, 0.4);
   }
-  EXPECT_THAT(arbiter.Choose(Cpu("a newcomer", "g"), kCpuLevers), Optional(v1::LEVER_CPU_QUOTA));
+  EXPECT_THAT(arbiter.Choose(Cpu("a newcomer", "g"), kCpuLevers, 0), Optional(v1::LEVER_CPU_QUOTA));
   Contention standard = Cpu();
   standard.giver_class = v1::WORKLOAD_CLASS_STANDARD;
-  EXPECT_THAT(arbiter.Choose(standard, kCpuLevers), Optional(v1::LEVER_CPU_PIN)) << "another class is another table";
+  EXPECT_THAT(arbiter.Choose(standard, kCpuLevers, 0), Optional(v1::LEVER_CPU_PIN)) << "another class is another table";
 }
 
 TEST(ArbiterTest, WhereNothingHelpsNothingIsDone) {
@@ -62,17 +65,38 @@ TEST(ArbiterTest, WhereNothingHelpsNothingIsDone) {
   for (const v1::Lever lever : kCpuLevers) {
     for (int i = 0; i < 10; ++i) arbiter.Learn(Cpu(), lever, -0.05, 0.5);
   }
-  EXPECT_EQ(arbiter.Choose(Cpu(), kCpuLevers), std::nullopt);
+  EXPECT_EQ(arbiter.Choose(Cpu(), kCpuLevers, 0), std::nullopt);
 }
 
 TEST(ArbiterTest, ACriticalVictimIsNoPlaceForExperiments) {
   Arbiter arbiter;
   Contention contention = Cpu();
-  for (int i = 0; i < 200; ++i) ASSERT_THAT(arbiter.Choose(contention, kCpuLevers), Optional(v1::LEVER_CPU_PIN));
+  for (int i = 0; i < 200; ++i) ASSERT_THAT(arbiter.Choose(contention, kCpuLevers, i), Optional(v1::LEVER_CPU_PIN));
   contention.victim_critical = false;
   int others = 0;
-  for (int i = 0; i < 200; ++i) others += arbiter.Choose(contention, kCpuLevers) != v1::LEVER_CPU_PIN;
+  for (int i = 0; i < 200; ++i) others += arbiter.Choose(contention, kCpuLevers, i) != v1::LEVER_CPU_PIN;
   EXPECT_GT(others, 10) << "elsewhere the others are tried now and then";
+}
+
+TEST(ArbiterTest, SaysTheSameUntilItLearnsOrThePeriodIsOver) {
+  ArbiterOptions wide;
+  wide.exploration = 20;  // nearly every draw is another lever, or none
+  Arbiter arbiter(wide);
+  Contention contention = Cpu();
+  contention.victim_critical = false;
+  std::set<std::optional<v1::Lever>> over_periods;
+  for (int64_t period = 0; period < 50; ++period) {
+    const auto lever = arbiter.Choose(contention, kCpuLevers, period);
+    for (int i = 0; i < 10; ++i) ASSERT_EQ(arbiter.Choose(contention, kCpuLevers, period), lever);
+    over_periods.insert(lever);
+  }
+  EXPECT_GT(over_periods.size(), 3u);
+  std::set<std::optional<v1::Lever>> over_receipts;
+  for (int i = 0; i < 50; ++i) {
+    over_receipts.insert(arbiter.Choose(contention, kCpuLevers, 0));
+    for (const v1::Lever lever : kCpuLevers) arbiter.Learn(contention, lever, 0.6, 0.4);
+  }
+  EXPECT_GT(over_receipts.size(), 3u);
 }
 
 TEST(ArbiterTest, ReceiptsThatMakeNoSenseAreCutOff) {
@@ -161,14 +185,16 @@ TEST(ArbiterSimulationTest, FindsWhatHelpsFiftyPairs) {
     ArbiterOptions options;
     options.seed = seed;
     Arbiter arbiter(options);
+    int64_t period = 0;
     const auto forget = [](const HiddenPair&, v1::Lever, double) {};
     const std::map<std::string, std::map<int, double>> shares = {
-        {"arbiter", SharesOfTheBest(
-                        pairs, [&](const HiddenPair& pair) { return arbiter.Choose(pair.contention, pair.usable); },
-                        [&](const HiddenPair& pair, v1::Lever lever, double truth) {
-                          const double cost = PriorOf(pair.contention.resource, lever)->second;
-                          arbiter.Learn(pair.contention, lever, truth + noise(random), cost);
-                        })},
+        {"arbiter",
+         SharesOfTheBest(
+             pairs, [&](const HiddenPair& pair) { return arbiter.Choose(pair.contention, pair.usable, period++); },
+             [&](const HiddenPair& pair, v1::Lever lever, double truth) {
+               const double cost = PriorOf(pair.contention.resource, lever)->second;
+               arbiter.Learn(pair.contention, lever, truth + noise(random), cost);
+             })},
         {"always quota", SharesOfTheBest(
                              pairs, [](const HiddenPair&) { return std::optional(v1::LEVER_CPU_QUOTA); }, forget)},
         {"random", SharesOfTheBest(

@@ -123,6 +123,51 @@ TEST(PlannerLeverTest, ReceiptsTeachWhichLeverHelps) {
   EXPECT_NE(host.Find("truce/stress", kQuota), nullptr);
 }
 
+TEST(PlannerLeverTest, ExpectsWhatTheArbiterDoesOfTheSlowdown) {
+  BenchHost host;
+  v1::Report scene = MakeScene();
+  scene.mutable_workloads(0)->mutable_workload()->set_application("redis");
+  scene.mutable_workloads(1)->mutable_workload()->set_application("stress");
+  host.Round(scene);
+  const v1::LeasedAction& action = host.Find("truce/stress", kPin)->action;
+  EXPECT_DOUBLE_EQ(action.expected_recovery(), 0.4 * PriorOf(v1::RESOURCE_CPU, kPin)->first);
+  EXPECT_EQ(action.victim_application(), "redis");
+  EXPECT_EQ(action.workload_application(), "stress");
+  EXPECT_EQ(action.workload_class(), v1::WORKLOAD_CLASS_BEST_EFFORT);
+}
+
+TEST(PlannerLeverTest, AReceiptTeachesAlsoWhenNobodyOfItIsThereAnyMore) {
+  v1::Receipt receipt;
+  v1::LeasedAction& action = *receipt.mutable_action();
+  action.set_victim_application("web");
+  action.set_workload_application("batch");
+  action.set_workload_class(v1::WORKLOAD_CLASS_BEST_EFFORT);
+  action.set_resource(v1::RESOURCE_DISK);
+  action.set_lever(v1::LEVER_DISK_CAP);
+  receipt.mutable_ended_at()->set_seconds(20);
+  receipt.set_victim_slowdown_before(0.5);
+  receipt.set_victim_slowdown_after(0.1);
+  receipt.set_workload_loss_ratio(0.3);
+  Arbiter arbiter;
+  const Contention contention{"web", "batch", v1::RESOURCE_DISK, v1::WORKLOAD_CLASS_BEST_EFFORT};
+  const Expectation before = arbiter.Expect(contention, v1::LEVER_DISK_CAP);
+  Teach(receipt, arbiter);
+  const Expectation after = arbiter.Expect(contention, v1::LEVER_DISK_CAP);
+  EXPECT_EQ(after.receipts, 1);
+  EXPECT_GT(after.recovery, before.recovery) << "0.8 of the slowdown went";
+  EXPECT_LT(after.cost, before.cost);
+  for (const double hardly : {0.0, 0.04}) {
+    receipt.set_victim_slowdown_before(hardly);
+    Teach(receipt, arbiter);
+  }
+  receipt.set_victim_slowdown_before(0.5);
+  receipt.mutable_ended_at()->set_seconds(4);
+  Teach(receipt, arbiter);
+  receipt.clear_victim_slowdown_after();
+  Teach(receipt, arbiter);
+  EXPECT_EQ(arbiter.Expect(contention, v1::LEVER_DISK_CAP).receipts, 1) << "those say nothing";
+}
+
 TEST(PlannerLeverTest, WhereNothingEverHelpedThePairIsLeftAloneWithAnAdvice) {
   BenchHost host;
   const v1::Report scene = MakeScene();

@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "controller/plan/policy.h"
 #include "controller/serve/core.h"
+#include "tests/controller/host_builder.h"
 
 namespace truce::controller {
 namespace {
@@ -22,6 +23,13 @@ using testing::IsEmpty;
 using testing::Pair;
 
 constexpr int64_t kPage = 4096;
+
+class SilentSink final : public SessionSink {
+ public:
+  void Queue(v1::ConnectResponse) override {}
+  void QueueClose(absl::Status) override {}
+  void Pump() override {}
+};
 // How long after a failure it is tried again.
 constexpr absl::Duration kRetry = absl::Seconds(10);
 
@@ -53,8 +61,33 @@ class DurableTest : public testing::Test {
   // What a controller that starts now knows of earlier ones.
   StoredState AfterARestart() {
     Stop();
+    StoredState known;
+    {
+      const auto store = Store::Open(options_, clock_);
+      EXPECT_TRUE(store.ok()) << store.status();
+      known = (*store)->restored();
+    }
     Start();
-    return store_->restored();
+    return known;
+  }
+  // The lever that is chosen on a host where redis suffers from stress.
+  v1::Lever ChosenLever() {
+    const uint64_t session = core_->OnOpened(std::make_shared<SilentSink>(), std::nullopt);
+    v1::ConnectRequest hello;
+    *hello.mutable_hello() = MakeHello("web-1");
+    core_->OnMessage(session, hello);
+    v1::ConnectRequest report;
+    *report.mutable_report() = MakeScene();
+    report.mutable_report()->mutable_workloads(0)->mutable_workload()->set_application("redis");
+    report.mutable_report()->mutable_workloads(1)->mutable_workload()->set_application("stress");
+    core_->OnMessage(session, report);
+    const auto actions = core_->ListActions({});
+    core_->OnClosed(session);
+    if (!actions.ok() || actions->actions_size() != 1) {
+      ADD_FAILURE() << actions.status() << actions->ShortDebugString();
+      return v1::LEVER_UNSPECIFIED;
+    }
+    return actions->actions(0).action().lever();
   }
   // The store's thread hangs from now on, as in a write to a dead disk, until `release_`.
   void HangStore() {
@@ -232,6 +265,29 @@ TEST_F(DurableTest, AChangeThatTheDiskDidNotConfirmInTimeIsAnEventToo) {
   EXPECT_TRUE(std::any_of(events->events().begin(), events->events().end(), [](const v1::Event& event) {
     return event.kind() == "store_failed" && event.message().find("the hold is in force") != std::string::npos;
   })) << events->ShortDebugString();
+}
+
+TEST_F(DurableTest, ReceiptsOfEarlierControllersTeachThisOne) {
+  Start();
+  EXPECT_EQ(ChosenLever(), v1::LEVER_CPU_PIN);
+  v1::ReceiptBatch batch;
+  for (int i = 0; i < 3; ++i) {
+    v1::Receipt& receipt = *batch.add_receipts();
+    v1::LeasedAction& action = *receipt.mutable_action();
+    action.set_lease_id("L");
+    action.set_lever(v1::LEVER_CPU_PIN);
+    action.set_resource(v1::RESOURCE_CPU);
+    action.set_victim_application("redis");
+    action.set_workload_application("stress");
+    action.set_workload_class(v1::WORKLOAD_CLASS_BEST_EFFORT);
+    receipt.mutable_ended_at()->set_seconds(20);
+    receipt.set_victim_slowdown_before(0.5);
+    receipt.set_victim_slowdown_after(0.5);
+  }
+  ASSERT_TRUE(store_->AddReceipts("web-2", batch, [](const absl::Status&) {}));
+  ASSERT_TRUE(store_->Flush().ok());
+  EXPECT_EQ(AfterARestart().receipts.size(), 3u);
+  EXPECT_EQ(ChosenLever(), v1::LEVER_CPU_QUOTA) << "a pin did nothing for this pair";
 }
 
 // The store is at store.maximum_mib until what it keeps is old enough to go.

@@ -103,6 +103,23 @@ TEST_F(StoreTest, KeepsPolicyHoldsAndCountersOverARestart) {
   EXPECT_THAT(store->restored().holds, testing::IsEmpty());
 }
 
+TEST_F(StoreTest, RestoresTheNewestReceiptsOldestFirst) {
+  {
+    auto store = Open();
+    v1::ReceiptBatch batch;
+    for (int i = 0; i < kTeachingReceipts + 2; ++i) batch.add_receipts()->mutable_action()->set_lease_id(StrCat(i));
+    ASSERT_TRUE(store->AddReceipts("web-1", batch, Ignore));
+    ASSERT_TRUE(store->Flush().ok());
+  }
+  auto store = Open();
+  const auto& receipts = store->restored().receipts;
+  ASSERT_EQ(receipts.size(), static_cast<size_t>(kTeachingReceipts));
+  EXPECT_EQ(receipts.front().action().lease_id(), "2");
+  EXPECT_EQ(receipts.back().action().lease_id(), StrCat(kTeachingReceipts + 1));
+  store->DropRestored();
+  EXPECT_THAT(store->restored().receipts, testing::IsEmpty());
+}
+
 TEST_F(StoreTest, AnswersWithTheNewestLastAndFilters) {
   auto store = Open();
   for (uint64_t i = 1; i <= 5; ++i) store->Add(MakeDecision(i, i == 5 ? "web-2" : "web-1", i == 2 ? "nginx" : "redis"));

@@ -1,0 +1,256 @@
+// Truce on two machines that run systemd on cgroup v2, with the agent as a service on each and the controller outside:
+// units are changed through systemd on the one and, being delegated, directly on the other; and each is as it was
+// before, whatever happens to the agent, to systemd's configuration or to the network.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <sstream>
+
+#include "tests/e2e/fleet.h"
+#include "tests/vm/guest.h"
+#include "truce/v1/operator.pb.h"
+
+namespace truce::vm {
+namespace {
+
+using e2e::ReadText;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr char kVictim[] = "system.slice/shop-web.service";
+
+// Works off the same amount again and again and rests in between: two fifths of a CPU when nobody is in its way.
+constexpr char kWeb[] = R"([Service]
+ExecStart=/usr/bin/perl -e 'my $n = 0; while ((times)[0] < 1) { for (1..1000) {} $n++ } $n *= 0.04; while (1) { for (1..$n) { for (1..1000) {} } select(undef, undef, undef, 0.06) }'
+)";
+constexpr char kBatch[] = R"([Service]
+ExecStart=/bin/sh -c 'for i in 1 2 3 4; do perl -e "1 while 1" & done; wait'
+)";
+
+// The unit's controls, also those whose controller systemd has not switched on: then what they would say.
+constexpr char kControls[] = R"sh(cd /sys/fs/cgroup/system.slice/batch-job.service &&
+show() { echo "$1=$(cat $1 2>/dev/null || echo $2)"; }
+show cpu.max 'max 100000'; show cpu.weight 100; show cpu.idle 0; show cpuset.cpus ''; show memory.high max; show io.max ''
+)sh";
+
+class VmTest : public testing::Test {
+ protected:
+  // Booting takes longest, so it is done once, for both at a time.
+  static void SetUpTestSuite() {
+    const char* image = std::getenv("TRUCE_VM_IMAGE");
+    const char* disk = std::getenv("TRUCE_VM_DISK");
+    if (image == nullptr || disk == nullptr) GTEST_FAIL() << "started by tests/vm/run.sh, not by hand";
+    fleet_ =
+        new e2e::Fleet({.addresses = {"127.0.0.1", kOutside}, .report_interval = "2s", .lease_time_to_live = "15s"});
+    for (const char* name : {"guest-1", "guest-2"}) {
+      fleet_->Issue("agent", name);
+      guests_.push_back(std::make_unique<Guest>(name, image, disk, fleet_->Path(".")));
+    }
+    fleet_->StartController();
+    for (const auto& guest : guests_) {
+      const absl::Time began = absl::Now();
+      ASSERT_TRUE(guest->WaitForBoot()) << guest->name();
+      Install(*guest, /*delegated=*/guest == guests_[1]);
+      std::printf("%s runs Truce after another %s\n", guest->name().c_str(),
+                  absl::FormatDuration(absl::Trunc(absl::Now() - began, absl::Seconds(1))).c_str());
+    }
+    ASSERT_EQ(fleet_->Ctl({"set", "mode", "enforce", "--class", "best_effort"}).exit_code, 0);
+    ready_ = true;
+  }
+  void SetUp() override { ASSERT_TRUE(ready_) << "the machines did not come up"; }
+  static void TearDownTestSuite() {
+    guests_.clear();
+    delete fleet_;
+  }
+  void TearDown() override {
+    if (!HasFailure()) return;
+    for (const char* noun : {"hosts", "pairs", "actions", "decisions", "receipts", "events"}) {
+      std::fprintf(stderr, "--- %s\n%s\n", noun, fleet_->Ctl({"get", noun}).output.c_str());
+    }
+    for (const auto& guest : guests_) {
+      std::fprintf(stderr, "--- %s\n%s\n", guest->name().c_str(),
+                   guest->Run("journalctl -u truce-agent -o cat | tail -40").output.c_str());
+    }
+  }
+
+  // As docs/operating.md says.
+  static void Install(Guest& guest, bool delegated) {
+    guest.Get("mkdir -p /mnt/truce && mount -o ro /dev/vdb /mnt/truce && cp -r /mnt/truce/usr /mnt/truce/etc /");
+    guest.Get("systemd-sysusers && install -d -m 0755 /etc/truce /etc/truce/pki");
+    const std::string port = fleet_->address().substr(fleet_->address().rfind(':'));
+    guest.Put("/etc/truce/agent.yaml",
+              StrCat("host: ", guest.name(), "\nsample: {interval: 1s}\nscore: {interval: 2s, from: evidence}\n",
+                     "fingerprint: {least_samples: 20}\n",
+                     "discovery:\n  rules:\n    - {match: system.slice/shop-*.service, class: critical}\n",
+                     "    - {match: system.slice/batch-*.service, class: best_effort}\n",
+                     "controller:\n  address: ", kOutside, port, "\n  longest_backoff: 5s\n"));
+    guest.Put("/etc/truce/pki/ca.crt", ReadText(fleet_->Path("pki/ca.crt")));
+    for (const char* kind : {".crt", ".key"}) {
+      guest.Put(StrCat("/etc/truce/pki/agent", kind), ReadText(fleet_->Path(StrCat("pki/agent-", guest.name(), kind))),
+                "0400");
+    }
+    guest.Get("chown truce-agent /etc/truce/pki/agent.*");
+    guest.Put("/etc/systemd/system/shop-web.service", kWeb);
+    guest.Put("/etc/systemd/system/batch-job.service", StrCat(kBatch, delegated ? "Delegate=yes\n" : ""));
+    guest.Get("systemctl daemon-reload && systemctl enable --now truce-agent && systemctl start shop-web");
+  }
+
+  static v1::HostStatus Host(const Guest& guest) {
+    const auto hosts = fleet_->Get<v1::ListHostsResponse>({"get", "hosts", guest.name()});
+    return hosts.hosts_size() == 1 ? hosts.hosts(0) : v1::HostStatus();
+  }
+  static bool IsWatched(const Guest& guest, const std::string& workload) {
+    const auto workloads = fleet_->Get<v1::ListWorkloadsResponse>({"get", "workloads", "--host", guest.name()});
+    return std::any_of(workloads.workloads().begin(), workloads.workloads().end(), [&](const auto& status) {
+      return status.report().workload().name() == workload && status.report().diagnosis() == v1::DIAGNOSIS_HEALTHY;
+    });
+  }
+  static bool HasReceipt(const Guest& guest, v1::ReceiptOutcome outcome) {
+    const auto receipts = fleet_->Get<v1::ListReceiptsResponse>({"get", "receipts", "--host", guest.name()});
+    return std::any_of(receipts.receipts().begin(), receipts.receipts().end(),
+                       [&](const v1::ReceiptRecord& record) { return record.receipt().outcome() == outcome; });
+  }
+  static std::string Events(const Guest& guest) {
+    return fleet_->Ctl({"get", "events", "--host", guest.name()}).output;
+  }
+
+  // A quiet machine whose victim is known, then a job beside it, and an action on that. Returns the job's controls as
+  // they were before.
+  static std::string ComeUnderAction(Guest& guest) {
+    guest.Get("systemctl stop batch-job");
+    EXPECT_TRUE(Eventually([&] { return Host(guest).connected() && IsWatched(guest, kVictim); }));
+    guest.Get("systemctl start batch-job");
+    const std::string before = guest.Get(kControls);
+    const absl::Time began = absl::Now();
+    EXPECT_TRUE(Eventually([&] { return guest.Get(kControls) != before; })) << before;
+    std::printf("%s: acted upon %.0f s after the job's start: %s\n", guest.name().c_str(),
+                absl::ToDoubleSeconds(absl::Now() - began), Changes(before, guest.Get(kControls)).c_str());
+    return before;
+  }
+  // Lines of `now` that are not in `before`.
+  static std::string Changes(const std::string& before, const std::string& now) {
+    std::string changes;
+    std::istringstream lines(now);
+    for (std::string line; std::getline(lines, line);) {
+      if (before.find(line + "\n") == std::string::npos && !before.ends_with(line)) {
+        StrAppend(&changes, changes.empty() ? "" : ", ", line);
+      }
+    }
+    return changes;
+  }
+
+  static e2e::Fleet* fleet_;
+  static std::vector<std::unique_ptr<Guest>> guests_;
+  static bool ready_;
+};
+
+e2e::Fleet* VmTest::fleet_ = nullptr;
+std::vector<std::unique_ptr<Guest>> VmTest::guests_;
+bool VmTest::ready_ = false;
+
+TEST_F(VmTest, TheAgentsConnectAndLackNothingThatTheyNeed) {
+  for (const auto& guest : guests_) {
+    EXPECT_TRUE(Eventually([&] { return Host(*guest).connected(); })) << guest->name();
+    const v1::HostInventory inventory = Host(*guest).inventory();
+    EXPECT_EQ(inventory.cgroup_layout(), v1::CGROUP_LAYOUT_V2) << inventory.ShortDebugString();
+    for (const auto& missing : inventory.missing()) {
+      EXPECT_THAT(missing.name(), testing::AnyOf("pmu", "model")) << missing.reason();
+    }
+    EXPECT_EQ(guest->Get("systemctl show -P User truce-agent"), "truce-agent");
+  }
+}
+
+TEST_F(VmTest, AUnitIsChangedThroughSystemdAndADaemonReloadChangesNothing) {
+  Guest& guest = *guests_[0];
+  const std::string before = ComeUnderAction(guest);
+  EXPECT_THAT(guest.Get("systemctl show batch-job -p AllowedCPUs -p CPUQuotaPerSecUSec -p CPUWeight"),
+              testing::AnyOf(HasSubstr("AllowedCPUs=0"), HasSubstr("AllowedCPUs=1"),
+                             Not(HasSubstr("CPUQuotaPerSecUSec=infinity"))));
+  const std::string victim = guest.Get("systemctl show shop-web -p AllowedCPUs -p CPUQuotaPerSecUSec -p CPUWeight");
+  EXPECT_THAT(victim, HasSubstr("CPUQuotaPerSecUSec=infinity")) << "a critical workload is never reduced";
+  guest.Get("systemctl daemon-reload && sleep 5");
+  EXPECT_NE(guest.Get(kControls), before) << "the action holds";
+  EXPECT_THAT(Events(guest), Not(HasSubstr("control_reset"))) << "and nobody had to write it again";
+  guest.Get("systemctl stop truce-agent");
+  EXPECT_EQ(guest.Get(kControls), before) << "an agent that stops leaves nothing";
+  guest.Get("systemctl stop batch-job && systemctl start truce-agent");
+}
+
+TEST_F(VmTest, ADelegatedUnitIsChangedDirectlyAndHeldAgainstADaemonReload) {
+  Guest& guest = *guests_[1];
+  const std::string before = ComeUnderAction(guest);
+  guest.Get("systemctl daemon-reload && sleep 10");
+  EXPECT_TRUE(Eventually([&] { return guest.Get(kControls) != before; }));
+  EXPECT_THAT(Events(guest), Not(HasSubstr("control_given_up")));
+}
+
+TEST_F(VmTest, AKilledAgentLeavesNothingBehind) {
+  Guest& guest = *guests_[0];
+  // Time to look before the next agent takes up what is still wanted.
+  guest.Put("/run/systemd/system/truce-agent.service.d/later.conf", "[Service]\nRestartSec=30s\n");
+  guest.Get("systemctl daemon-reload");
+  const std::string before = ComeUnderAction(guest);
+  const absl::Time killed = absl::Now();
+  guest.Get("systemctl kill -s KILL truce-agent");
+  EXPECT_TRUE(Eventually([&] { return guest.Get(kControls) == before; }, absl::Seconds(25)))
+      << Changes(before, guest.Get(kControls));
+  std::printf("%s: as it was before %.1f s after SIGKILL\n", guest.name().c_str(),
+              absl::ToDoubleSeconds(absl::Now() - killed));
+  // An agent that stops restores by itself, and leaves none to that.
+  EXPECT_THAT(guest.Get("journalctl -u truce-agent -o cat"),
+              testing::ContainsRegex("[1-9][0-9]* control files? restored"))
+      << "by ExecStopPost";
+  EXPECT_TRUE(Eventually([&] { return guest.Get("systemctl show -P NRestarts truce-agent") != "0"; }));
+  EXPECT_TRUE(Eventually([&] { return Host(guest).connected(); }));
+  guest.Get("systemctl stop batch-job");
+}
+
+TEST_F(VmTest, WithoutANetworkLeasesRunOutAndComeBackWithIt) {
+  Guest& guest = *guests_[1];
+  const std::string before = ComeUnderAction(guest);
+  guest.SetLink(false);
+  const absl::Time cut = absl::Now();
+  EXPECT_TRUE(Eventually([&] { return guest.Get(kControls) == before; })) << Changes(before, guest.Get(kControls));
+  std::printf("%s: as it was before %.0f s after its network was cut\n", guest.name().c_str(),
+              absl::ToDoubleSeconds(absl::Now() - cut));
+  EXPECT_TRUE(Eventually([&] { return !Host(guest).connected(); }));
+  guest.SetLink(true);
+  const absl::Time back = absl::Now();
+  EXPECT_TRUE(Eventually([&] { return HasReceipt(guest, v1::RECEIPT_OUTCOME_EXPIRED); }));
+  EXPECT_TRUE(Eventually([&] { return guest.Get(kControls) != before; }));
+  std::printf("%s: acted upon again %.0f s after its network came back\n", guest.name().c_str(),
+              absl::ToDoubleSeconds(absl::Now() - back));
+  guest.Get("systemctl stop batch-job");
+}
+
+TEST_F(VmTest, WithoutARuleForPolkitUnitsAreOnlyWatched) {
+  Guest& guest = *guests_[0];
+  guest.Get("mv /etc/polkit-1/rules.d/50-truce-agent.rules /tmp && systemctl restart polkit truce-agent");
+  EXPECT_TRUE(Eventually([&] {
+    const v1::HostInventory inventory = Host(guest).inventory();
+    return std::any_of(inventory.missing().begin(), inventory.missing().end(), [](const auto& missing) {
+      return missing.name() == "systemd" && missing.reason().find("50-truce-agent.rules") != std::string::npos;
+    });
+  })) << fleet_->Ctl({"describe", "host", guest.name()}).output;
+  EXPECT_TRUE(Eventually([&] { return IsWatched(guest, kVictim); }));
+  guest.Get("systemctl start batch-job");
+  const std::string before = guest.Get(kControls);
+  EXPECT_TRUE(Eventually([&] { return Events(guest).find("systemd owns the controls") != std::string::npos; }));
+  EXPECT_EQ(guest.Get(kControls), before);
+}
+
+// What was set at run time outlives the unit's cgroup, and must not outlive the action.
+TEST_F(VmTest, AUnitThatIsRestartedUnderAnActionIsFree) {
+  Guest& guest = *guests_[0];
+  guest.Get("mv /tmp/50-truce-agent.rules /etc/polkit-1/rules.d/ && systemctl restart polkit truce-agent");
+  const std::string before = ComeUnderAction(guest);
+  guest.Get("systemctl stop batch-job");
+  EXPECT_TRUE(Eventually([&] { return HasReceipt(guest, v1::RECEIPT_OUTCOME_WORKLOAD_GONE); }));
+  guest.Get("systemctl stop truce-agent; systemctl start batch-job");
+  EXPECT_EQ(guest.Get(kControls), before);
+}
+
+}  // namespace
+}  // namespace truce::vm
