@@ -288,12 +288,13 @@ void Agent::AskForUnits() {
                 missing.end());
   if (units_status_.ok()) {
     Note("", "systemd_answers", "systemd can be asked to change its units now");
-    return;
+  } else {
+    v1::MissingCapability& capability = *inventory_.add_missing();
+    capability.set_name("systemd");
+    capability.set_reason(reason);
+    capability.set_remedy("until then the units of systemd that are not delegated are watched and not changed");
   }
-  v1::MissingCapability& capability = *inventory_.add_missing();
-  capability.set_name("systemd");
-  capability.set_reason(reason);
-  capability.set_remedy("until then the units of systemd that are not delegated are watched and not changed");
+  if (!first) TellInventory();
 }
 
 void Agent::FollowCpus() {
@@ -308,6 +309,10 @@ void Agent::FollowCpus() {
   Note("", "cpus_changed",
        StrCat("the host has the CPUs ", host::FormatCpuList(*online), " now, and had ", host::FormatCpuList(known)));
   if (model_ != nullptr) model_->SetTopology(TopologyOf(inventory_));
+  TellInventory();
+}
+
+void Agent::TellInventory() {
   if (link_ == nullptr) return;
   link_->SetHello(BuildHello());
   link_->Reconnect();

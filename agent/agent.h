@@ -66,6 +66,8 @@ class Agent {
   // CPUs that came or went since the inventory: takes a new one and tells everybody who rests on it.
   void FollowCpus();
   void AskForUnits();
+  // The hello is the only message that has it, so the stream begins anew.
+  void TellInventory();
   // Keeps an event for the next report; counts it when there are too many.
   void Note(const std::string& workload, const char* kind, std::string message);
   void MeasureCost();

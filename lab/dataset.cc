@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cmath>
 #include <exception>
+#include <filesystem>
 #include <stdexcept>
 
 #include "absl/strings/numbers.h"
@@ -170,13 +171,28 @@ absl::Status Dataset::Guard(std::string_view what, const std::function<void()>& 
     body();
     return absl::OkStatus();
   } catch (const std::exception& error) {
-    return absl::DataLossError(StrCat("data set ", file_, ": ", what, ": ", error.what()));
+    const std::string_view said = error.what();
+    const bool broken =
+        said.find("not a database") != std::string_view::npos || said.find("malformed") != std::string_view::npos;
+    return absl::DataLossError(
+        StrCat("data set ", file_, ": ",
+               broken ? "it is no data set, or a damaged one; choose another file" : StrCat(what, ": ", said)));
   }
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(const std::string& file, const std::string& machine,
                                                        const std::string& topology) {
   TRUCE_RETURN_IF_ERROR(CheckName(file));
+  struct stat status {};
+  if (stat(file.c_str(), &status) == 0 ? !S_ISREG(status.st_mode) : errno != ENOENT) {
+    return absl::InvalidArgumentError(StrCat("data set ", file, " is no file; choose another with --output"));
+  }
+  const std::filesystem::path directory = std::filesystem::absolute(file).parent_path();
+  if (access(directory.c_str(), W_OK | X_OK) != 0) {
+    return absl::InvalidArgumentError(StrCat("data set ", file, " can't be made: ", directory.string(), " ",
+                                             errno == ENOENT ? "does not exist" : "can't be written",
+                                             "; choose another file with --output"));
+  }
   std::unique_ptr<Dataset> dataset(new Dataset(file));
   std::map<std::string, std::string> meta;
   TRUCE_RETURN_IF_ERROR(dataset->Guard("opening it", [&] {
@@ -223,7 +239,9 @@ absl::StatusOr<DatasetContent> Dataset::Load(const std::string& file) {
   DatasetContent content;
   TRUCE_RETURN_IF_ERROR(dataset.Guard("reading it", [&] {
     soci::session& sql = *dataset.sql_;
-    sql.open(soci::sqlite3, StrCat("db=\"", file, "\" readonly=1 timeout=", kPatience));
+    // A writer that was killed has left a journal, which is rolled back by whoever may write.
+    const bool interrupted = access((file + "-journal").c_str(), F_OK) == 0;
+    sql.open(soci::sqlite3, StrCat("db=\"", file, "\"", interrupted ? "" : " readonly=1", " timeout=", kPatience));
     content.meta = ReadMeta(sql);
     soci::rowset<soci::row> programs = (sql.prepare << "SELECT name, kind FROM programs");
     for (const auto& row : programs) content.kind_of_program[row.get<std::string>(0)] = row.get<std::string>(1);

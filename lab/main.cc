@@ -119,9 +119,17 @@ int RunLevers(truce::lab::LeversOptions options, bool json, bool check) {
   for (const truce::lab::LeverOutcome& outcome : *outcomes) {
     if (!outcome.left_out.empty())
       std::fprintf(stderr, "left out: %s: %s\n", outcome.pair.name.c_str(), outcome.left_out.c_str());
+    if (!outcome.failed.empty())
+      std::fprintf(stderr, "truce-lab: %s failed: %s\n", outcome.pair.name.c_str(), outcome.failed.c_str());
   }
+  const truce::FigureTable table = truce::lab::LeverFigures(*outcomes);
   const truce::FigureFormat format = json ? truce::FigureFormat::kJson : truce::FigureFormat::kTable;
-  return truce::ShowFigures(truce::lab::LeverFigures(*outcomes), format, check, std::cout);
+  const int code = truce::ShowFigures(table, format, check, std::cout);
+  const bool failed = std::any_of(outcomes->begin(), outcomes->end(),
+                                  [](const truce::lab::LeverOutcome& outcome) { return !outcome.failed.empty(); });
+  if (!failed && !table.figures().empty()) return code;
+  if (!failed) std::fprintf(stderr, "truce-lab: nothing was measured\n");
+  return 1;
 }
 
 void AddScene(CLI::App& app, truce::lab::SceneOptions& scene, std::string& apart, std::function<int()>& chosen) {

@@ -90,6 +90,8 @@ std::vector<std::string> Variables(const RunOptions& options, const std::string&
           "WORKER=1"};
 }
 
+}  // namespace
+
 std::string LastLine(const std::string& file) {
   std::ifstream stream(file);
   std::string last;
@@ -99,8 +101,6 @@ std::string LastLine(const std::string& file) {
   if (last.empty()) last = "none on stderr";
   return last;
 }
-
-}  // namespace
 
 std::string_view LoadName(Load load) {
   return load == Load::kHigh ? "high" : "low";

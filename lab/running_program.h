@@ -30,6 +30,9 @@ struct RunOptions {
   std::string load_tool;
 };
 
+// The last line of a log, for messages: what a program said before it ended.
+std::string LastLine(const std::string& file);
+
 class RunningProgram {
  public:
   // Makes the cgroup `child` of `cgroups` and starts the program in it. `program` and `cgroups` outlive it.

@@ -11,7 +11,7 @@ namespace {
 
 // More than any controller wants of one host; a longer set is nonsense and is refused whole.
 constexpr int kMostActions = 4096;
-// After this a full disk or a spent budget of changes may have room again.
+// After this a full disk or a spent budget of changes may have room again, and who was busy may be free.
 constexpr absl::Duration kExhaustedBackoff = absl::Seconds(10);
 
 v1::ActionResult ResultOf(const v1::LeasedAction& action, v1::ActionState state, std::string reason = "") {
@@ -130,6 +130,8 @@ v1::ActionResult LeasedActuator::CarryOut(const Judged& judged, const TargetLook
 
 // The brake and a full disk pass by themselves; the guard says which of its own refusals do.
 absl::Duration LeasedActuator::RetryAfter(const Judged& judged, const absl::Status& refusal) const {
+  // Somebody who did not answer in time, such as a systemd that reloads, may a moment later.
+  if (absl::IsUnavailable(refusal)) return kExhaustedBackoff;
   if (!absl::IsResourceExhausted(refusal)) return judged.verdict.retry_after;
   return std::clamp(brake_.NextIn(clock_.Monotonic()), kExhaustedBackoff,
                     std::max(kExhaustedBackoff, options_.futile_backoff));

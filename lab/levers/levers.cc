@@ -1,10 +1,13 @@
 #include "lab/levers/levers.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -34,20 +37,31 @@ constexpr absl::Duration kScriptLimit = absl::Minutes(2);
 // A squeeze goes down to this much above what the aggressor works with, and never below what the agent insists on.
 constexpr double kSqueezedRatio = 1.1;
 
-// Runs a pair's own script to its end.
-absl::Status RunScript(const std::string& script, const std::string& what, const std::string& data) {
+// Runs a pair's own script to its end, or to a signal when `signals` is given; what it left running in its group goes
+// on when it succeeds.
+absl::Status RunScript(const std::string& script, const std::string& what, const std::string& data,
+                       ShutdownSignals* signals) {
   if (script.empty()) return absl::OkStatus();
   ChildOptions child;
   child.log_file = StrCat(data, "/", what, ".log");
   child.arguments = {"env", StrCat("PATH=", kSearchPath), StrCat("DATA=", data), "bash", "-ec", script};
   TRUCE_ASSIGN_OR_RETURN(ChildProcess process, ChildProcess::Start(child));
+  const int group = process.pid();
   const absl::Time deadline = absl::Now() + kScriptLimit;
-  while (process.Running() && absl::Now() < deadline) absl::SleepFor(kPoll);
-  if (const int exit_status = process.Stop(absl::ZeroDuration()); exit_status != 0) {
-    return absl::FailedPreconditionError(
-        StrCat("its script to ", what, " failed with ", exit_status, "; see ", child.log_file));
+  bool interrupted = false;
+  while (process.Running() && absl::Now() < deadline && !interrupted) {
+    if (signals == nullptr) {
+      absl::SleepFor(kPoll);
+    } else {
+      interrupted = signals->WaitFor(kPoll);
+    }
   }
-  return absl::OkStatus();
+  const int exit_status = process.Stop(absl::ZeroDuration());
+  if (exit_status == 0) return absl::OkStatus();
+  kill(-group, SIGKILL);
+  if (interrupted) return absl::CancelledError("interrupted");
+  return absl::FailedPreconditionError(
+      StrCat("its script to ", what, " ended with ", exit_status, "; its last words: ", LastLine(child.log_file)));
 }
 
 // The block device that a name leads to, as "7:0".
@@ -67,20 +81,18 @@ class Bench {
         pair_(pair),
         layout_(layout),
         signals_(signals),
-        data_(StrCat(options.work_directory, "/", pair.name)),
+        data_(StrCat(options.work_directory, "/levers-", pair.name)),
         traffic_(traffic),
         writer_({.traffic = traffic}) {}
 
   absl::Status Run(std::vector<LeverRound>* rounds) {
-    std::error_code error;
-    std::filesystem::remove_all(data_, error);  // of a lab that was killed
-    if (mkdir(data_.c_str(), 0700) != 0) return ErrnoStatus(errno, StrCat("making ", data_));
+    TRUCE_RETURN_IF_ERROR(MakeDirectory());
     const absl::Cleanup remove = [this] {
       std::error_code ignored;
       std::filesystem::remove_all(data_, ignored);
     };
-    const absl::Cleanup clean = [this] { (void)RunScript(pair_.clean, "clean", data_); };
-    TRUCE_RETURN_IF_ERROR(RunScript(pair_.prepare, "prepare", data_));
+    const absl::Cleanup clean = [this] { (void)RunScript(pair_.clean, "clean", data_, nullptr); };
+    TRUCE_RETURN_IF_ERROR(RunScript(pair_.prepare, "prepare", data_, &signals_));
     const std::string name = StrCat("truce-levers-", getpid());
     TRUCE_ASSIGN_OR_RETURN(auto cgroups, host::ScratchCgroups::Create(layout_, name));
     cgroups_.emplace(std::move(cgroups));
@@ -105,6 +117,18 @@ class Bench {
   }
 
  private:
+  // One of a lab that was killed is removed; one that the lab did not make is left alone.
+  absl::Status MakeDirectory() const {
+    const std::string mark = data_ + "/of-truce-lab";
+    std::error_code error;
+    if (access(mark.c_str(), F_OK) == 0) std::filesystem::remove_all(data_, error);
+    if (mkdir(data_.c_str(), 0700) != 0) {
+      return ErrnoStatus(errno, StrCat("making ", data_, ", a directory of the lab's own (--work-directory)"));
+    }
+    const host::UniqueFd made(open(mark.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    return made.valid() ? absl::OkStatus() : ErrnoStatus(errno, StrCat("making ", mark));
+  }
+
   absl::StatusOr<LeverRound> RunRound() {
     LeverRound round;
     TRUCE_ASSIGN_OR_RETURN(victim_, Start(pair_.victim, "victim", Load::kLow));
@@ -284,10 +308,11 @@ absl::StatusOr<std::vector<LeverOutcome>> TryLevers(const LeversOptions& options
     const absl::Status status =
         Bench(options, pair, layout, traffic.ok() ? traffic->get() : nullptr, signals).Run(&outcome.rounds);
     if (absl::IsCancelled(status)) return status;
-    if (!status.ok()) {
-      outcome.rounds.clear();
-      outcome.left_out = std::string(StdView(status.message()));
-    }
+    if (status.ok()) continue;
+    outcome.rounds.clear();
+    // Unimplemented: the agent has no such lever here.
+    std::string& told = absl::IsUnimplemented(status) ? outcome.left_out : outcome.failed;
+    told = std::string(StdView(status.message()));
   }
   return outcomes;
 }

@@ -45,8 +45,10 @@ struct LeverRound {
 struct LeverOutcome {
   LeverPair pair;
   std::vector<LeverRound> rounds;
-  // Why there are none: what the host lacks.
+  // Why there are none: what the host lacks,
   std::string left_out;
+  // or what went wrong.
+  std::string failed;
 };
 
 // Runs them, with progress on stderr. Cancelled after a signal. Everything that was made is gone afterwards.

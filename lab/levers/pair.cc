@@ -44,7 +44,16 @@ absl::StatusOr<LeverPair> ReadPair(const std::string& file) {
     const char* key = one == &pair.victim ? "victim" : "aggressor";
     if (one->operation.empty()) reader.Error(key, "must be a script");
   }
+  if (pair.lever == v1::LEVER_CPU_QUOTA && pair.cores <= 0) reader.Error("cores", "a quota needs a value");
+  if (pair.lever == v1::LEVER_CPU_WEIGHT && weight <= 0) reader.Error("weight", "a weight needs a value");
+  const bool caps = pair.lever == v1::LEVER_DISK_CAP || pair.lever == v1::LEVER_NETWORK_CAP;
+  if (caps && bytes_per_second <= 0) reader.Error("bytes_per_second", "a cap needs a value");
   TRUCE_RETURN_IF_ERROR(reader.Finish());
+  // It names a directory.
+  if (pair.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") != std::string::npos || pair.name.empty()) {
+    return absl::InvalidArgumentError(
+        StrCat(file, ": a pair's file is called by small letters, digits, '_' and '-' only, and .yaml"));
+  }
   pair.victim.name = pair.name + "-victim";
   pair.aggressor.name = pair.name + "-aggressor";
   pair.victim.needs = needs;

@@ -137,6 +137,10 @@ std::string FigureTable::ToJson() const {
 
 int ShowFigures(const FigureTable& table, FigureFormat format, bool check, std::ostream& out) {
   out << (format == FigureFormat::kJson ? table.ToJson() : table.ToText()) << std::flush;
+  if (!out) {
+    std::fprintf(stderr, "writing the figures failed; is the disk full?\n");
+    return 1;
+  }
   return check && !table.AllMet() ? 1 : 0;
 }
 

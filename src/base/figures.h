@@ -67,7 +67,8 @@ class FigureTable {
 };
 
 enum class FigureFormat { kTable, kJson };
-// Prints the table and returns the exit code: 1 when `check` and a target is missed, else 0.
+// Prints the table and returns the exit code: 1 when `check` and a target is missed, or when it could not be written
+// (said on stderr); else 0.
 int ShowFigures(const FigureTable& table, FigureFormat format, bool check, std::ostream& out);
 
 // "AMD EPYC 7763, 2 CPUs, 7.8 GiB, Linux 6.1.0": the host whose /proc is at `procfs`.

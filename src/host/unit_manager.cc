@@ -14,8 +14,9 @@
 namespace truce::host {
 namespace {
 
-// systemd answers within milliseconds.
-constexpr uint64_t kCallTimeoutUs = 3'000'000;
+// systemd answers within milliseconds, but not while it reloads; that takes seconds on a large or slow machine. Well
+// below WatchdogSec= and TimeoutStopSec= of the agent's unit.
+constexpr uint64_t kCallTimeoutUs = 10'000'000;
 // A bus that did not answer in time is left alone for so long.
 constexpr absl::Duration kQuiet = absl::Seconds(20);
 constexpr char kSystemBus[] = "unix:path=/run/dbus/system_bus_socket";

@@ -21,9 +21,10 @@ using testing::Not;
 
 constexpr char kVictim[] = "system.slice/shop-web.service";
 
-// Works off the same amount again and again and rests in between: two fifths of a CPU when nobody is in its way.
+// Works for 80 ms of CPU time and rests for 40 ms, again and again: two thirds of a CPU when nobody is in its way,
+// however fast the machine is.
 constexpr char kWeb[] = R"([Service]
-ExecStart=/usr/bin/perl -e 'my $n = 0; while ((times)[0] < 1) { for (1..1000) {} $n++ } $n *= 0.04; while (1) { for (1..$n) { for (1..1000) {} } select(undef, undef, undef, 0.06) }'
+ExecStart=/usr/bin/perl -e 'while (1) { my $begin = (times)[0]; 1 while (times)[0] - $begin < 0.08; select(undef, undef, undef, 0.04) }'
 )";
 constexpr char kBatch[] = R"([Service]
 ExecStart=/bin/sh -c 'for i in 1 2 3 4; do perl -e "1 while 1" & done; wait'
@@ -34,6 +35,9 @@ constexpr char kControls[] = R"sh(cd /sys/fs/cgroup/system.slice/batch-job.servi
 show() { echo "$1=$(cat $1 2>/dev/null || echo $2)"; }
 show cpu.max 'max 100000'; show cpu.weight 100; show cpu.idle 0; show cpuset.cpus ''; show memory.high max; show io.max ''
 )sh";
+
+// What they say of a unit that nobody bounds.
+constexpr char kUnbound[] = "cpu.max=max 100000\ncpu.weight=100\ncpu.idle=0\ncpuset.cpus=\nmemory.high=max\nio.max=";
 
 class VmTest : public testing::Test {
  protected:
@@ -116,25 +120,23 @@ class VmTest : public testing::Test {
     return fleet_->Ctl({"get", "events", "--host", guest.name()}).output;
   }
 
-  // A quiet machine whose victim is known, then a job beside it, and an action on that. Returns the job's controls as
-  // they were before.
-  static std::string ComeUnderAction(Guest& guest) {
+  static bool IsBound(Guest& guest) { return guest.Get(kControls) != kUnbound; }
+  // A quiet machine whose victim is known, then a job beside it, and an action on that.
+  static void ComeUnderAction(Guest& guest) {
     guest.Get("systemctl stop batch-job");
     EXPECT_TRUE(Eventually([&] { return Host(guest).connected() && IsWatched(guest, kVictim); }));
     guest.Get("systemctl start batch-job");
-    const std::string before = guest.Get(kControls);
     const absl::Time began = absl::Now();
-    EXPECT_TRUE(Eventually([&] { return guest.Get(kControls) != before; })) << before;
+    EXPECT_TRUE(Eventually([&] { return IsBound(guest); }));
     std::printf("%s: acted upon %.0f s after the job's start: %s\n", guest.name().c_str(),
-                absl::ToDoubleSeconds(absl::Now() - began), Changes(before, guest.Get(kControls)).c_str());
-    return before;
+                absl::ToDoubleSeconds(absl::Now() - began), Changes(guest).c_str());
   }
-  // Lines of `now` that are not in `before`.
-  static std::string Changes(const std::string& before, const std::string& now) {
+  // What is bound, in one line.
+  static std::string Changes(Guest& guest) {
     std::string changes;
-    std::istringstream lines(now);
+    std::istringstream lines(guest.Get(kControls));
     for (std::string line; std::getline(lines, line);) {
-      if (before.find(line + "\n") == std::string::npos && !before.ends_with(line)) {
+      if (StrCat(kUnbound, "\n").find(line + "\n") == std::string::npos) {
         StrAppend(&changes, changes.empty() ? "" : ", ", line);
       }
     }
@@ -153,36 +155,39 @@ bool VmTest::ready_ = false;
 TEST_F(VmTest, TheAgentsConnectAndLackNothingThatTheyNeed) {
   for (const auto& guest : guests_) {
     EXPECT_TRUE(Eventually([&] { return Host(*guest).connected(); })) << guest->name();
-    const v1::HostInventory inventory = Host(*guest).inventory();
-    EXPECT_EQ(inventory.cgroup_layout(), v1::CGROUP_LAYOUT_V2) << inventory.ShortDebugString();
-    for (const auto& missing : inventory.missing()) {
-      EXPECT_THAT(missing.name(), testing::AnyOf("pmu", "model")) << missing.reason();
-    }
+    EXPECT_EQ(Host(*guest).inventory().cgroup_layout(), v1::CGROUP_LAYOUT_V2);
+    // A systemd that is busy with its boot may answer late, and is asked again.
+    const auto lacks_nothing = [&] {
+      const v1::HostInventory inventory = Host(*guest).inventory();
+      return std::all_of(inventory.missing().begin(), inventory.missing().end(),
+                         [](const auto& missing) { return missing.name() == "pmu" || missing.name() == "model"; });
+    };
+    EXPECT_TRUE(Eventually(lacks_nothing)) << Host(*guest).inventory().ShortDebugString();
     EXPECT_EQ(guest->Get("systemctl show -P User truce-agent"), "truce-agent");
   }
 }
 
 TEST_F(VmTest, AUnitIsChangedThroughSystemdAndADaemonReloadChangesNothing) {
   Guest& guest = *guests_[0];
-  const std::string before = ComeUnderAction(guest);
+  ComeUnderAction(guest);
   EXPECT_THAT(guest.Get("systemctl show batch-job -p AllowedCPUs -p CPUQuotaPerSecUSec -p CPUWeight"),
               testing::AnyOf(HasSubstr("AllowedCPUs=0"), HasSubstr("AllowedCPUs=1"),
                              Not(HasSubstr("CPUQuotaPerSecUSec=infinity"))));
   const std::string victim = guest.Get("systemctl show shop-web -p AllowedCPUs -p CPUQuotaPerSecUSec -p CPUWeight");
   EXPECT_THAT(victim, HasSubstr("CPUQuotaPerSecUSec=infinity")) << "a critical workload is never reduced";
   guest.Get("systemctl daemon-reload && sleep 5");
-  EXPECT_NE(guest.Get(kControls), before) << "the action holds";
+  EXPECT_TRUE(IsBound(guest)) << "the action holds";
   EXPECT_THAT(Events(guest), Not(HasSubstr("control_reset"))) << "and nobody had to write it again";
   guest.Get("systemctl stop truce-agent");
-  EXPECT_EQ(guest.Get(kControls), before) << "an agent that stops leaves nothing";
+  EXPECT_EQ(guest.Get(kControls), kUnbound) << "an agent that stops leaves nothing";
   guest.Get("systemctl stop batch-job && systemctl start truce-agent");
 }
 
 TEST_F(VmTest, ADelegatedUnitIsChangedDirectlyAndHeldAgainstADaemonReload) {
   Guest& guest = *guests_[1];
-  const std::string before = ComeUnderAction(guest);
+  ComeUnderAction(guest);
   guest.Get("systemctl daemon-reload && sleep 10");
-  EXPECT_TRUE(Eventually([&] { return guest.Get(kControls) != before; }));
+  EXPECT_TRUE(Eventually([&] { return IsBound(guest); }));
   EXPECT_THAT(Events(guest), Not(HasSubstr("control_given_up")));
 }
 
@@ -191,11 +196,10 @@ TEST_F(VmTest, AKilledAgentLeavesNothingBehind) {
   // Time to look before the next agent takes up what is still wanted.
   guest.Put("/run/systemd/system/truce-agent.service.d/later.conf", "[Service]\nRestartSec=30s\n");
   guest.Get("systemctl daemon-reload");
-  const std::string before = ComeUnderAction(guest);
+  ComeUnderAction(guest);
   const absl::Time killed = absl::Now();
   guest.Get("systemctl kill -s KILL truce-agent");
-  EXPECT_TRUE(Eventually([&] { return guest.Get(kControls) == before; }, absl::Seconds(25)))
-      << Changes(before, guest.Get(kControls));
+  EXPECT_TRUE(Eventually([&] { return !IsBound(guest); }, absl::Seconds(25))) << Changes(guest);
   std::printf("%s: as it was before %.1f s after SIGKILL\n", guest.name().c_str(),
               absl::ToDoubleSeconds(absl::Now() - killed));
   // An agent that stops restores by itself, and leaves none to that.
@@ -209,17 +213,17 @@ TEST_F(VmTest, AKilledAgentLeavesNothingBehind) {
 
 TEST_F(VmTest, WithoutANetworkLeasesRunOutAndComeBackWithIt) {
   Guest& guest = *guests_[1];
-  const std::string before = ComeUnderAction(guest);
+  ComeUnderAction(guest);
   guest.SetLink(false);
   const absl::Time cut = absl::Now();
-  EXPECT_TRUE(Eventually([&] { return guest.Get(kControls) == before; })) << Changes(before, guest.Get(kControls));
+  EXPECT_TRUE(Eventually([&] { return !IsBound(guest); })) << Changes(guest);
   std::printf("%s: as it was before %.0f s after its network was cut\n", guest.name().c_str(),
               absl::ToDoubleSeconds(absl::Now() - cut));
   EXPECT_TRUE(Eventually([&] { return !Host(guest).connected(); }));
   guest.SetLink(true);
   const absl::Time back = absl::Now();
   EXPECT_TRUE(Eventually([&] { return HasReceipt(guest, v1::RECEIPT_OUTCOME_EXPIRED); }));
-  EXPECT_TRUE(Eventually([&] { return guest.Get(kControls) != before; }));
+  EXPECT_TRUE(Eventually([&] { return IsBound(guest); }));
   std::printf("%s: acted upon again %.0f s after its network came back\n", guest.name().c_str(),
               absl::ToDoubleSeconds(absl::Now() - back));
   guest.Get("systemctl stop batch-job");
@@ -236,20 +240,19 @@ TEST_F(VmTest, WithoutARuleForPolkitUnitsAreOnlyWatched) {
   })) << fleet_->Ctl({"describe", "host", guest.name()}).output;
   EXPECT_TRUE(Eventually([&] { return IsWatched(guest, kVictim); }));
   guest.Get("systemctl start batch-job");
-  const std::string before = guest.Get(kControls);
   EXPECT_TRUE(Eventually([&] { return Events(guest).find("systemd owns the controls") != std::string::npos; }));
-  EXPECT_EQ(guest.Get(kControls), before);
+  EXPECT_EQ(guest.Get(kControls), kUnbound);
 }
 
 // What was set at run time outlives the unit's cgroup, and must not outlive the action.
 TEST_F(VmTest, AUnitThatIsRestartedUnderAnActionIsFree) {
   Guest& guest = *guests_[0];
   guest.Get("mv /tmp/50-truce-agent.rules /etc/polkit-1/rules.d/ && systemctl restart polkit truce-agent");
-  const std::string before = ComeUnderAction(guest);
+  ComeUnderAction(guest);
   guest.Get("systemctl stop batch-job");
   EXPECT_TRUE(Eventually([&] { return HasReceipt(guest, v1::RECEIPT_OUTCOME_WORKLOAD_GONE); }));
   guest.Get("systemctl stop truce-agent; systemctl start batch-job");
-  EXPECT_EQ(guest.Get(kControls), before);
+  EXPECT_EQ(guest.Get(kControls), kUnbound);
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <filesystem>
 #include <set>
 
 #include "src/base/enum_words.h"
@@ -35,6 +37,30 @@ TEST(LeverPairTest, NamesWhatIsWrong) {
   EXPECT_THAT(error("lever: cpu_pin\naggressor: b\n"), HasSubstr("victim: must be a script"));
   EXPECT_THAT(error("lever: cpu_pin\nvictim: a\naggressor: b\ncors: 1\n"), HasSubstr("cors: unknown key"));
   EXPECT_THAT(error("lever: cpu_weight\nvictim: a\naggressor: b\nweight: -1\n"), HasSubstr("out of range"));
+  EXPECT_THAT(error("lever: cpu_quota\nvictim: a\naggressor: b\n"), HasSubstr("cores: a quota needs a value"));
+  EXPECT_THAT(error("lever: disk_cap\nvictim: a\naggressor: b\n"), HasSubstr("bytes_per_second: a cap needs"));
+  const test::Tree tree({{"...yaml", "lever: cpu_pin\nvictim: a\naggressor: b\n"}});
+  EXPECT_THAT(std::string(ReadLeverPairs(tree.root()).status().message()), HasSubstr("small letters"));
+}
+
+// A work directory may hold other things; they are not the lab's to remove.
+TEST(LeversTest, LeavesADirectoryOfItsNameAlone) {
+  const test::Tree pairs({{"thesis.yaml", "lever: cpu_pin\nvictim: 'true'\naggressor: 'true'\nprepare: exit 3\n"}});
+  const test::Tree work({{"levers-thesis/important", "years of work"}});
+  chmod(work.root().c_str(), 0700);
+  LeversOptions options;
+  options.pairs = pairs.root();
+  options.work_directory = work.root();
+  ShutdownSignals signals;
+  auto outcomes = TryLevers(options, signals);
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_THAT(outcomes->at(0).failed, HasSubstr("levers-thesis"));
+  EXPECT_TRUE(std::filesystem::exists(work.Path("levers-thesis/important")));
+  work.Remove("levers-thesis");
+  outcomes = TryLevers(options, signals);
+  ASSERT_TRUE(outcomes.ok()) << outcomes.status();
+  EXPECT_THAT(outcomes->at(0).failed, HasSubstr("its script to prepare ended with 3"));
+  EXPECT_FALSE(std::filesystem::exists(work.Path("levers-thesis"))) << "nothing is left";
 }
 
 TEST(LeverFiguresTest, AreRatiosToAloneAndToBefore) {
