@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds Truce and runs its tests.
 #
-#   tests/run.sh                    release build, every test but the benchmarks
+#   tests/run.sh                    release build, every test but the benchmarks and the machines of tests/vm
 #   tests/run.sh asan | tsan | dev  the same with another preset
 #   tests/run.sh -- -R planner      arguments after -- go to ctest
 #
@@ -23,4 +23,4 @@ deploy/install-packages.sh
 echo "2/3 build ($preset)"
 deploy/build.sh "$preset" -DTRUCE_BUILD_TESTS=ON
 echo "3/3 tests"
-exec ctest --preset "$preset" --label-exclude bench "$@"
+exec ctest --preset "$preset" --label-exclude 'bench|vm' "$@"

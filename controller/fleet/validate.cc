@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <initializer_list>
+#include <set>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -244,8 +246,13 @@ std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits
       return Refusal{"duplicate_workload", StrCat("workload \"", name, "\" is listed twice")};
     }
   }
+  std::set<std::pair<std::string_view, std::string_view>> pairs;
   for (const auto& pair : report.pairs()) {
     if (auto refusal = CheckPair(pair, names)) return refusal;
+    if (!pairs.emplace(pair.victim(), pair.aggressor()).second) {
+      return Refusal{"duplicate_pair",
+                     StrCat("the pair ", pair.victim(), " <- ", pair.aggressor(), " is listed twice")};
+    }
   }
   return std::nullopt;
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "agent/target.h"
 #include "lab/collect.h"
 #include "lab/observer.h"
+#include "lab/protect/keep_awake.h"
 #include "lab/running_program.h"
 #include "src/base/enum_words.h"
 #include "src/base/status.h"
@@ -102,6 +104,8 @@ class Bench {
     counters_ = host::CreateCounterService(counting);
     observer_ = std::make_unique<Observer>(options_.procfs, name, layout_, SystemClock(), *counters_, traffic_);
     TRUCE_ASSIGN_OR_RETURN(cpus_, host::OnlineCpus(options_.sysfs));
+    TRUCE_ASSIGN_OR_RETURN(auto awake, KeepAwake::Start(*cgroups_, cpus_, data_ + "/keep-awake.log"));
+    awake_.emplace(std::move(awake));
     agent::ActuatorOptions acting;
     acting.state_directory = data_ + "/state";
     TRUCE_ASSIGN_OR_RETURN(actuator_, agent::OpenActuator(acting, layout_, SystemClock(), writer_));
@@ -113,6 +117,7 @@ class Bench {
                    100 * done.aggressor_with_lever / done.aggressor_before);
     }
     TRUCE_RETURN_IF_ERROR(actuator_->RestoreAll(v1::RECEIPT_OUTCOME_SHUTDOWN));
+    TRUCE_RETURN_IF_ERROR(awake_->Stop());
     return cgroups_->Remove();
   }
 
@@ -177,6 +182,7 @@ class Bench {
     const absl::Time end = absl::Now() + duration;
     while (absl::Now() < end) {
       if (signals_.WaitFor(kPoll)) return absl::CancelledError("interrupted");
+      TRUCE_RETURN_IF_ERROR(awake_->Check());
       TRUCE_RETURN_IF_ERROR(victim_->Poll());
       if (aggressor_ != nullptr) TRUCE_RETURN_IF_ERROR(aggressor_->Poll());
       if (absl::Now() < next_tick_) continue;
@@ -266,6 +272,8 @@ class Bench {
   std::unique_ptr<Observer> observer_;
   std::unique_ptr<agent::Actuator> actuator_;
   std::vector<int> cpus_;
+  // A victim alone would pay for waking up a CPU at each operation, and any neighbour would seem to help it.
+  std::optional<KeepAwake> awake_;
   std::unique_ptr<RunningProgram> victim_;
   std::unique_ptr<RunningProgram> aggressor_;
   absl::Time next_tick_ = absl::InfinitePast();
@@ -293,6 +301,7 @@ absl::StatusOr<std::vector<LeverPair>> Choose(const LeversOptions& options) {
 
 absl::StatusOr<std::vector<LeverOutcome>> TryLevers(const LeversOptions& options, ShutdownSignals& signals) {
   TRUCE_ASSIGN_OR_RETURN(const std::vector<LeverPair> pairs, Choose(options));
+  spdlog::set_level(spdlog::level::warn);  // each write is told by its figures
   TRUCE_ASSIGN_OR_RETURN(const host::CgroupLayout layout, host::CgroupLayout::Detect(options.cgroup_root));
   TRUCE_ASSIGN_OR_RETURN(const host::UniqueFd lock, PrepareWorkDirectory(options.work_directory));
   TRUCE_RETURN_IF_ERROR(host::ScratchCgroups::RemoveAbandoned(layout, "truce-levers-"));

@@ -129,6 +129,7 @@ TEST(FleetTest, NonsenseIsRefusedCountedAndLeavesTheStateAlone) {
       {"unknown_workload", [](auto& r) { r.mutable_pairs(0)->set_victim("nobody"); }},
       {"unknown_workload", [](auto& r) { r.mutable_pairs(0)->set_aggressor(r.pairs(0).victim()); }},
       {"duplicate_workload", [](auto& r) { *r.add_workloads() = r.workloads(0); }},
+      {"duplicate_pair", [](auto& r) { *r.add_pairs() = r.pairs(0); }},
       {"missing_field", [](auto& r) { r.add_workloads(); }},
       {"long_string", [](auto& r) { r.mutable_workloads(0)->set_diagnosis_detail(std::string(4097, 'x')); }},
       {"long_string", [](auto& r) { r.mutable_pairs(0)->mutable_evidence()->set_summary(std::string(4097, 'x')); }},

@@ -5,6 +5,9 @@
 #include <rapidcheck/gtest.h>
 // clang-format on
 
+#include <set>
+#include <utility>
+
 #include "src/base/text.h"
 #include "tests/controller/plan/bench_host.h"
 
@@ -22,11 +25,13 @@ v1::Report AnyReport(int workloads) {
     spec.diagnosis = static_cast<v1::Diagnosis>(*rc::gen::inRange(0, 7));
     AddWorkload(spec, &report);
   }
+  std::set<std::pair<int, int>> known;
   const int pairs = *rc::gen::inRange(0, workloads * 2);
   for (int i = 0; i < pairs; ++i) {
     const int victim = *rc::gen::inRange(0, workloads);
     const int aggressor = *rc::gen::inRange(0, workloads);
-    if (victim == aggressor) continue;
+    // A report with a pair twice is refused.
+    if (victim == aggressor || !known.emplace(victim, aggressor).second) continue;
     auto* pair = AddPair(StrCat("w", victim), StrCat("w", aggressor), *rc::gen::inRange(0, 101), &report,
                          static_cast<v1::Resource>(*rc::gen::inRange(0, 7)));
     pair->set_confidence(*rc::gen::inRange(0, 101) / 100.0);

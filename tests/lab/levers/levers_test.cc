@@ -9,6 +9,7 @@
 #include <set>
 
 #include "src/base/enum_words.h"
+#include "src/host/cgroup.h"
 #include "tests/fixtures/tree.h"
 
 namespace truce::lab {
@@ -45,6 +46,7 @@ TEST(LeverPairTest, NamesWhatIsWrong) {
 
 // A work directory may hold other things; they are not the lab's to remove.
 TEST(LeversTest, LeavesADirectoryOfItsNameAlone) {
+  if (!host::CgroupLayout::Detect("/sys/fs/cgroup").ok()) GTEST_SKIP() << "no cgroups here";
   const test::Tree pairs({{"thesis.yaml", "lever: cpu_pin\nvictim: 'true'\naggressor: 'true'\nprepare: exit 3\n"}});
   const test::Tree work({{"levers-thesis/important", "years of work"}});
   chmod(work.root().c_str(), 0700);
