@@ -73,6 +73,8 @@ absl::Status SceneCast::MakeCgroups(const std::string& cgroup_root, bool apart, 
     TRUCE_RETURN_IF_ERROR(cgroups_->SetCpus("redis", {online.begin(), middle}));
     TRUCE_RETURN_IF_ERROR(cgroups_->SetCpus("stress", {middle, online.end()}));
   }
+  TRUCE_ASSIGN_OR_RETURN(auto awake, KeepAwake::Start(*cgroups_, online, directory_ + "/keep-awake.log"));
+  awake_.emplace(std::move(awake));
   // Weight follows the CPUs that a workload asks for, as under Kubernetes: the batch job has many workers, redis one.
   if (absl::Status status = cgroups_->SetCpuWeight("stress", std::max(1, workers_)); !status.ok()) {
     *missing = StrCat("CPU weights - ", StdView(status.message()));
@@ -147,6 +149,10 @@ absl::Status SceneCast::CleanUp() {
   redis_.reset();
   aggressor_cgroup_.reset();
   absl::Status status;
+  if (awake_) {
+    awake_->Stop().IgnoreError();  // what stays is told by Remove
+    awake_.reset();
+  }
   if (cgroups_) {
     status = cgroups_->Remove();
     cgroups_.reset();

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "lab/keep_awake.h"
 #include "lab/redis_load.h"
 #include "src/base/child_process.h"
 #include "src/host/cgroup.h"
@@ -53,6 +54,8 @@ class SceneCast {
   std::string directory_;
   std::optional<host::CgroupLayout> layout_;
   std::optional<host::ScratchCgroups> cgroups_;
+  // Alone, redis would pay for waking up a CPU at each request: up to hundreds of milliseconds on a busy hypervisor.
+  std::optional<KeepAwake> awake_;
   std::unique_ptr<host::Cgroup> aggressor_cgroup_;
   std::string victim_;
   std::string aggressor_;

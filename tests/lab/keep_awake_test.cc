@@ -1,5 +1,5 @@
 // CPUs are kept awake by processes that yield to everybody, and that leave nothing behind.
-#include "lab/protect/keep_awake.h"
+#include "lab/keep_awake.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>

@@ -1,4 +1,4 @@
-#include "lab/protect/keep_awake.h"
+#include "lab/keep_awake.h"
 
 #include <sched.h>
 
