@@ -27,6 +27,9 @@ absl::StatusOr<std::string> HostControlWriter::Read(const ControlFile& control) 
 absl::Status HostControlWriter::Write(const ControlFile& control, std::string_view value) {
   const bool of_unit = IsOfUnit(control);
   if (control.file.starts_with("io.max") && SystemdOwns(*control.cgroup, options_.run_directory)) {
+    // Also how a refused action is undone, which must not fail.
+    TRUCE_ASSIGN_OR_RETURN(const std::string content, files_.Read(control));
+    if (SameControlValue(control.file, content, value)) return absl::OkStatus();
     return absl::FailedPreconditionError(StrCat("systemd keeps the limits of ", control.cgroup->path(),
                                                 " on disks by the names of device nodes, and would write ",
                                                 control.Name(),

@@ -101,6 +101,21 @@ TEST_F(UnitActions, EveryLeverIsAskedOfSystemdAndTakenBack) {
   }
 }
 
+// systemd would write a disk cap anew; one that is refused leaves nothing to be restored.
+TEST_F(UnitActions, ADiskCapIsRefusedAndLeavesNothing) {
+  tree_.Put(StrCat(kUnit, "/io.max"), "");
+  const auto actuator = Open();
+  const TargetLookup with_disk = [lookup = Lookup()](const std::string& name) {
+    auto target = lookup(name);
+    if (target) target->allowed_levers.push_back(v1::LEVER_DISK_CAP);
+    return target;
+  };
+  const v1::DesiredSetResult result = actuator->Apply(Set({CapDisk("disk", kUnit, 10 << 20)}), with_disk);
+  EXPECT_THAT(result.results(0).reason(), testing::HasSubstr("Delegate=yes"));
+  EXPECT_THAT(result.results(0).reason(), Not(testing::HasSubstr("undoing it failed")));
+  EXPECT_THAT(Kinds(*actuator), testing::ElementsAre("action_refused"));
+}
+
 TEST_F(UnitActions, ADaemonReloadChangesNothing) {
   const auto actuator = Open();
   const auto actions = Set({Pin("pin", kUnit, "1-2"), Quota("quota", kUnit, 0.333)});

@@ -120,9 +120,11 @@ TEST_F(UnitTest, WritesThroughSystemdAndTakesItBack) {
   EXPECT_TRUE(writer.Outlives(pin));
   ASSERT_TRUE(writer.Write(pin, "\n").ok());
   EXPECT_EQ(*writer.Read(pin), "\n");
+  tree_.Put(StrCat(kUnit, "/io.max"), "");
   const absl::Status disk = writer.Write(Control(Controller::kIo, "io.max[8:0]"), "8:0 rbps=1000");
   EXPECT_TRUE(absl::IsFailedPrecondition(disk)) << disk;
   EXPECT_THAT(std::string(StdView(disk.message())), HasSubstr("Delegate=yes"));
+  EXPECT_TRUE(writer.Write(Control(Controller::kIo, "io.max[8:0]"), "").ok()) << "as it is";
   EXPECT_THAT(systemd.SetOf(kUnit), IsEmpty());
 }
 
