@@ -74,11 +74,8 @@ absl::Status Agent::Build() {
   if (traffic.ok()) {
     traffic_ = *std::move(traffic);
   } else {
-    v1::MissingCapability& missing = *inventory_.add_missing();
-    missing.set_name("network");
-    missing.set_reason(std::string(traffic.status().message()));
-    missing.set_remedy(
-        "until then only workloads with a network of their own have network readings, and none is bound");
+    SetMissing("network", std::string(StdView(traffic.status().message())),
+               "until then only workloads with a network of their own have network readings, and none is bound");
   }
   AskForUnits();
   for (const auto& missing : inventory_.missing()) {
@@ -188,17 +185,12 @@ void Agent::Score() {
 void Agent::RefreshModel() {
   const std::optional<std::string> news = model_->Refresh(profiler_->profiles());
   if (!news) return;
-  auto& missing = *inventory_.mutable_missing();
-  missing.erase(std::remove_if(missing.begin(), missing.end(), [](const auto& one) { return one.name() == "model"; }),
-                missing.end());
+  SetMissing("model", model_->status().ok() ? "" : *news,
+             "install a model that fits this version, or set score.from to evidence");
   if (model_->status().ok()) {
     spdlog::info("{}", *news);
   } else {
     spdlog::warn("{}", *news);
-    v1::MissingCapability& capability = *inventory_.add_missing();
-    capability.set_name("model");
-    capability.set_reason(*news);
-    capability.set_remedy("install a model that fits this version, or set score.from to evidence");
   }
   // That there is one from the start is no news.
   if (ticks_ > 0 || !model_->status().ok()) Note("", model_->status().ok() ? "model_taken_up" : "model_refused", *news);
@@ -283,18 +275,20 @@ void Agent::AskForUnits() {
   units_status_ = units_.Check();
   const std::string reason(StdView(units_status_.message()));
   if (reason == before) return;
-  auto& missing = *inventory_.mutable_missing();
-  missing.erase(std::remove_if(missing.begin(), missing.end(), [](const auto& one) { return one.name() == "systemd"; }),
-                missing.end());
-  if (units_status_.ok()) {
-    Note("", "systemd_answers", "systemd can be asked to change its units now");
-  } else {
-    v1::MissingCapability& capability = *inventory_.add_missing();
-    capability.set_name("systemd");
-    capability.set_reason(reason);
-    capability.set_remedy("until then the units of systemd that are not delegated are watched and not changed");
-  }
+  SetMissing("systemd", reason, "until then the units of systemd that are not delegated are watched and not changed");
+  if (units_status_.ok()) Note("", "systemd_answers", "systemd can be asked to change its units now");
   if (!first) TellInventory();
+}
+
+void Agent::SetMissing(const std::string& name, const std::string& reason, const std::string& remedy) {
+  auto& missing = *inventory_.mutable_missing();
+  missing.erase(std::remove_if(missing.begin(), missing.end(), [&](const auto& one) { return one.name() == name; }),
+                missing.end());
+  if (reason.empty()) return;
+  v1::MissingCapability& one = *inventory_.add_missing();
+  one.set_name(name);
+  one.set_reason(reason);
+  one.set_remedy(remedy);
 }
 
 void Agent::FollowCpus() {

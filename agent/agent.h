@@ -66,6 +66,8 @@ class Agent {
   // CPUs that came or went since the inventory: takes a new one and tells everybody who rests on it.
   void FollowCpus();
   void AskForUnits();
+  // The inventory says that this is missing, and why; no longer, when `reason` is empty.
+  void SetMissing(const std::string& name, const std::string& reason, const std::string& remedy);
   // The hello is the only message that has it, so the stream begins anew.
   void TellInventory();
   // Keeps an event for the next report; counts it when there are too many.
