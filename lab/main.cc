@@ -2,16 +2,15 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "lab/collect.h"
+#include "lab/command_line.h"
 #include "lab/learn/commands.h"
-#include "lab/levers/levers.h"
+#include "lab/levers/commands.h"
 #include "lab/load.h"
 #include "lab/protect/protect.h"
 #include "lab/scene.h"
@@ -23,18 +22,9 @@
 namespace {
 
 using truce::ShutdownSignals;
-
-int Failed(const absl::Status& status) {
-  std::fprintf(stderr, "truce-lab: %s\n", std::string(status.message()).c_str());
-  return absl::IsInvalidArgument(status) ? 2 : 1;
-}
-
-// From here on wherever this process goes; an empty name stays empty, and is refused by whoever needs the directory.
-std::string Absolute(const std::string& directory) {
-  std::error_code error;
-  const std::filesystem::path absolute = std::filesystem::absolute(directory, error);
-  return error ? directory : absolute.string();
-}
+using truce::lab::Absolute;
+using truce::lab::AddFormat;
+using truce::lab::Failed;
 
 int RunScene(truce::lab::SceneOptions options, const std::string& apart) {
   ShutdownSignals signals;
@@ -78,10 +68,10 @@ int RunCollect(truce::lab::CollectOptions options, const std::string& budget) {
   return 0;
 }
 
-int RunSummary(const std::string& file, bool json, bool check) {
-  const auto table = truce::lab::Summarise(file, std::cout, json);
+int RunSummary(const std::string& file, const truce::lab::OutputFormat& format) {
+  const auto table = truce::lab::Summarise(file, std::cout, format.json);
   if (!table.ok()) return Failed(table.status());
-  return truce::ShowFigures(*table, json ? truce::FigureFormat::kJson : truce::FigureFormat::kTable, check, std::cout);
+  return truce::ShowFigures(*table, format.kind(), format.check, std::cout);
 }
 
 int RunProtect(truce::lab::ProtectOptions options, const std::vector<std::string>& policies) {
@@ -108,28 +98,6 @@ int RunProtect(truce::lab::ProtectOptions options, const std::vector<std::string
   truce::lab::WriteBouts(*bouts, std::cout);
   const int code = truce::ShowFigures(truce::lab::BoutFigures(*bouts), truce::FigureFormat::kTable, false, std::cout);
   return status.ok() ? code : 130;
-}
-
-int RunLevers(truce::lab::LeversOptions options, bool json, bool check) {
-  ShutdownSignals signals;
-  if (options.pairs.empty()) options.pairs = truce::ShippedPath("lever-pairs");
-  options.work_directory = Absolute(options.work_directory);
-  const auto outcomes = truce::lab::TryLevers(options, signals);
-  if (!outcomes.ok()) return absl::IsCancelled(outcomes.status()) ? 130 : Failed(outcomes.status());
-  for (const truce::lab::LeverOutcome& outcome : *outcomes) {
-    if (!outcome.left_out.empty())
-      std::fprintf(stderr, "left out: %s: %s\n", outcome.pair.name.c_str(), outcome.left_out.c_str());
-    if (!outcome.failed.empty())
-      std::fprintf(stderr, "truce-lab: %s failed: %s\n", outcome.pair.name.c_str(), outcome.failed.c_str());
-  }
-  const truce::FigureTable table = truce::lab::LeverFigures(*outcomes);
-  const truce::FigureFormat format = json ? truce::FigureFormat::kJson : truce::FigureFormat::kTable;
-  const int code = truce::ShowFigures(table, format, check, std::cout);
-  const bool failed = std::any_of(outcomes->begin(), outcomes->end(),
-                                  [](const truce::lab::LeverOutcome& outcome) { return !outcome.failed.empty(); });
-  if (!failed && !table.figures().empty()) return code;
-  if (!failed) std::fprintf(stderr, "truce-lab: nothing was measured\n");
-  return 1;
 }
 
 void AddScene(CLI::App& app, truce::lab::SceneOptions& scene, std::string& apart, std::function<int()>& chosen) {
@@ -185,31 +153,11 @@ void AddProtect(CLI::App& app, truce::lab::ProtectOptions& protect, std::vector<
   command->callback([&] { chosen = [&] { return RunProtect(protect, policies); }; });
 }
 
-void AddFormat(CLI::App* command, bool& json, bool& check) {
-  command
-      ->add_option_function<std::string>(
-          "-o,--output", [&](const std::string& format) { json = format == "json"; }, "table or json")
-      ->check(CLI::IsMember({"table", "json"}));
-  command->add_flag("--check", check, "Exit with 1 when a target is missed");
-}
-
-void AddLevers(CLI::App& app, truce::lab::LeversOptions& levers, bool& json, bool& check,
-               std::function<int()>& chosen) {
-  CLI::App* command =
-      app.add_subcommand("levers", "Each lever on a real pair of programs that contend for what it bounds");
-  command->add_option("--only", levers.only, "Names of pairs (default: all)")->delimiter(',');
-  command->add_option("--rounds", levers.rounds, "Of each")->check(CLI::Range(1, 1000))->capture_default_str();
-  command->add_option("--pairs", levers.pairs, "Directory of pair descriptions (default: those shipped)");
-  command->add_option("--work-directory", levers.work_directory, "Where their input is made")->capture_default_str();
-  AddFormat(command, json, check);
-  command->callback([&] { chosen = [&] { return RunLevers(levers, json, check); }; });
-}
-
-void AddSummary(CLI::App& app, std::string& file, bool& json, bool& check, std::function<int()>& chosen) {
+void AddSummary(CLI::App& app, std::string& file, truce::lab::OutputFormat& format, std::function<int()>& chosen) {
   CLI::App* command = app.add_subcommand("summary", "What a data set holds: programs, meetings, slowdowns, noise");
   command->add_option("FILE", file, "The data set")->required();
-  AddFormat(command, json, check);
-  command->callback([&] { chosen = [&] { return RunSummary(file, json, check); }; });
+  AddFormat(command, format);
+  command->callback([&] { chosen = [&] { return RunSummary(file, format); }; });
 }
 
 }  // namespace
@@ -232,17 +180,15 @@ int main(int argc, char** argv) {
   truce::lab::CollectOptions collect;
   std::string budget = "30m";
   std::string file;
-  bool json = false;
-  bool check = false;
+  truce::lab::OutputFormat format;
   std::string apart = "0s";
   AddScene(app, scene, apart, chosen);
   AddCollect(app, collect, budget, chosen);
   truce::lab::ProtectOptions protect;
   std::vector<std::string> policies;
   AddProtect(app, protect, policies, chosen);
-  AddSummary(app, file, json, check, chosen);
-  truce::lab::LeversOptions levers;
-  AddLevers(app, levers, json, check, chosen);
+  AddSummary(app, file, format, chosen);
+  truce::lab::AddLeversCommand(app, chosen);
   truce::lab::AddLearningCommands(app, chosen);
   try {
     app.parse(argc, argv);

@@ -39,7 +39,7 @@ std::vector<uint32_t> TakeFromEnd(const std::vector<std::vector<uint32_t>>& grou
 std::optional<std::vector<uint32_t>> CpusForGivers(const std::vector<v1::Cpu>& cpus, int victims_need) {
   if (cpus.size() < 2) return std::nullopt;
   const size_t need = std::clamp<size_t>(static_cast<size_t>(std::max(victims_need, 1)), 1, cpus.size() - 1);
-  const auto cores = Group(cpus, [](const v1::Cpu& cpu) { return std::pair(cpu.llc(), cpu.core()); });
+  const auto cores = Group(cpus, [](const v1::Cpu& cpu) { return std::tuple(cpu.numa_node(), cpu.llc(), cpu.core()); });
   std::vector<uint32_t> taken = TakeFromEnd(cores, cpus.size(), need);
   // The victims need so much that no whole core is left to give: better a core of the givers' own when there are
   // several, else half a core, than no separation.
@@ -49,7 +49,7 @@ std::optional<std::vector<uint32_t>> CpusForGivers(const std::vector<v1::Cpu>& c
 }
 
 std::optional<std::vector<uint32_t>> LlcDomainsForGivers(const std::vector<v1::Cpu>& cpus, int victims_need) {
-  const auto domains = Group(cpus, [](const v1::Cpu& cpu) { return cpu.llc(); });
+  const auto domains = Group(cpus, [](const v1::Cpu& cpu) { return std::pair(cpu.numa_node(), cpu.llc()); });
   if (domains.size() < 2) return std::nullopt;
   std::vector<uint32_t> taken = TakeFromEnd(domains, cpus.size(), static_cast<size_t>(std::max(victims_need, 1)));
   if (taken.empty()) return std::nullopt;

@@ -83,6 +83,7 @@ std::vector<v1::Decision> PlanHost(const HostState& host, HostPlan& plan, PlanCo
   tick.ActOnPairs();
   tick.ReleaseCalm();
   tick.LayOutPins();
+  tick.FreePinned();
   tick.Forget();
   return tick.TakeDecisions();
 }

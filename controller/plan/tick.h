@@ -21,6 +21,7 @@ class PlanTick {
   void ActOnPairs();
   void ReleaseCalm();
   void LayOutPins();
+  void FreePinned();
   void Forget();
 
   // Ends an action at once.

@@ -2,6 +2,7 @@
 // CPUs of all pins together.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -207,6 +208,22 @@ void PlanTick::LayOutPins() {
     v1::Decision& decision =
         Decide("tighten", planned, host_.FindPair(planned.action.victim(), planned.action.workload()), why);
     planned.action.set_decision_id(decision.id());
+  }
+}
+
+// Who is kept off its victims' CPUs need not be throttled on its own as well. A quota that came after the pin is there
+// because the pin was not enough.
+void PlanTick::FreePinned() {
+  for (auto it = plan_.actions.begin(); it != plan_.actions.end();) {
+    const PlannedAction& quota = it->second;
+    const PlannedAction* pin =
+        it->first.second == v1::LEVER_CPU_QUOTA ? Find(it->first.first, v1::LEVER_CPU_PIN) : nullptr;
+    const bool left_over =
+        pin != nullptr && pin->state == v1::ACTION_STATE_APPLIED &&
+        quota.created_at.monotonic < pin->created_at.monotonic &&
+        std::includes(pin->victims.begin(), pin->victims.end(), quota.victims.begin(), quota.victims.end());
+    it = left_over ? Drop(it, StrCat("it is pinned to CPUs ", pin->action.cpus(), " by now, away from its victims"))
+                   : std::next(it);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <system_error>
 
+#include "lab/command_line.h"
 #include "lab/learn/evaluate.h"
 #include "lab/learn/page.h"
 #include "lab/learn/train.h"
@@ -20,14 +21,7 @@
 namespace truce::lab {
 namespace {
 
-int Failed(const absl::Status& status) {
-  std::fprintf(stderr, "truce-lab: %s\n", std::string(status.message()).c_str());
-  return absl::IsInvalidArgument(status) ? 2 : 1;
-}
-
-struct Output {
-  bool json = false;
-  bool check = false;
+struct Output : OutputFormat {
   // Trainings that were ended go on from here; empty: they begin anew.
   std::string checkpoints;
 };
@@ -60,8 +54,7 @@ int RunEvaluate(const EvaluateOptions& options, const Output& output) {
   const auto evaluation = Evaluate(options, *checkpoints, std::cerr);
   if (!evaluation.ok()) return Failed(evaluation.status());
   if (!output.json) WriteEvaluation(*evaluation, std::cout);
-  const int shown = ShowFigures(EvaluationFigures(*evaluation),
-                                output.json ? FigureFormat::kJson : FigureFormat::kTable, output.check, std::cout);
+  const int shown = ShowFigures(EvaluationFigures(*evaluation), output.kind(), output.check, std::cout);
   if (!options.html.empty()) {
     const absl::Status written =
         rpc::WriteFileAtomically(options.html, EvaluationPage(*evaluation), 0644, rpc::IfExists::kReplace);
@@ -132,11 +125,7 @@ void AddLearningCommands(CLI::App& app, std::function<int()>& chosen) {
   evaluate->add_option("--checkpoints", output->checkpoints,
                        "Directory of its own; with it a training that was ended goes on");
   evaluate->add_option("--seed", options->seed, "Of everything random")->capture_default_str();
-  evaluate
-      ->add_option_function<std::string>(
-          "-o,--output", [output](const std::string& format) { output->json = format == "json"; }, "table or json")
-      ->check(CLI::IsMember({"table", "json"}));
-  evaluate->add_flag("--check", output->check, "Exit with 1 when a target is missed");
+  AddFormat(evaluate, *output);
   evaluate->callback(
       [options, output, &chosen] { chosen = [options, output] { return RunEvaluate(*options, *output); }; });
 }

@@ -21,7 +21,9 @@ tests/vm/image.sh "$image"
 # What is installed in the guests, as docs/operating.md has it.
 stage=$work/stage
 install -D -m 0755 "$build/bin/truce-agent" "$stage/usr/bin/truce-agent"
-strip "$stage/usr/bin/truce-agent"
+install -D -m 0755 "$build/bin/vm_levers" "$stage/usr/bin/vm-levers"
+strip "$stage"/usr/bin/*
+install -D -m 0644 -t "$stage/usr/share/truce/lever-pairs" lab/levers/pairs/*.yaml
 install -D -m 0644 deploy/systemd/truce.sysusers "$stage/usr/lib/sysusers.d/truce.conf"
 install -D -m 0644 deploy/systemd/truce-agent.service "$stage/etc/systemd/system/truce-agent.service"
 install -D -m 0644 deploy/polkit/50-truce-agent.rules "$stage/etc/polkit-1/rules.d/50-truce-agent.rules"

@@ -2,6 +2,8 @@
 // units are changed through systemd on the one and, being delegated, directly on the other; and each is as it was
 // before, whatever happens to the agent, to systemd's configuration or to the network.
 #include <gmock/gmock.h>
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -242,6 +244,31 @@ TEST_F(VmTest, WithoutARuleForPolkitUnitsAreOnlyWatched) {
   guest.Get("systemctl start batch-job");
   EXPECT_TRUE(Eventually([&] { return Events(guest).find("systemd owns the controls") != std::string::npos; }));
   EXPECT_EQ(guest.Get(kControls), kUnbound);
+}
+
+// On cgroup v2 with all controllers, where a squeeze does something whatever the host has left.
+TEST_F(VmTest, EveryLeverDoesWhatItSaysAndLeavesEveryFileAsItWas) {
+  Guest& guest = *guests_[1];
+  guest.Get("systemctl stop truce-agent shop-web batch-job");
+  guest.Get("systemd-run --unit=levers -p StandardOutput=file:/tmp/levers.json -p StandardError=file:/tmp/levers.log "
+            "vm-levers levers --rounds 1 -o json --work-directory /var/lib/truce-lab");
+  EXPECT_TRUE(Eventually([&] { return !guest.Run("systemctl is-active levers").output.starts_with("activ"); },
+                         absl::Minutes(8)));
+  const std::string log = guest.Get("cat /tmp/levers.log");
+  std::printf("%s", log.c_str());
+  EXPECT_THAT(log, Not(HasSubstr("failed")));
+  EXPECT_THAT(log, Not(HasSubstr("left out"))) << "everything that levers need is in the guest";
+  google::protobuf::ListValue figures;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(guest.Get("cat /tmp/levers.json"), &figures).ok());
+  int as_before = 0;
+  for (const auto& value : figures.values()) {
+    const auto& figure = value.struct_value().fields();
+    if (figure.at("name").string_value().find("as before") == std::string::npos) continue;
+    EXPECT_EQ(figure.at("value").number_value(), 1) << figure.at("name").string_value();
+    ++as_before;
+  }
+  EXPECT_GE(as_before, 7) << "one for each lever";
+  guest.Get("systemctl start truce-agent shop-web");
 }
 
 // What was set at run time outlives the unit's cgroup, and must not outlive the action.

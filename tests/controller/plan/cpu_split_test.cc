@@ -40,6 +40,15 @@ TEST(CpuSplitTest, GivesWholeCacheDomainsOrNothing) {
   EXPECT_FALSE(LlcDomainsForGivers(Cpus(4, 1, 4), 1).has_value());
 }
 
+// Cores and caches of two nodes may be numbered in turns.
+TEST(CpuSplitTest, TakesOneNumaNodeBeforeTheNext) {
+  std::vector<v1::Cpu> cpus = Cpus(8, 1, 2);
+  for (v1::Cpu& cpu : cpus) cpu.set_numa_node(cpu.llc() % 2);
+  EXPECT_EQ(CpuList(*CpusForGivers(cpus, 4)), "2-3,6-7");
+  EXPECT_EQ(CpuList(*LlcDomainsForGivers(cpus, 3)), "2-3,6-7");
+  EXPECT_EQ(CpuList(*CpusForGivers(cpus, 2)), "2-7");
+}
+
 TEST(CpuSplitTest, WritesListsAsTheKernelDoes) {
   EXPECT_EQ(CpuList({8, 0, 1, 2, 3}), "0-3,8");
   EXPECT_EQ(CpuList({}), "");

@@ -29,6 +29,34 @@ TEST(PlannerLeverTest, CacheContentionMovesToAnotherDomainOrToOtherCpus) {
   EXPECT_NE(one_domain.Find("truce/stress", kQuota), nullptr);
 }
 
+// A quota from the time when it could not be pinned.
+TEST(PlannerLeverTest, WhoIsPinnedIsNotThrottledByAQuotaFromBefore) {
+  BenchHost host;
+  const v1::Report scene = MakeScene();
+  host.plan.blocked_until[{"truce/redis", "truce/stress", kPin}] = host.now().monotonic + absl::Seconds(12);
+  host.Round(scene);
+  ASSERT_NE(host.Find("truce/stress", kQuota), nullptr);
+  // Down to its floor, and then the pin.
+  for (int i = 0; i < 20 && host.Find("truce/stress", kPin) == nullptr; ++i) {
+    host.ApplyAll();
+    host.Round(scene);
+  }
+  ASSERT_NE(host.Find("truce/stress", kPin), nullptr);
+  EXPECT_NE(host.Find("truce/stress", kQuota), nullptr) << "as long as the pin is only wanted";
+  host.ApplyAll();
+  const auto decisions = host.Round(scene);
+  EXPECT_EQ(host.Find("truce/stress", kQuota), nullptr);
+  ASSERT_FALSE(decisions.empty());
+  EXPECT_EQ(decisions.back().verdict(), "release");
+  EXPECT_THAT(decisions.back().reason(), HasSubstr("it is pinned to CPUs 1-3 by now"));
+  // One that comes after the pin is there because the pin was not enough.
+  for (int i = 0; i < 3; ++i) {
+    host.ApplyAll();
+    host.Round(scene);
+  }
+  EXPECT_NE(host.Find("truce/stress", kQuota), nullptr);
+}
+
 // A scene whose aggressor reads much, from a host with two disks, and may be capped.
 v1::Report DiskScene() {
   v1::Report report = MakeScene(90, 2, v1::RESOURCE_DISK);

@@ -1,0 +1,31 @@
+// What the commands of truce-lab have in common on the command line.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "src/base/figures.h"
+
+namespace CLI {
+class App;
+}
+
+namespace truce::lab {
+
+// Says what went wrong on stderr; the exit code for it: 2 for wrong arguments, else 1.
+int Failed(const absl::Status& status);
+
+// From here on wherever this process goes; an empty name stays empty, and is refused by whoever needs the directory.
+std::string Absolute(const std::string& directory);
+
+// How figures are shown.
+struct OutputFormat {
+  bool json = false;
+  // Exit with 1 when a target is missed.
+  bool check = false;
+  FigureFormat kind() const { return json ? FigureFormat::kJson : FigureFormat::kTable; }
+};
+// Adds -o and --check to `command`; `format` outlives the parsing.
+void AddFormat(CLI::App* command, OutputFormat& format);
+
+}  // namespace truce::lab
