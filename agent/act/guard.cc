@@ -15,8 +15,11 @@ namespace {
 constexpr size_t kLargestAction = 16 * 1024;
 constexpr size_t kLongestLeaseId = 256;
 
-Verdict Refuse(std::string reason) {
-  return {.kind = Verdict::Kind::kRefuse, .reason = std::move(reason)};
+// Who is gone now may be back under its name by then, and the controller knows of it.
+constexpr absl::Duration kAbsentBackoff = absl::Seconds(10);
+
+Verdict Refuse(std::string reason, absl::Duration retry_after = absl::ZeroDuration()) {
+  return {.kind = Verdict::Kind::kRefuse, .reason = std::move(reason), .retry_after = retry_after};
 }
 
 // Zero when it is missing or no duration at all.
@@ -49,10 +52,6 @@ v1::Mode ModeOf(const v1::LeasedAction& action, const ActionTarget& target) {
 }
 
 std::optional<std::string> NotAllowed(const v1::LeasedAction& action, const ActionTarget& target) {
-  if (action.workload_instance() != 0 && action.workload_instance() != target.instance) {
-    return StrCat(target.name, " was removed and made again: it is instance ", target.instance, " now and not ",
-                  action.workload_instance());
-  }
   if (target.workload_class == v1::WORKLOAD_CLASS_CRITICAL && !IsBoost(action)) {
     return StrCat(target.name, " is critical, and a critical workload is never reduced");
   }
@@ -90,7 +89,13 @@ std::optional<int> Outside(const std::vector<int>& wanted, const std::vector<int
 Verdict Decide(const v1::LeasedAction& action, const GuardFacts& facts, const ActuatorOptions& options) {
   if (auto problem = BadShape(action)) return Refuse(*std::move(problem));
   if (facts.hold) return Refuse("the host is on hold; `trucectl resume` ends that");
-  if (!facts.target) return Refuse(StrCat("no workload ", action.workload(), " lives on this host"));
+  if (!facts.target) return Refuse(StrCat("no workload ", action.workload(), " lives on this host"), kAbsentBackoff);
+  const uint64_t instance = facts.target->instance;
+  if (action.workload_instance() != 0 && action.workload_instance() != instance) {
+    return Refuse(StrCat(facts.target->name, " was removed and made again: it is instance ", instance, " now and not ",
+                         action.workload_instance()),
+                  kAbsentBackoff);
+  }
   if (auto problem = NotAllowed(action, *facts.target)) return Refuse(*std::move(problem));
   if (facts.duplicate) {
     return Refuse(StrCat("an earlier action of this set has the lease id ", action.lease_id(), " or changes ",

@@ -18,9 +18,9 @@ auto FindLease(HostPlan& plan, const std::string& lease_id) {
                       [&](const auto& entry) { return entry.second.action.lease_id() == lease_id; });
 }
 
-void Block(const PlannedAction& planned, absl::Duration until, HostPlan& plan) {
+void Block(const PlannedAction& planned, const HostPlan::Block& block, HostPlan& plan) {
   for (const auto& victim : planned.victims) {
-    plan.blocked_until[{victim, planned.action.workload(), planned.action.lever()}] = until;
+    plan.blocked[{victim, planned.action.workload(), planned.action.lever()}] = block;
   }
 }
 
@@ -98,7 +98,7 @@ std::vector<v1::Decision> OnActionResult(const HostState& host, const v1::Action
     const absl::Duration wait =
         result.has_retry_after() ? std::clamp(ToDuration(result.retry_after()), kShortestRefusalBackoff, kFutileBackoff)
                                  : kFutileBackoff;
-    Block(planned, context.now.monotonic + wait, plan);
+    Block(planned, {.until = context.now.monotonic + wait, .refused = true}, plan);
     tick.Drop(it,
               StrCat("the agent refused it: ", result.reason(), "; not asked again for ", absl::FormatDuration(wait)));
     return tick.TakeDecisions();
@@ -117,7 +117,7 @@ std::vector<v1::Decision> OnReceipt(const HostState& host, const v1::Receipt& re
   PlanTick tick(host, plan, context);
   switch (receipt.outcome()) {
     case v1::RECEIPT_OUTCOME_REVERTED:
-      Block(it->second, context.now.monotonic + kFutileBackoff, plan);
+      Block(it->second, {.until = context.now.monotonic + kFutileBackoff}, plan);
       tick.Drop(it, StrCat("it did not help: ", receipt.detail(), "; not asked again for ",
                            absl::FormatDuration(kFutileBackoff)));
       break;
@@ -137,6 +137,7 @@ std::vector<v1::Decision> OnReceipt(const HostState& host, const v1::Receipt& re
 
 std::vector<v1::Decision> Adopt(const HostState& host, absl::Duration away, HostPlan& plan, PlanContext& context) {
   PlanTick tick(host, plan, context);
+  std::erase_if(plan.blocked, [](const auto& entry) { return entry.second.refused; });
   std::set<std::string> held_leases;
   for (const auto& held : host.held) held_leases.insert(held.action().lease_id());
   const bool leases_ran_out = away > ToDuration(context.policy.lease_time_to_live());

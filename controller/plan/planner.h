@@ -72,8 +72,14 @@ struct PairMemory {
 struct HostPlan {
   std::map<std::pair<std::string, v1::Lever>, PlannedAction> actions;
   std::map<std::pair<std::string, std::string>, PairMemory> pairs;
-  // (victim, workload, lever) that is not asked for until then.
-  std::map<std::tuple<std::string, std::string, v1::Lever>, absl::Duration> blocked_until;
+  // (victim, workload, lever) that is not asked for, until when and why.
+  struct Block {
+    absl::Duration until;
+    // The agent refused it. A hello may mean that what it lacked is there, so it ends the block; one of a lever that did
+    // not help stands.
+    bool refused = false;
+  };
+  std::map<std::tuple<std::string, std::string, v1::Lever>, Block> blocked;
   RateBrake rate;
   // CPUs that are left to the victims while any pin is wanted.
   int victims_need_cpus = 0;

@@ -109,14 +109,14 @@ bool PlanTick::PinsByLlcDomain(const Trouble& trouble) const {
 
 bool PlanTick::Usable(const Trouble& trouble, v1::Lever lever, std::string* why_not) {
   const auto& giver = trouble.giver->workload();
-  const auto blocked = plan_.blocked_until.find({trouble.score->victim(), giver.name(), lever});
+  const auto blocked = plan_.blocked.find({trouble.score->victim(), giver.name(), lever});
   if (!Allows(giver, lever)) {
     *why_not = "is not among its allowed levers";
   } else if (auto lacks = HostLacks(host_.inventory, lever)) {
     *why_not = StrCat("is missing on the host (", *lacks, ")");
-  } else if (blocked != plan_.blocked_until.end() && now_ < blocked->second) {
+  } else if (blocked != plan_.blocked.end() && now_ < blocked->second.until) {
     *why_not = StrCat("was refused or did not help, and waits ",
-                      absl::FormatDuration(absl::Ceil(blocked->second - now_, absl::Seconds(1))));
+                      absl::FormatDuration(absl::Ceil(blocked->second.until - now_, absl::Seconds(1))));
   } else {
     return Serves(trouble, lever, why_not);
   }

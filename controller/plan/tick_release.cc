@@ -229,7 +229,7 @@ void PlanTick::FreePinned() {
 
 void PlanTick::Forget() {
   std::erase_if(plan_.pairs, [&](const auto& entry) { return now_ - entry.second.seen_at > kForgetPair; });
-  std::erase_if(plan_.blocked_until, [&](const auto& entry) { return now_ >= entry.second; });
+  std::erase_if(plan_.blocked, [&](const auto& entry) { return now_ >= entry.second.until; });
 }
 
 }  // namespace truce::controller

@@ -211,6 +211,7 @@ class Churn {
       troubles_ += bad;
       const bool gone =
           event.kind() == "action_refused" && (event.message().find("went away") != std::string::npos ||
+                                               event.message().find("No such file or directory") != std::string::npos ||
                                                event.message().find("lives on this host") != std::string::npos);
       if (event.kind() == "action_refused" && !gone) ++refusals_[event.message().substr(event.message().find(':') + 1)];
     }

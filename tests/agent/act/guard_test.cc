@@ -198,6 +198,18 @@ TEST(Guard, LongLeaseIsCut) {
   EXPECT_EQ(Decide(action, facts, {}).time_to_live, absl::Minutes(5));
 }
 
+// A runtime may be about to make it, and the controller about to hear of that.
+TEST(Guard, WhoIsNotThereMayBeAskedForAgainSoon) {
+  v1::LeasedAction action = Quota("l", "batch/a", 1);
+  EXPECT_EQ(Decide(action, {}, {}).retry_after, absl::Seconds(10));
+  action.set_workload_instance(41);
+  EXPECT_EQ(Decide(action, {.target = Target()}, {}).retry_after, absl::Seconds(10));
+  action.set_workload_instance(0);
+  action.set_lever(v1::LEVER_CPU_WEIGHT);
+  action.clear_cpu_weight();
+  EXPECT_EQ(Decide(action, {.target = Target()}, {}).retry_after, absl::ZeroDuration()) << "a value does not pass";
+}
+
 TEST(Guard, ThisInstanceOrAnyIsTaken) {
   v1::LeasedAction action = Quota("l", "batch/a", 1);
   const GuardFacts facts{.target = Target()};

@@ -36,6 +36,24 @@ TEST(PlannerAnswersTest, ARefusalOrARevertIsNotAskedForAgainForTenMinutes) {
   }
 }
 
+// What the agent lacked may be there now; that a lever is no help does not depend on that.
+TEST(PlannerAnswersTest, AHelloEndsTheWaitAfterARefusalButNotAfterARevert) {
+  for (bool refused : {true, false}) {
+    BenchHost host;
+    host.Round(MakeScene());
+    const std::string lease = host.Find("truce/stress", kPin)->action.lease_id();
+    if (refused) {
+      host.Answer(lease, v1::ACTION_STATE_REFUSED, "systemd can't be asked");
+    } else {
+      host.Receive(lease, v1::RECEIPT_OUTCOME_REVERTED);
+    }
+    PlanContext context = host.Context();
+    Adopt(host.host(), absl::Seconds(1), host.plan, context);
+    host.Round(MakeScene());
+    EXPECT_EQ(host.Find("truce/stress", kPin) != nullptr, refused);
+  }
+}
+
 TEST(PlannerAnswersTest, ARefusalThatPassesIsAskedForAgainWhenTheAgentSaysWithinReason) {
   struct Case {
     absl::Duration said;

@@ -33,7 +33,7 @@ TEST(PlannerLeverTest, CacheContentionMovesToAnotherDomainOrToOtherCpus) {
 TEST(PlannerLeverTest, WhoIsPinnedIsNotThrottledByAQuotaFromBefore) {
   BenchHost host;
   const v1::Report scene = MakeScene();
-  host.plan.blocked_until[{"truce/redis", "truce/stress", kPin}] = host.now().monotonic + absl::Seconds(12);
+  host.plan.blocked[{"truce/redis", "truce/stress", kPin}] = {host.now().monotonic + absl::Seconds(12)};
   host.Round(scene);
   ASSERT_NE(host.Find("truce/stress", kQuota), nullptr);
   // Down to its floor, and then the pin.
@@ -145,7 +145,7 @@ TEST(PlannerLeverTest, ReceiptsTeachWhichLeverHelps) {
     OnReceipt(host.host(), receipt, host.plan, context);
   }
   EXPECT_EQ(host.Find("truce/stress", kPin), nullptr) << "reverted";
-  host.plan.blocked_until.clear();
+  host.plan.blocked.clear();
   host.Round(MakeScene());
   EXPECT_EQ(host.Find("truce/stress", kPin), nullptr);
   EXPECT_NE(host.Find("truce/stress", kQuota), nullptr);
