@@ -314,12 +314,16 @@ TEST_P(Acting, RefusalThatStandsSaysNoTime) {
   rig->workloads["batch/b"].allowed_levers = {v1::LEVER_CPU_PIN};
   const auto result =
       rig.Apply({Quota("by class", "web", 0.5), Quota("by mode", "batch/a", 0.5), Quota("by lever", "batch/b", 0.5),
-                 Pin("by value", "batch/b", "99"), Quota("by name", "nobody", 0.5)});
-  ASSERT_EQ(result.results_size(), 5);
+                 Pin("by value", "batch/b", "99")});
+  ASSERT_EQ(result.results_size(), 4);
   for (const v1::ActionResult& one : result.results()) {
     EXPECT_EQ(one.state(), v1::ACTION_STATE_REFUSED) << one.lease_id();
     EXPECT_FALSE(one.has_retry_after()) << one.ShortDebugString();
   }
+  // Who is gone may be back under its name.
+  const v1::ActionResult absent = rig.Apply({Quota("by name", "nobody", 0.5)}).results(0);
+  EXPECT_EQ(absent.state(), v1::ACTION_STATE_REFUSED);
+  EXPECT_EQ(absent.retry_after().seconds(), 10);
 }
 
 TEST_P(Acting, EndlessSetIsRefusedWhole) {
