@@ -148,10 +148,13 @@ PerfFailure ExplainPerfFailure(int error, int paranoid) {
               "Truce counts software events and relies on cgroup statistics"};
     case EACCES:
     case EPERM:
+      // 3 and more are Debian's and Ubuntu's own: CAP_SYS_ADMIN or nothing. Upstream ends at 2.
       return {
           absl::StrCat("the kernel refused to count CPU-wide events (kernel.perf_event_paranoid is ", paranoid, ")"),
-          "grant the agent CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8), or set kernel.perf_event_paranoid to 0 "
-          "or less"};
+          paranoid > 2 ? "set kernel.perf_event_paranoid to 2 (deploy/systemd/truce.sysctl) and grant the agent "
+                         "CAP_PERFMON; beyond 2 this kernel lets nobody count without CAP_SYS_ADMIN"
+                       : "grant the agent CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8), or set "
+                         "kernel.perf_event_paranoid to 0 or less"};
     case ENOSYS:
       return {"the kernel has no perf events, or a system call filter hides them",
               "use a kernel with CONFIG_PERF_EVENTS, and allow perf_event_open in the agent's sandbox"};

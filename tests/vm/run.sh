@@ -25,6 +25,7 @@ install -D -m 0755 "$build/bin/vm_levers" "$stage/usr/bin/vm-levers"
 strip "$stage"/usr/bin/*
 install -D -m 0644 -t "$stage/usr/share/truce/lever-pairs" lab/levers/pairs/*.yaml
 install -D -m 0644 deploy/systemd/truce.sysusers "$stage/usr/lib/sysusers.d/truce.conf"
+install -D -m 0644 deploy/systemd/truce.sysctl "$stage/usr/lib/sysctl.d/60-truce.conf"
 install -D -m 0644 deploy/systemd/truce-agent.service "$stage/etc/systemd/system/truce-agent.service"
 install -D -m 0644 deploy/polkit/50-truce-agent.rules "$stage/etc/polkit-1/rules.d/50-truce-agent.rules"
 install -D -m 0644 models/pretrained/interference.truce "$stage/usr/share/truce/models/interference.truce"

@@ -130,6 +130,8 @@ TEST(ProbePmuTest, WithoutPermissionTheRemedyNamesTheCapability) {
   EXPECT_THAT(probe.levels, IsEmpty());
   EXPECT_THAT(probe.failure.reason, HasSubstr("perf_event_paranoid is 3"));
   EXPECT_THAT(probe.failure.remedy, HasSubstr("CAP_PERFMON"));
+  EXPECT_THAT(probe.failure.remedy, HasSubstr("perf_event_paranoid to 2")) << "where the capability alone is no help";
+  EXPECT_THAT(ProbePmu(&perf, Encode, "skx", 0, 2).failure.remedy, HasSubstr("grant the agent CAP_PERFMON"));
 }
 
 TEST(ProbePmuTest, OnlyCyclesMakesOneHardwareLevel) {
