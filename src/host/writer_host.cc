@@ -14,6 +14,7 @@
 namespace truce::host {
 
 absl::StatusOr<std::string> HostControlWriter::Read(const ControlFile& control) {
+  if (control.file == kCacheClass) return ReadCacheClass(control);
   if (control.file != kNetworkCap) {
     auto content = files_.Read(control);
     return absl::IsNotFound(content.status()) && IsUnset(control) ? ContentOfUnset(control.file) : content;
@@ -35,11 +36,16 @@ absl::Status HostControlWriter::Write(const ControlFile& control, std::string_vi
                                                 control.Name(),
                                                 " anew; set Delegate=yes on the unit to let Truce bound it"));
   }
-  if (control.file != kNetworkCap && !of_unit) return files_.Write(control, value);
+  const bool is_class = control.file == kCacheClass;
+  if (control.file != kNetworkCap && !is_class && !of_unit) return files_.Write(control, value);
   TRUCE_ASSIGN_OR_RETURN(const std::string before, Read(control));
   const bool same = SameControlValue(control.file, before, value);
-  if (same && !of_unit) return absl::OkStatus();
-  TRUCE_RETURN_IF_ERROR(of_unit ? WriteOfUnit(control, value) : WriteNetworkCap(control, value));
+  const bool several = is_class && value.find(kBetweenClasses) != std::string_view::npos;
+  // A class is put even so: whose threads somebody else took out of it may hold it yet.
+  if (same && !of_unit && (!is_class || several)) return absl::OkStatus();
+  TRUCE_RETURN_IF_ERROR(of_unit    ? WriteOfUnit(control, value)
+                        : is_class ? WriteCacheClass(control, several ? kDefaultClass : value)
+                                   : WriteNetworkCap(control, value));
   if (!same) spdlog::info("control {}: '{}' -> '{}'", control.Name(), TrimControl(before), TrimControl(value));
   return absl::OkStatus();
 }
@@ -81,6 +87,7 @@ absl::Status HostControlWriter::WriteOfUnit(const ControlFile& control, std::str
 absl::Status HostControlWriter::Forget(const std::string& path, Controller controller, const std::string& file,
                                        std::string_view value) {
   (void)controller;
+  if (file == kCacheClass && options_.resctrl != nullptr) options_.resctrl->Forget(path);
   const auto unit = UnitOf(path);
   const bool written = SystemdWrites(file, 2) || SystemdWrites(file, 1);
   if (options_.units == nullptr || !unit || !written || !SystemdRuns(options_.run_directory)) return absl::OkStatus();
@@ -116,6 +123,21 @@ absl::Status HostControlWriter::WriteNetworkCap(const ControlFile& control, std:
     cap = number;
   }
   return options_.traffic->SetCap(*control.cgroup, cap);
+}
+
+absl::StatusOr<std::string> HostControlWriter::ReadCacheClass(const ControlFile& control) {
+  if (options_.resctrl != nullptr) {
+    TRUCE_ASSIGN_OR_RETURN(CacheMembership membership, options_.resctrl->Look(*control.cgroup));
+    return std::move(membership.content);
+  }
+  // Anything else means that there may be something to restore, and that this can't be done.
+  if (!options_.no_resctrl.ok() && !absl::IsFailedPrecondition(options_.no_resctrl)) return options_.no_resctrl;
+  return absl::NotFoundError(StrCat("there is no ", control.Name(), " on this host"));
+}
+
+absl::Status HostControlWriter::WriteCacheClass(const ControlFile& control, std::string_view value) {
+  return WithContext(options_.resctrl->Put(*control.cgroup, value),
+                     StrCat("writing '", TrimControl(value), "' to ", control.Name()));
 }
 
 }  // namespace truce::host

@@ -8,6 +8,9 @@
 //   network_cap        in a cgroup's directory of the cgroup2 tree: bytes that it may send in a second, or "max". Kept
 //                      by the agent's own BPF programs (traffic.h), so it ends with the agent, and `truce-agent
 //                      restore` finds it gone.
+//   cache_class        in the tree that lists the cgroup's threads: the class of cache and memory bandwidth that they
+//                      are in, or "default" (resctrl.h). It outlives the agent. To write several classes, as they are
+//                      read where threads are in several, puts them into default.
 #pragma once
 
 #include <string>
@@ -17,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "src/host/resctrl.h"
 #include "src/host/traffic.h"
 #include "src/host/unit_manager.h"
 #include "src/host/writer_cgroup.h"
@@ -24,10 +28,15 @@
 namespace truce::host {
 
 inline constexpr std::string_view kNetworkCap = "network_cap";
+inline constexpr std::string_view kCacheClass = "cache_class";
 
 struct HostControlWriterOptions {
   // Outlives the writer; null where it can't be had: then there is no network_cap.
   Traffic* traffic = nullptr;
+  // Outlives the writer; null where it can't be had: then there is no cache_class,
+  Resctrl* resctrl = nullptr;
+  // and this is why, as Resctrl::Open said it.
+  absl::Status no_resctrl;
   // Outlives the writer; null where systemd can't be asked: then its units are not changed.
   UnitManager* units = nullptr;
   // Where systemd would be found.
@@ -55,6 +64,8 @@ class HostControlWriter final : public ControlWriter {
   absl::Status WriteOfUnit(const ControlFile& control, std::string_view value);
   absl::Status WaitForUnit(const ControlFile& control, std::string_view value);
   absl::Status WriteNetworkCap(const ControlFile& control, std::string_view value);
+  absl::StatusOr<std::string> ReadCacheClass(const ControlFile& control);
+  absl::Status WriteCacheClass(const ControlFile& control, std::string_view value);
 
   const HostControlWriterOptions options_;
   CgroupControlWriter files_;
