@@ -17,6 +17,7 @@ ActionTarget TargetOf(const Workload& workload) {
   const auto written = sample.get(Reading::kDiskWriteBytesPerSecond);
   if (read && written) target.disk_bytes_per_second = *read + *written;
   target.network_transmit_bytes_per_second = sample.get(Reading::kNetworkTransmitBytesPerSecond);
+  target.instructions_per_second = sample.get(Reading::kInstructionsPerSecond);
   const auto bytes = [&](Reading reading) {
     const auto value = sample.get(reading);
     return value && *value >= 0 ? std::optional<uint64_t>(static_cast<uint64_t>(*value)) : std::nullopt;

@@ -20,6 +20,7 @@
 #include "agent/act/squeeze.h"
 #include "src/base/clock.h"
 #include "src/host/cgroup.h"
+#include "src/host/resctrl.h"
 #include "src/host/writer.h"
 #include "truce/v1/agent.pb.h"
 #include "truce/v1/types.pb.h"
@@ -46,6 +47,7 @@ struct ActionTarget {
   // Read and written together.
   std::optional<double> disk_bytes_per_second;
   std::optional<double> network_transmit_bytes_per_second;
+  std::optional<double> instructions_per_second;
   std::optional<double> slowdown_ratio;
   MemoryState memory;
 };
@@ -71,6 +73,8 @@ struct ActuatorOptions {
   absl::Duration reapply_backoff = absl::Seconds(5);
   int reapply_limit = 3;
   SqueezeOptions squeeze;
+  // Outlives the actuator; null where there are no classes of cache and memory bandwidth.
+  host::Resctrl* resctrl = nullptr;
 };
 
 class Actuator {
@@ -97,8 +101,9 @@ absl::StatusOr<std::unique_ptr<Actuator>> OpenActuator(const ActuatorOptions& op
                                                        const Clock& clock, host::ControlWriter& writer);
 
 // What `truce-agent restore` and ExecStopPost run: puts back every original that the journal in `state_directory` still
-// holds, and empties it. Returns the number of files restored. Calling it twice is harmless.
+// holds, and empties it. Returns the number of files restored. Calling it twice is harmless. `writer` is asked for when it
+// is certain that no agent runs here; not at all where there is no journal.
 absl::StatusOr<int> RestoreFromJournal(const std::string& state_directory, const host::CgroupLayout& layout,
-                                       host::ControlWriter& writer);
+                                       const std::function<host::ControlWriter&()>& writer);
 
 }  // namespace truce::agent

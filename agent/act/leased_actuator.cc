@@ -157,7 +157,7 @@ void LeasedActuator::Advised(const v1::LeasedAction& action) {
 
 absl::StatusOr<LeverPlan> LeasedActuator::Plan(const v1::LeasedAction& action, const std::string& path,
                                                uint64_t instance) {
-  TRUCE_ASSIGN_OR_RETURN(LeverPlan plan, PlanLever(action, path, {layout_, writer_, *journal_}));
+  TRUCE_ASSIGN_OR_RETURN(LeverPlan plan, PlanLever(action, path, {layout_, writer_, *journal_, options_.resctrl}));
   if (plan.cgroups[0]->instance() != instance) {
     return absl::NotFoundError(StrCat(path, " went away and another cgroup has its name now"));
   }
@@ -230,6 +230,7 @@ WorkloadUse LeasedActuator::UseOf(const ActionTarget& target, v1::Lever lever) {
   if (target.memory.usage_bytes) use.memory_bytes = static_cast<double>(*target.memory.usage_bytes);
   if (lever == v1::LEVER_DISK_CAP) use.bytes_per_second = target.disk_bytes_per_second;
   if (lever == v1::LEVER_NETWORK_CAP) use.bytes_per_second = target.network_transmit_bytes_per_second;
+  use.instructions_per_second = target.instructions_per_second;
   return use;
 }
 

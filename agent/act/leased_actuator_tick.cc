@@ -8,6 +8,7 @@
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/writer_cgroup.h"
+#include "src/host/writer_host.h"
 
 namespace truce::agent {
 namespace {
@@ -93,14 +94,15 @@ bool LeasedActuator::Watch(Lease& lease) {
   ForgetVanished(lease, *plan);
   const bool grown = std::any_of(plan->files.begin(), plan->files.end(),
                                  [&](const PlannedFile& file) { return Find(lease.files, file) == nullptr; });
-  if (!grown) return WatchResets(lease, *plan);
-  // A nested cgroup was made since; it would outlive the pin, or escape it.
+  if (!grown && !plan->only_newcomers) return WatchResets(lease, *plan);
+  // A nested cgroup was made since; it would outlive the pin, or escape it. Or threads came, which is daily life and
+  // told by nobody but the log.
   const absl::Status status = Reenact(lease, *plan);
-  if (status.ok()) {
+  if (status.ok() && grown) {
     ledger_.AddEvent(
         "action_extended", lease.action.workload(),
         StrCat(Describe(lease.action), " now holds ", lease.files.size(), " files, since a nested cgroup was made"));
-  } else if (lease.watch.told != StdView(status.message())) {
+  } else if (!status.ok() && lease.watch.told != StdView(status.message())) {
     lease.watch.told = std::string(StdView(status.message()));
     ledger_.AddEvent("action_failed", lease.action.workload(), lease.watch.told);
   }
@@ -185,6 +187,8 @@ void LeasedActuator::Advance(Lease& lease, const ActionTarget& target) {
 void LeasedActuator::GiveUp(Lease& lease, const LeverPlan& plan) {
   std::vector<JournalEntry> theirs;
   for (const PlannedWrite& write : plan.writes) {
+    // Of a class only those threads are theirs that they took out of it; restoring puts the others back.
+    if (write.control.file == host::kCacheClass) continue;
     const JournalEntry* entry =
         journal_->Find(write.control.controller, write.control.cgroup->path(), write.control.file);
     if (entry != nullptr) theirs.push_back(*entry);

@@ -46,6 +46,8 @@ absl::StatusOr<LeverPlan> PlanLever(const v1::LeasedAction& action, const std::s
       return PlanDiskCap(action, path, context);
     case v1::LEVER_NETWORK_CAP:
       return PlanNetworkCap(action, path, context);
+    case v1::LEVER_CACHE_CLASS:
+      return PlanCacheClass(action, path, context);
     default:
       return absl::UnimplementedError(StrCat(LeverName(action.lever()), " is not a lever that this agent knows"));
   }

@@ -12,18 +12,21 @@
 #include "absl/status/statusor.h"
 #include "agent/act/journal.h"
 #include "src/host/cgroup.h"
+#include "src/host/resctrl.h"
 #include "src/host/writer.h"
 #include "truce/v1/types.pb.h"
 
 namespace truce::agent {
 
-// What a lever may look at. All three outlive the call.
+// What a lever may look at. All of it outlives the call.
 struct LeverContext {
   const host::CgroupLayout& layout;
   // Only read from.
   host::ControlWriter& writer;
   // Knows the content before Truce of files that an action already holds.
   const Journal& journal;
+  // null where there are no classes of cache and memory bandwidth. Only read from.
+  host::Resctrl* resctrl = nullptr;
 };
 
 // One file that the action changes.
@@ -53,6 +56,9 @@ struct LeverPlan {
   // In the order in which they must be made. A file may be written twice (widened, then tightened); a file without a
   // write already holds what is wanted.
   std::vector<PlannedWrite> writes;
+  // The writes are for those who came to the workload since the action was applied, and not because somebody reset a
+  // control.
+  bool only_newcomers = false;
 };
 
 // Plans `action` on the cgroup at `path` without touching anything. The error is a refusal, in a sentence with a
@@ -95,6 +101,11 @@ absl::StatusOr<LeverPlan> PlanDiskCap(const v1::LeasedAction& action, const std:
 
 // LEVER_NETWORK_CAP: network_cap (src/host/writer_host.h), in the cgroup2 tree.
 absl::StatusOr<LeverPlan> PlanNetworkCap(const v1::LeasedAction& action, const std::string& path,
+                                         const LeverContext& context);
+
+// LEVER_CACHE_CLASS: cache_class (src/host/writer_host.h). Refused where somebody else manages classes of the
+// workload's threads. What was there before Truce is always the default class.
+absl::StatusOr<LeverPlan> PlanCacheClass(const v1::LeasedAction& action, const std::string& path,
                                          const LeverContext& context);
 
 // `value` ended by the white space that ends `like`; a newline when `like` has none and is empty. So contents that

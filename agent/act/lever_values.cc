@@ -86,6 +86,48 @@ std::optional<std::string> BadNetworkCap(const v1::LeasedAction& action, const L
       floors.network_bytes_per_second);
 }
 
+// A share that is bounded, 0 being none.
+std::optional<std::string> BadShare(double ratio, const char* what, double floor, const char* key) {
+  if (!std::isfinite(ratio) || ratio < 0 || ratio > 1)
+    return absl::StrFormat("%g of the %s makes no sense", ratio, what);
+  if (ratio == 0 || ratio >= floor) return std::nullopt;
+  return absl::StrFormat("%g of the %s is below the floor of %g (guard.%s)", ratio, what, floor, key);
+}
+
+std::optional<std::string> BadCacheClass(const v1::LeasedAction& action, const LeverFloors& floors) {
+  const uint64_t bytes = action.memory_bandwidth_bytes_per_second();
+  if (action.cache_ratio() == 0 && action.memory_bandwidth_ratio() == 0 && bytes == 0) {
+    return "a cache class must bound the cache or the memory bandwidth";
+  }
+  if (action.memory_bandwidth_ratio() != 0 && bytes != 0) {
+    return "a cache class bounds memory bandwidth by a share or in bytes a second, and not both";
+  }
+  if (auto bad = BadShare(action.cache_ratio(), "cache", floors.cache_ratio, "floor_cache_ratio")) return bad;
+  if (auto bad = BadShare(action.memory_bandwidth_ratio(), "memory bandwidth", floors.memory_bandwidth_ratio,
+                          "floor_memory_bandwidth_ratio")) {
+    return bad;
+  }
+  if (bytes > kMostBytes) return StrCat("a memory bandwidth of ", bytes, " bytes a second makes no sense");
+  if (bytes == 0 || static_cast<double>(bytes) >= floors.memory_bandwidth_bytes_per_second) return std::nullopt;
+  return absl::StrFormat(
+      "a memory bandwidth of %d bytes a second is below the floor of %.0f "
+      "(guard.floor_memory_bandwidth_bytes_per_second)",
+      bytes, floors.memory_bandwidth_bytes_per_second);
+}
+
+std::string DescribeCacheClass(const v1::LeasedAction& action) {
+  std::string bounds;
+  const auto add = [&bounds](const std::string& bound) { StrAppend(&bounds, bounds.empty() ? "" : " and ", bound); };
+  if (action.cache_ratio() > 0) add(absl::StrFormat("%g %% of the cache", 100 * action.cache_ratio()));
+  if (action.memory_bandwidth_ratio() > 0) {
+    add(absl::StrFormat("%g %% of the memory bandwidth", 100 * action.memory_bandwidth_ratio()));
+  }
+  if (action.memory_bandwidth_bytes_per_second() > 0) {
+    add(StrCat(action.memory_bandwidth_bytes_per_second(), " bytes of memory a second"));
+  }
+  return bounds;
+}
+
 struct NamedBound {
   std::optional<uint64_t> value;
   const char* what;
@@ -159,6 +201,8 @@ std::optional<std::string> BadLeverValue(const v1::LeasedAction& action, const L
       return BadDiskCaps(action, floors);
     case v1::LEVER_NETWORK_CAP:
       return BadNetworkCap(action, floors);
+    case v1::LEVER_CACHE_CLASS:
+      return BadCacheClass(action, floors);
     default:
       return std::nullopt;
   }
@@ -176,6 +220,9 @@ bool SameLeverValue(const v1::LeasedAction& a, const v1::LeasedAction& b) {
       return a.memory_high_bytes() == b.memory_high_bytes();
     case v1::LEVER_NETWORK_CAP:
       return a.network_bytes_per_second() == b.network_bytes_per_second();
+    case v1::LEVER_CACHE_CLASS:
+      return a.cache_ratio() == b.cache_ratio() && a.memory_bandwidth_ratio() == b.memory_bandwidth_ratio() &&
+             a.memory_bandwidth_bytes_per_second() == b.memory_bandwidth_bytes_per_second();
     case v1::LEVER_DISK_CAP:
       return std::equal(a.disk_caps().begin(), a.disk_caps().end(), b.disk_caps().begin(), b.disk_caps().end(),
                         [](const v1::DiskCap& one, const v1::DiskCap& other) {
@@ -201,6 +248,8 @@ std::string Describe(const v1::LeasedAction& action) {
       return StrCat(name, " to ", action.memory_high_bytes(), " bytes");
     case v1::LEVER_NETWORK_CAP:
       return StrCat(name, " of ", action.network_bytes_per_second(), " bytes a second");
+    case v1::LEVER_CACHE_CLASS:
+      return StrCat(name, " of ", DescribeCacheClass(action));
     case v1::LEVER_DISK_CAP: {
       std::string caps;
       for (const v1::DiskCap& cap : action.disk_caps()) StrAppend(&caps, caps.empty() ? "" : "; ", DescribeCap(cap));

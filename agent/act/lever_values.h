@@ -16,6 +16,9 @@ struct LeverFloors {
   double disk_bytes_per_second = 1 << 20;
   double disk_operations_per_second = 10;
   double network_bytes_per_second = 128 << 10;
+  double cache_ratio = 0.1;
+  double memory_bandwidth_ratio = 0.1;
+  double memory_bandwidth_bytes_per_second = 1e9;
 };
 
 // "cpu_pin", "cpu_quota", "lever 7".

@@ -28,7 +28,8 @@ Measurement::Measurement(absl::Duration now, std::optional<double> slowdown_befo
       window_start_(now),
       cores_{.before = before.cores},
       memory_{.before = before.memory_bytes},
-      bytes_{.before = before.bytes_per_second} {}
+      bytes_{.before = before.bytes_per_second},
+      instructions_{.before = before.instructions_per_second} {}
 
 void Measurement::Observe(absl::Duration now, std::optional<double> slowdown, const WorkloadUse& use) {
   const double seconds = absl::ToDoubleSeconds(now - observed_);
@@ -41,6 +42,7 @@ void Measurement::Observe(absl::Duration now, std::optional<double> slowdown, co
   cores_.Add(use.cores, seconds);
   memory_.Add(use.memory_bytes, seconds);
   bytes_.Add(use.bytes_per_second, seconds);
+  instructions_.Add(use.instructions_per_second, seconds);
 }
 
 void Measurement::ValueChanged(absl::Duration now) {
@@ -70,7 +72,8 @@ void Measurement::FillReceipt(v1::Receipt* receipt) const {
   const bool bounds_bytes = lever == v1::LEVER_DISK_CAP || lever == v1::LEVER_NETWORK_CAP;
   if (lever == v1::LEVER_MEMORY_SQUEEZE && memory_.known()) receipt->set_cost_byte_seconds(memory_.lost);
   if (bounds_bytes && bytes_.known()) receipt->set_cost_bytes(bytes_.lost);
-  if (const auto loss = bounds_bytes ? bytes_.ratio() : cores_.ratio()) receipt->set_workload_loss_ratio(*loss);
+  const Loss& work = bounds_bytes ? bytes_ : lever == v1::LEVER_CACHE_CLASS ? instructions_ : cores_;
+  if (const auto loss = work.ratio()) receipt->set_workload_loss_ratio(*loss);
 }
 
 }  // namespace truce::agent

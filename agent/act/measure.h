@@ -17,6 +17,7 @@ struct WorkloadUse {
   std::optional<double> memory_bytes;
   // What the lever bounds of it: bytes read and written, or sent. Missing for the levers that bound neither.
   std::optional<double> bytes_per_second;
+  std::optional<double> instructions_per_second;
 };
 
 // All times are Clock::Monotonic. Not thread-safe.
@@ -45,7 +46,8 @@ class Measurement {
   std::optional<double> slowdown_before() const { return slowdown_before_; }
   std::optional<double> slowdown_after() const { return slowdown_.value(); }
   // Fills the slowdowns, the uses and the costs, each the integral of max(0, before - now), in the units of the
-  // receipt's action's lever; what is not known stays absent.
+  // receipt's action's lever; what is not known stays absent. Under a cache class a workload does less in the same CPU
+  // time, so what it lost is told by its instructions.
   void FillReceipt(v1::Receipt* receipt) const;
 
  private:
@@ -88,6 +90,7 @@ class Measurement {
   Loss cores_;
   Loss memory_;
   Loss bytes_;
+  Loss instructions_;
   std::vector<Seen> window_;
 };
 

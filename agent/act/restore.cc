@@ -151,13 +151,14 @@ std::vector<RestoredFile> RestoreEntries(std::vector<JournalEntry> entries, cons
 }
 
 absl::StatusOr<int> RestoreFromJournalOn(Disk& disk, const std::string& state_directory,
-                                         const host::CgroupLayout& layout, host::ControlWriter& writer) {
+                                         const host::CgroupLayout& layout,
+                                         const std::function<host::ControlWriter&()>& writer) {
   struct stat status {};
   if (stat(state_directory.c_str(), &status) != 0 && errno == ENOENT) return 0;
   TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<Journal> journal, Journal::Open(state_directory, ReadBootId(), disk));
   int restored = 0;
   std::string failures;
-  for (const RestoredFile& file : RestoreEntries(journal->Outstanding(), layout, writer, *journal)) {
+  for (const RestoredFile& file : RestoreEntries(journal->Outstanding(), layout, writer(), *journal)) {
     if (file.result == Result::kRestored) ++restored;
     if (file.result == Result::kFailed) StrAppend(&failures, "; ", StdView(file.status.message()));
   }
@@ -176,7 +177,7 @@ absl::StatusOr<int> RestoreFromJournalOn(Disk& disk, const std::string& state_di
 }
 
 absl::StatusOr<int> RestoreFromJournal(const std::string& state_directory, const host::CgroupLayout& layout,
-                                       host::ControlWriter& writer) {
+                                       const std::function<host::ControlWriter&()>& writer) {
   return RestoreFromJournalOn(SystemDisk(), state_directory, layout, writer);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ std::string EntryName(const JournalEntry& entry, const host::CgroupLayout& layou
 
 // RestoreFromJournal of actuator.h with the disk handed in.
 absl::StatusOr<int> RestoreFromJournalOn(Disk& disk, const std::string& state_directory,
-                                         const host::CgroupLayout& layout, host::ControlWriter& writer);
+                                         const host::CgroupLayout& layout,
+                                         const std::function<host::ControlWriter&()>& writer);
 
 }  // namespace truce::agent

@@ -82,6 +82,14 @@ inline v1::LeasedAction CapNetwork(const std::string& lease_id, const std::strin
   return action;
 }
 
+// Bounds a share of the caches.
+inline v1::LeasedAction CacheShare(const std::string& lease_id, const std::string& workload, double ratio) {
+  v1::LeasedAction action = Action(lease_id, workload);
+  action.set_lever(v1::LEVER_CACHE_CLASS);
+  action.set_cache_ratio(ratio);
+  return action;
+}
+
 // In fixtures the network cap is a plain file in the cgroup2 tree; where the agent acts, its own programs keep it
 // there.
 inline bool CountsTraffic(TreeKind kind) {
@@ -159,7 +167,9 @@ class World {
     if (!actuator.ok()) ADD_FAILURE() << actuator.status();
     return *std::move(actuator);
   }
-  absl::StatusOr<int> Restore() { return RestoreFromJournalOn(disk, state_directory_, *layout_, writer); }
+  absl::StatusOr<int> Restore() {
+    return RestoreFromJournalOn(disk, state_directory_, *layout_, [this]() -> host::ControlWriter& { return writer; });
+  }
   const host::CgroupLayout& layout() const { return *layout_; }
   std::string journal_file() const { return state_directory_ + "/journal"; }
 

@@ -135,7 +135,8 @@ TEST_F(UnitActions, WhatACrashedAgentLeftIsRestoredThroughSystemd) {
     ASSERT_TRUE(actuator->Apply(Set({Pin("pin", kUnit, "1-2"), Quota("quota", kUnit, 0.5)}), Lookup()).accepted());
   }
   ASSERT_THAT(systemd_.SetOf(kUnit), testing::ElementsAre("AllowedCPUs", "CPUQuotaPerSecUSec"));
-  const auto restored = RestoreFromJournalOn(disk_, options_.state_directory, *layout_, *writer_);
+  const auto restored = RestoreFromJournalOn(disk_, options_.state_directory, *layout_,
+                                             [this]() -> host::ControlWriter& { return *writer_; });
   ASSERT_TRUE(restored.ok()) << restored.status();
   EXPECT_EQ(*restored, 2);
   EXPECT_THAT(systemd_.SetOf(kUnit), IsEmpty());
