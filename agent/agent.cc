@@ -77,14 +77,21 @@ absl::Status Agent::Build() {
     SetMissing("network", std::string(StdView(traffic.status().message())),
                "until then only workloads with a network of their own have network readings, and none is bound");
   }
+  const absl::Status no_resctrl = OpenResctrl();
   AskForUnits();
   for (const auto& missing : inventory_.missing()) {
     if (missing.name() != "pmu") spdlog::warn("missing {}: {}; {}", missing.name(), missing.reason(), missing.remedy());
   }
 
-  writer_ = std::make_unique<host::HostControlWriter>(host::HostControlWriterOptions{
-      .traffic = traffic_.get(), .units = &units_, .run_directory = settings_.run_directory});
-  TRUCE_ASSIGN_OR_RETURN(actuator_, OpenActuator(settings_.actuator, *layout_, clock_, *writer_));
+  writer_ = std::make_unique<host::HostControlWriter>(
+      host::HostControlWriterOptions{.traffic = traffic_.get(),
+                                     .resctrl = resctrl_.get(),
+                                     .no_resctrl = no_resctrl,
+                                     .units = &units_,
+                                     .run_directory = settings_.run_directory});
+  ActuatorOptions acting = settings_.actuator;
+  acting.resctrl = resctrl_.get();
+  TRUCE_ASSIGN_OR_RETURN(actuator_, OpenActuator(acting, *layout_, clock_, *writer_));
   sampler_ = std::make_unique<Sampler>(settings_.sampler, *layout_, clock_, counters_.get(), traffic_.get());
   profiler_ = std::make_unique<Profiler>(settings_.profiler);
   if (settings_.fuse.from != ScoreFrom::kEvidence) {
@@ -263,6 +270,17 @@ void Agent::Note(const std::string& workload, const char* kind, std::string mess
 void Agent::NoteArrivals() {
   for (const std::string& name : sampler_->departed()) Note(name, "workload_departed", StrCat(name, " went away"));
   for (const std::string& name : sampler_->arrived()) Note(name, "workload_arrived", StrCat(name, " appeared"));
+}
+
+absl::Status Agent::OpenResctrl() {
+  auto resctrl = host::Resctrl::Open({.sysfs = settings_.sysfs, .procfs = settings_.procfs});
+  if (resctrl.ok()) {
+    resctrl_ = *std::move(resctrl);
+    *inventory_.mutable_cache_control() = resctrl_->control();
+    return absl::OkStatus();
+  }
+  SetMissing("resctrl", std::string(StdView(resctrl.status().message())), "until then there is no cache_class");
+  return resctrl.status();
 }
 
 void Agent::AskForUnits() {

@@ -29,6 +29,7 @@
 #include "src/host/cgroup.h"
 #include "src/host/counters.h"
 #include "src/host/inventory.h"
+#include "src/host/resctrl.h"
 #include "src/host/traffic.h"
 #include "src/host/unit_manager.h"
 #include "src/host/writer.h"
@@ -66,6 +67,8 @@ class Agent {
   // CPUs that came or went since the inventory: takes a new one and tells everybody who rests on it.
   void FollowCpus();
   void AskForUnits();
+  // Classes of cache and memory bandwidth; why there are none.
+  absl::Status OpenResctrl();
   // The inventory says that this is missing, and why; no longer, when `reason` is empty.
   void SetMissing(const std::string& name, const std::string& reason, const std::string& remedy);
   // The hello is the only message that has it, so the stream begins anew.
@@ -83,6 +86,8 @@ class Agent {
   v1::HostInventory inventory_;
   // null where traffic can't be counted.
   std::unique_ptr<host::Traffic> traffic_;
+  // null where there are no classes of cache and memory bandwidth.
+  std::unique_ptr<host::Resctrl> resctrl_;
   // Whether systemd's units can be changed, which is asked where there are any, and now and then while they can't be;
   // else why not.
   absl::Status units_status_;

@@ -7,7 +7,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/agent.h"
@@ -17,6 +20,7 @@
 #include "src/base/log.h"
 #include "src/base/shutdown.h"
 #include "src/base/text.h"
+#include "src/host/resctrl.h"
 #include "src/host/unit_manager.h"
 #include "src/host/writer_host.h"
 
@@ -35,11 +39,21 @@ int Restore(const truce::agent::AgentSettings& settings) {
   auto layout = truce::host::CgroupLayout::Detect(settings.cgroup_root);
   if (!layout.ok()) return Fail(kFailed, layout.status());
   truce::host::SystemBus units;
-  truce::host::HostControlWriter writer({.units = &units, .run_directory = settings.run_directory});
+  std::unique_ptr<truce::host::Resctrl> resctrl;
+  std::optional<truce::host::HostControlWriter> writer;
+  const auto make_writer = [&]() -> truce::host::ControlWriter& {
+    // That alone puts everybody back into the default class; what is left is to strike it off the journal.
+    auto opened = truce::host::Resctrl::Open({.sysfs = settings.sysfs, .procfs = settings.procfs});
+    if (opened.ok()) resctrl = *std::move(opened);
+    return writer.emplace(truce::host::HostControlWriterOptions{.resctrl = resctrl.get(),
+                                                                .no_resctrl = opened.status(),
+                                                                .units = &units,
+                                                                .run_directory = settings.run_directory});
+  };
   const std::string& directory = settings.actuator.state_directory;
   // Before the journal is opened, which would make one.
   const bool has_journal = access((directory + "/journal").c_str(), F_OK) == 0 || errno != ENOENT;
-  auto restored = truce::agent::RestoreFromJournal(directory, *layout, writer);
+  auto restored = truce::agent::RestoreFromJournal(directory, *layout, make_writer);
   if (!restored.ok()) return Fail(kFailed, restored.status());
   std::printf("%d control file%s restored", *restored, *restored == 1 ? "" : "s");
   if (!has_journal)

@@ -95,6 +95,10 @@ void ReadActing(ConfigReader& reader, AgentSettings* settings) {
   reader.Read("guard.floor_disk_bytes_per_second", &guard.floors.disk_bytes_per_second, {1e3, 1e15});
   reader.Read("guard.floor_disk_operations_per_second", &guard.floors.disk_operations_per_second, {1.0, 1e9});
   reader.Read("guard.floor_network_bytes_per_second", &guard.floors.network_bytes_per_second, {1e3, 1e12});
+  reader.Read("guard.floor_cache_ratio", &guard.floors.cache_ratio, {0.01, 1.0});
+  reader.Read("guard.floor_memory_bandwidth_ratio", &guard.floors.memory_bandwidth_ratio, {0.01, 1.0});
+  reader.Read("guard.floor_memory_bandwidth_bytes_per_second", &guard.floors.memory_bandwidth_bytes_per_second,
+              {1e8, 1e13});
   reader.Read("guard.changes_per_minute", &guard.changes_per_minute, {0, 10000});
   reader.Read("guard.longest_lease", &guard.longest_lease, {absl::Seconds(1), absl::Hours(1)});
   reader.Read("guard.help_window", &guard.help_window, {absl::Seconds(5), absl::Hours(1)});
@@ -125,6 +129,8 @@ AgentSettings ReadRestoreSettings(const ConfigSource& source) {
   AgentSettings settings;
   settings.actuator.state_directory = kStateDirectory;
   ConfigReader reader(source);
+  reader.Read("paths.procfs", &settings.procfs);
+  reader.Read("paths.sysfs", &settings.sysfs);
   reader.Read("paths.cgroup", &settings.cgroup_root);
   reader.Read("paths.run", &settings.run_directory);
   reader.Read("state_directory", &settings.actuator.state_directory);

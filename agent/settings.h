@@ -54,7 +54,7 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source,
 // files, so it is no part of ReadAgentSettings.
 absl::Status CheckControllerSecurity(const AgentSettings& settings);
 
-// Only what `truce-agent restore` needs (where the cgroups and the journal are), whatever else is wrong with the
+// Only what `truce-agent restore` needs (where the kernel's trees and the journal are), whatever else is wrong with the
 // source: a mistake in an unrelated key must not keep a host from being restored.
 AgentSettings ReadRestoreSettings(const ConfigSource& source);
 

@@ -31,7 +31,8 @@ struct DiscoveryRule {
   v1::Mode mode_ceiling = v1::MODE_UNSPECIFIED;
   // Levers that may be used on them; by default all but cpu_idle, under which a workload may get no CPU for long.
   std::vector<v1::Lever> levers = {v1::LEVER_CPU_PIN,        v1::LEVER_CPU_WEIGHT, v1::LEVER_CPU_QUOTA,
-                                   v1::LEVER_MEMORY_SQUEEZE, v1::LEVER_DISK_CAP,   v1::LEVER_NETWORK_CAP};
+                                   v1::LEVER_MEMORY_SQUEEZE, v1::LEVER_DISK_CAP,   v1::LEVER_NETWORK_CAP,
+                                   v1::LEVER_CACHE_CLASS};
 };
 
 // The rules that hold when the operator gives none: systemd services, Docker and Podman containers, Kubernetes pods,

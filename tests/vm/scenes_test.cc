@@ -161,8 +161,9 @@ TEST_F(VmTest, TheAgentsConnectAndLackNothingThatTheyNeed) {
     // A systemd that is busy with its boot may answer late, and is asked again.
     const auto lacks_nothing = [&] {
       const v1::HostInventory inventory = Host(*guest).inventory();
-      return std::all_of(inventory.missing().begin(), inventory.missing().end(),
-                         [](const auto& missing) { return missing.name() == "pmu" || missing.name() == "model"; });
+      return std::all_of(inventory.missing().begin(), inventory.missing().end(), [](const auto& missing) {
+        return missing.name() == "pmu" || missing.name() == "model" || missing.name() == "resctrl";
+      });
     };
     EXPECT_TRUE(Eventually(lacks_nothing)) << Host(*guest).inventory().ShortDebugString();
     EXPECT_EQ(guest->Get("systemctl show -P User truce-agent"), "truce-agent");

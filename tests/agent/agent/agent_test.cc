@@ -5,12 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <thread>
 
 #include "tests/agent/link/fake_controller.h"
+#include "tests/fixtures/fake_resctrl.h"
 #include "tests/fixtures/tree.h"
 #include "tests/models/interference/made_up.h"
 
@@ -138,6 +140,63 @@ TEST_F(AgentTest, SaysHelloReportsAndStopsWhenTold) {
   }
   runner.join();
   EXPECT_TRUE(result.ok()) << result;
+}
+
+class AgentResctrlTest : public AgentTest {
+ protected:
+  AgentResctrlTest() {
+    settings_.controller_enabled = true;
+    settings_.link.address = controller_.address();
+    settings_.link.plaintext = true;
+    host_.Put("proc/cpuinfo", test::Xeon().cpuinfo);
+  }
+  // The inventory that the agent tells.
+  v1::HostInventory Inventory() {
+    std::thread runner([this] {
+      ShutdownSignals signals;
+      auto agent = Agent::Create(settings_, SystemClock());
+      if (agent.ok()) (*agent)->Run(signals).IgnoreError();
+    });
+    const auto stream = controller_.Accept();
+    v1::Hello hello = stream->Expect(v1::ConnectRequest::kHello).hello();
+    stream->Welcome();
+    pthread_kill(runner.native_handle(), SIGTERM);
+    while (stream->Read().has_value()) {
+    }
+    runner.join();
+    return hello.inventory();
+  }
+  static std::string ReasonOf(const v1::HostInventory& inventory) {
+    for (const v1::MissingCapability& missing : inventory.missing()) {
+      if (missing.name() == "resctrl") return missing.reason();
+    }
+    return "";
+  }
+
+  FakeController controller_;
+};
+
+TEST_F(AgentResctrlTest, ItsClassesAreInTheInventory) {
+  test::Tree sys;
+  sys.Put("devices/system/cpu/online", "0-3\n");
+  const test::FakeResctrl kernel(sys, test::Xeon());
+  settings_.sysfs = settings_.counters.sysfs = sys.root();
+  const v1::HostInventory inventory = Inventory();
+  if (geteuid() != 0) {
+    EXPECT_THAT(ReasonOf(inventory), HasSubstr("User=root")) << "the kernel lets nobody else move threads";
+    return;
+  }
+  EXPECT_EQ(ReasonOf(inventory), "");
+  EXPECT_TRUE(inventory.cache_control().available());
+  EXPECT_EQ(inventory.cache_control().classes(), 8u);
+  EXPECT_EQ(inventory.cache_control().cache_ways(), 11u);
+  EXPECT_EQ(inventory.cache_control().bandwidth_unit(), v1::BANDWIDTH_UNIT_PERCENT);
+}
+
+TEST_F(AgentResctrlTest, WithoutThemItSaysWhy) {
+  const v1::HostInventory inventory = Inventory();
+  EXPECT_FALSE(inventory.cache_control().available());
+  EXPECT_THAT(ReasonOf(inventory), HasSubstr("CONFIG_X86_CPU_RESCTRL"));
 }
 
 // An agent that scores by model, with its first hello and the events of its reports.

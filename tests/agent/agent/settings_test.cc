@@ -95,6 +95,9 @@ TEST(AgentSettingsTest, TheShippedExampleLoadsToExactlyTheDefaults) {
   EXPECT_EQ(a.actuator.floors.disk_bytes_per_second, b.actuator.floors.disk_bytes_per_second);
   EXPECT_EQ(a.actuator.floors.disk_operations_per_second, b.actuator.floors.disk_operations_per_second);
   EXPECT_EQ(a.actuator.floors.network_bytes_per_second, b.actuator.floors.network_bytes_per_second);
+  EXPECT_EQ(a.actuator.floors.cache_ratio, b.actuator.floors.cache_ratio);
+  EXPECT_EQ(a.actuator.floors.memory_bandwidth_ratio, b.actuator.floors.memory_bandwidth_ratio);
+  EXPECT_EQ(a.actuator.floors.memory_bandwidth_bytes_per_second, b.actuator.floors.memory_bandwidth_bytes_per_second);
   EXPECT_EQ(a.actuator.changes_per_minute, b.actuator.changes_per_minute);
   EXPECT_EQ(a.actuator.longest_lease, b.actuator.longest_lease);
   EXPECT_EQ(a.actuator.help_window, b.actuator.help_window);
@@ -278,10 +281,13 @@ TEST(AgentSettingsTest, ReportsComeOftenEnoughToRenewLeases) {
 }
 
 TEST(AgentSettingsTest, RestoreReadsWhereThingsAreWhateverElseIsWrong) {
-  const ConfigSource broken =
-      Text("nonsense: 1\nsample: {interval: soon}\nmode: {initial: act}\npaths: {cgroup: /c}\nstate_directory: /s\n");
+  const ConfigSource broken = Text(
+      "nonsense: 1\nsample: {interval: soon}\nmode: {initial: act}\n"
+      "paths: {procfs: /p, sysfs: /y, cgroup: /c}\nstate_directory: /s\n");
   ASSERT_FALSE(ReadAgentSettings(broken).ok());
   const AgentSettings settings = ReadRestoreSettings(broken);
+  EXPECT_EQ(settings.procfs, "/p");
+  EXPECT_EQ(settings.sysfs, "/y");
   EXPECT_EQ(settings.cgroup_root, "/c");
   EXPECT_EQ(settings.actuator.state_directory, "/s");
   const AgentSettings standard = ReadRestoreSettings(Text("nonsense: 1\n"));
