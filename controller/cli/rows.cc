@@ -16,6 +16,18 @@ std::string FormatCost(const v1::Receipt& receipt) {
   return "-";
 }
 
+// "50% cache, 30% bandwidth", "3.1 GB/s".
+std::string CacheClassValue(const v1::LeasedAction& action) {
+  std::string value;
+  const auto add = [&value](const std::string& bound) { StrAppend(&value, value.empty() ? "" : ", ", bound); };
+  if (action.cache_ratio() > 0) add(FormatRatio(action.cache_ratio()) + " cache");
+  if (action.memory_bandwidth_ratio() > 0) add(FormatRatio(action.memory_bandwidth_ratio()) + " bandwidth");
+  if (const uint64_t bytes = action.memory_bandwidth_bytes_per_second(); bytes > 0) {
+    add(FormatNumber(static_cast<double>(bytes) / 1e9, 1) + " GB/s");
+  }
+  return value.empty() ? "-" : value;
+}
+
 }  // namespace
 
 Cell HostState(const v1::HostStatus& host) {
@@ -66,6 +78,8 @@ std::string ActionValue(const v1::LeasedAction& action) {
       return StrCat(action.memory_high_bytes() >> 20, " MiB");
     case v1::LEVER_NETWORK_CAP:
       return StrCat(FormatNumber(static_cast<double>(action.network_bytes_per_second()) / 1e6, 1), " MB/s");
+    case v1::LEVER_CACHE_CLASS:
+      return CacheClassValue(action);
     case v1::LEVER_DISK_CAP:
       return StrCat(action.disk_caps_size(), action.disk_caps_size() == 1 ? " disk" : " disks");
     default:

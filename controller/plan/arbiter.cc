@@ -18,14 +18,17 @@ struct Prior {
 };
 
 // Guesses, to be put right by receipts: the order in which levers are tried first is that of recovery less price times
-// cost. A pin costs the giver the CPUs that the victims need, a weight only what they use.
+// cost. A pin costs the giver the CPUs that the victims need, a weight only what they use, and a cache class only what
+// it would have gained from cache that others need.
 constexpr Prior kPriors[] = {
     {v1::RESOURCE_CPU, v1::LEVER_CPU_PIN, 0.85, 0.4},
     {v1::RESOURCE_CPU, v1::LEVER_CPU_WEIGHT, 0.6, 0.4},
     {v1::RESOURCE_CPU, v1::LEVER_CPU_QUOTA, 0.7, 0.5},
     {v1::RESOURCE_CPU, v1::LEVER_CPU_IDLE, 0.65, 0.5},
+    {v1::RESOURCE_LLC, v1::LEVER_CACHE_CLASS, 0.6, 0.1},
     {v1::RESOURCE_LLC, v1::LEVER_CPU_PIN, 0.6, 0.4},
     {v1::RESOURCE_LLC, v1::LEVER_CPU_QUOTA, 0.5, 0.5},
+    {v1::RESOURCE_MEMORY_BANDWIDTH, v1::LEVER_CACHE_CLASS, 0.55, 0.2},
     {v1::RESOURCE_MEMORY_BANDWIDTH, v1::LEVER_CPU_PIN, 0.5, 0.4},
     {v1::RESOURCE_MEMORY_BANDWIDTH, v1::LEVER_CPU_QUOTA, 0.5, 0.5},
     {v1::RESOURCE_MEMORY, v1::LEVER_MEMORY_SQUEEZE, 0.6, 0.2},

@@ -55,8 +55,13 @@ std::optional<std::string> HostLacks(const v1::HostInventory& inventory, v1::Lev
   if (lever == v1::LEVER_MEMORY_SQUEEZE) needed = "memory";
   if (lever == v1::LEVER_DISK_CAP) needed = "io";
   if (lever == v1::LEVER_NETWORK_CAP) needed = "network";
+  if (lever == v1::LEVER_CACHE_CLASS) needed = "resctrl";
   for (const auto& missing : inventory.missing()) {
     if (missing.name() == needed) return StrCat(missing.name(), ": ", missing.reason());
+  }
+  // An agent of an earlier version knows nothing of them, and so does not miss them.
+  if (lever == v1::LEVER_CACHE_CLASS && !inventory.cache_control().available()) {
+    return "resctrl: the agent names no classes of cache and memory bandwidth";
   }
   return std::nullopt;
 }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "controller/fleet/words.h"
+#include "controller/plan/cache_class.h"
 #include "controller/plan/cpu_split.h"
 #include "controller/plan/give_way.h"
 #include "controller/plan/policy.h"
@@ -35,6 +36,12 @@ constexpr absl::Duration kDrawPeriod = absl::Minutes(10);
 uint64_t Whole(double value) {
   constexpr double kMost = 1e15;
   return value > 0 ? static_cast<uint64_t>(std::min(value, kMost)) : 0;
+}
+
+// Whether its value can be cut further.
+bool HasSteps(v1::Lever lever) {
+  return lever == v1::LEVER_CPU_QUOTA || lever == v1::LEVER_DISK_CAP || lever == v1::LEVER_NETWORK_CAP ||
+         lever == v1::LEVER_CACHE_CLASS;
 }
 
 // The caps with every bound cut once more; false when none can be.
@@ -164,6 +171,13 @@ bool PlanTick::Serves(const Trouble& trouble, v1::Lever lever, std::string* why_
                                                  : "has hardly any reads and writes to bound";
       return false;
     }
+    case v1::LEVER_CACHE_CLASS: {
+      v1::LeasedAction action;
+      const auto problem =
+          BeginCacheClass(host_.inventory.cache_control(), *trouble.giver, trouble.score->resource(), policy_, &action);
+      if (problem) *why_not = *problem;
+      return !problem.has_value();
+    }
     default:
       return true;
   }
@@ -202,6 +216,11 @@ std::string PlanTick::SetValue(const Trouble& trouble, PlannedAction* planned) c
     case v1::LEVER_DISK_CAP:
       SetDiskCaps(trouble, &action);
       return absl::StrFormat("%.0f %% of what it reads and writes", 100 * policy_.quota_cut_ratio());
+    case v1::LEVER_CACHE_CLASS:
+      // Serves has seen to that it can be.
+      (void)BeginCacheClass(host_.inventory.cache_control(), *trouble.giver, trouble.score->resource(), policy_,
+                            &action);
+      return CacheClassWords(action);
     default:
       return "on CPUs that nobody else wants";
   }
@@ -231,7 +250,7 @@ void PlanTick::SetDiskCaps(const Trouble& trouble, v1::LeasedAction* action) con
 
 bool PlanTick::Tighten(const Trouble& trouble, PlannedAction& planned) {
   const v1::Lever lever = planned.action.lever();
-  if (lever != v1::LEVER_CPU_QUOTA && lever != v1::LEVER_DISK_CAP && lever != v1::LEVER_NETWORK_CAP) return false;
+  if (!HasSteps(lever)) return false;
   // Nothing is learnt from an action that was only advised, and nothing yet from one that has not been answered.
   if (planned.state != v1::ACTION_STATE_APPLIED || !planned.applied_at.has_value()) return true;
   const bool returning = planned.loosening;
@@ -255,6 +274,10 @@ bool PlanTick::Tighten(const Trouble& trouble, PlannedAction& planned) {
     if (static_cast<double>(less) > (1 - policy_.deadband_ratio()) * static_cast<double>(sent)) return false;
     tighter.set_network_bytes_per_second(less);
     how = absl::StrFormat("network_cap to %.1f MB a second", static_cast<double>(less) / 1e6);
+  } else if (lever == v1::LEVER_CACHE_CLASS) {
+    const v1::CacheControl& host = host_.inventory.cache_control();
+    if (!CutCacheClass(host, *trouble.giver, trouble.score->resource(), policy_, &tighter)) return false;
+    how = StrCat("cache_class of ", CacheClassWords(tighter));
   } else {
     if (!CutCaps(policy_.quota_cut_ratio(), policy_.deadband_ratio(), &tighter)) return false;
     how = absl::StrFormat("disk_cap to %.0f %% of what it was", 100 * policy_.quota_cut_ratio());

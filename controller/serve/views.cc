@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "controller/fleet/words.h"
+#include "controller/plan/cache_class.h"
 #include "controller/plan/policy.h"
 #include "src/base/text.h"
 
@@ -28,9 +29,16 @@ std::string How(const v1::LeasedAction& action) {
       return StrCat(lever, " to ", action.memory_high_bytes() >> 20, " MiB");
     case v1::LEVER_NETWORK_CAP:
       return absl::StrFormat("%s %.1f MB/s", lever, static_cast<double>(action.network_bytes_per_second()) / 1e6);
+    case v1::LEVER_CACHE_CLASS:
+      return StrCat(lever, " of ", CacheClassWords(action));
     default:
       return lever;
   }
+}
+
+// Of what a host may miss: something to act by, which no evidence rests on.
+bool IsControl(std::string_view missing) {
+  return missing == "cpuset" || missing == "systemd" || missing == "resctrl";
 }
 
 std::string Age(absl::Duration age) {
@@ -265,6 +273,7 @@ std::vector<std::string> ExplainSentences(const HostState& host, const HostPlan&
     sentences.push_back(text + ".");
   }
   for (const auto& missing : host.inventory.missing()) {
+    if (IsControl(missing.name())) continue;
     sentences.push_back(StrCat("The host has no ", missing.name(), " (", missing.reason(),
                                "), which makes the evidence thinner",
                                missing.remedy().empty() ? std::string(".") : StrCat(": ", missing.remedy(), ".")));

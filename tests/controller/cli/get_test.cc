@@ -139,6 +139,16 @@ TEST_F(GetTest, ActionsShowWhatTheyDo) {
   EXPECT_EQ(controller_.actions_request.host(), "web-17");
   EXPECT_THAT(result.out, AllOf(HasSubstr("L1"), HasSubstr("0.50 cores"), HasSubstr("refused")));
   EXPECT_THAT(RunWith({"get", "actions", "-o", "wide"}).out, HasSubstr("the workload is critical"));
+  v1::LeasedAction& action = *status->mutable_action();
+  action.set_lever(v1::LEVER_CACHE_CLASS);
+  action.set_cache_ratio(0.5);
+  EXPECT_THAT(RunWith({"get", "actions"}).out, HasSubstr("cache_class  50% cache  "));
+  action.set_memory_bandwidth_ratio(0.3);
+  EXPECT_THAT(RunWith({"get", "actions"}).out, HasSubstr("50% cache, 30% bandwidth"));
+  action.clear_cache_ratio();
+  action.clear_memory_bandwidth_ratio();
+  action.set_memory_bandwidth_bytes_per_second(12'500'000'000);
+  EXPECT_THAT(RunWith({"get", "actions"}).out, HasSubstr("12.5 GB/s"));
 }
 
 TEST_F(GetTest, EventsReceiptsAndDecisions) {

@@ -130,7 +130,7 @@ struct HiddenPair {
 std::vector<HiddenPair> HiddenPairs(std::mt19937_64& random) {
   const std::vector<std::pair<v1::Resource, std::vector<v1::Lever>>> kinds = {
       {v1::RESOURCE_CPU, kCpuLevers},
-      {v1::RESOURCE_MEMORY_BANDWIDTH, {v1::LEVER_CPU_PIN, v1::LEVER_CPU_QUOTA}},
+      {v1::RESOURCE_MEMORY_BANDWIDTH, {v1::LEVER_CACHE_CLASS, v1::LEVER_CPU_PIN, v1::LEVER_CPU_QUOTA}},
       {v1::RESOURCE_MEMORY, {v1::LEVER_MEMORY_SQUEEZE, v1::LEVER_CPU_QUOTA}},
       {v1::RESOURCE_DISK, {v1::LEVER_DISK_CAP, v1::LEVER_CPU_QUOTA}},
       {v1::RESOURCE_CPU, kCpuLevers}};

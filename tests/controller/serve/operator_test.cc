@@ -101,6 +101,29 @@ TEST_F(OperatorTest, ExplainsInSentencesWithNumbers) {
   EXPECT_THAT(text, HasSubstr("Last decision"));
 }
 
+// What a host has no means to do makes no evidence thinner.
+TEST_F(OperatorTest, ExplainsWhichSignalsAreMissingAndNotWhichMeans) {
+  TestAgent other(controller_);
+  v1::Hello hello = MakeHello("web-2");
+  for (const char* name : {"pmu", "resctrl"}) {
+    v1::MissingCapability* missing = hello.mutable_inventory()->add_missing();
+    missing->set_name(name);
+    missing->set_reason("it is a virtual machine");
+  }
+  other.Connect(hello);
+  v1::Report report = MakeScene();
+  other.Send(report);
+  other.ReadDesired();
+  v1::ExplainRequest request;
+  request.set_host("web-2");
+  request.set_victim("redis");
+  v1::ExplainResponse response;
+  ASSERT_TRUE(Call(&v1::OperatorService::Stub::Explain, request, &response).ok());
+  const std::string text = absl::StrJoin(response.sentences(), "\n");
+  EXPECT_THAT(text, HasSubstr("The host has no pmu (it is a virtual machine), which makes the evidence thinner"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("resctrl")));
+}
+
 TEST_F(OperatorTest, ExplainsWithTheBoundsOfTheSlowdownThatAModelExpects) {
   v1::Report report = MakeScene();
   report.mutable_pairs(0)->set_severity_low(0.1);
