@@ -21,6 +21,7 @@
 #include "agent/target.h"
 #include "lab/collect.h"
 #include "lab/keep_awake.h"
+#include "lab/levers/means.h"
 #include "lab/observer.h"
 #include "lab/running_program.h"
 #include "src/base/enum_words.h"
@@ -77,15 +78,18 @@ absl::StatusOr<std::string> DeviceOf(const std::string& name) {
 // Both programs of one pair in cgroups of their own, and an actuator that acts on the one.
 class Bench {
  public:
-  Bench(const LeversOptions& options, const LeverPair& pair, const host::CgroupLayout& layout, host::Traffic* traffic,
+  Bench(const LeversOptions& options, const LeverPair& pair, const host::CgroupLayout& layout, const Means& means,
         ShutdownSignals& signals)
       : options_(options),
         pair_(pair),
         layout_(layout),
         signals_(signals),
         data_(StrCat(options.work_directory, "/levers-", pair.name)),
-        traffic_(traffic),
-        writer_({.traffic = traffic}) {}
+        means_(means),
+        writer_({.traffic = means.traffic.get(),
+                 .resctrl = means.resctrl.get(),
+                 .no_resctrl = means.no_resctrl,
+                 .run_directory = options.run_directory}) {}
 
   absl::Status Run(std::vector<LeverRound>* rounds) {
     TRUCE_RETURN_IF_ERROR(MakeDirectory());
@@ -102,12 +106,14 @@ class Bench {
     host::CounterOptions counting;
     counting.enabled = false;
     counters_ = host::CreateCounterService(counting);
-    observer_ = std::make_unique<Observer>(options_.procfs, name, layout_, SystemClock(), *counters_, traffic_);
+    observer_ =
+        std::make_unique<Observer>(options_.procfs, name, layout_, SystemClock(), *counters_, means_.traffic.get());
     TRUCE_ASSIGN_OR_RETURN(cpus_, host::OnlineCpus(options_.sysfs));
     TRUCE_ASSIGN_OR_RETURN(auto awake, KeepAwake::Start(*cgroups_, cpus_, data_ + "/keep-awake.log"));
     awake_.emplace(std::move(awake));
     agent::ActuatorOptions acting;
     acting.state_directory = data_ + "/state";
+    acting.resctrl = means_.resctrl.get();
     TRUCE_ASSIGN_OR_RETURN(actuator_, agent::OpenActuator(acting, layout_, SystemClock(), writer_));
     for (int round = 0; round < options_.rounds; ++round) {
       TRUCE_ASSIGN_OR_RETURN(const LeverRound done, RunRound());
@@ -237,12 +243,22 @@ class Bench {
     return absl::UnimplementedError(result.results_size() > 0 ? result.results(0).reason() : result.reason());
   }
 
+  void SetHalfTheCaches(const v1::CacheControl& control, v1::LeasedAction* action) const {
+    constexpr double kHalf = 0.5;
+    if (control.cache_ways() > 0) action->set_cache_ratio(kHalf);
+    if (control.bandwidth_unit() == v1::BANDWIDTH_UNIT_PERCENT) action->set_memory_bandwidth_ratio(kHalf);
+    if (control.bandwidth_unit() == v1::BANDWIDTH_UNIT_ABSOLUTE) {
+      action->set_memory_bandwidth_bytes_per_second(pair_.bytes_per_second);
+    }
+  }
+
   absl::Status SetValue(v1::LeasedAction* action) {
     // All but the first of the CPUs; one that is alone can't be shared out.
     if (cpus_.size() > 1) action->set_cpus(host::FormatCpuList(std::vector<int>(cpus_.begin() + 1, cpus_.end())));
     action->set_quota_cores(pair_.cores);
     action->set_cpu_weight(pair_.weight);
     action->set_network_bytes_per_second(pair_.bytes_per_second);
+    if (means_.resctrl != nullptr) SetHalfTheCaches(means_.resctrl->control(), action);
     if (pair_.lever == v1::LEVER_DISK_CAP) {
       TRUCE_ASSIGN_OR_RETURN(const std::string device, DeviceOf(data_ + "/device"));
       v1::DiskCap& cap = *action->add_disk_caps();
@@ -265,7 +281,7 @@ class Bench {
   const host::CgroupLayout& layout_;
   ShutdownSignals& signals_;
   const std::string data_;
-  host::Traffic* const traffic_;
+  const Means& means_;
   host::HostControlWriter writer_;
   std::optional<host::ScratchCgroups> cgroups_;
   std::unique_ptr<host::CounterService> counters_;
@@ -305,7 +321,7 @@ absl::StatusOr<std::vector<LeverOutcome>> TryLevers(const LeversOptions& options
   TRUCE_ASSIGN_OR_RETURN(const host::CgroupLayout layout, host::CgroupLayout::Detect(options.cgroup_root));
   TRUCE_ASSIGN_OR_RETURN(const host::UniqueFd lock, PrepareWorkDirectory(options.work_directory));
   TRUCE_RETURN_IF_ERROR(host::ScratchCgroups::RemoveAbandoned(layout, "truce-levers-"));
-  const auto traffic = host::Traffic::Open(layout);
+  const Means means = FindMeans(options, pairs, layout);
   std::vector<LeverOutcome> outcomes;
   for (const LeverPair& pair : pairs) {
     LeverOutcome& outcome = outcomes.emplace_back();
@@ -314,8 +330,11 @@ absl::StatusOr<std::vector<LeverOutcome>> TryLevers(const LeversOptions& options
       outcome.left_out = StrCat("needs ", absl::StrJoin(missing, ", "));
       continue;
     }
-    const absl::Status status =
-        Bench(options, pair, layout, traffic.ok() ? traffic->get() : nullptr, signals).Run(&outcome.rounds);
+    if (pair.lever == v1::LEVER_CACHE_CLASS && means.resctrl == nullptr) {
+      outcome.left_out = std::string(StdView(means.no_resctrl.message()));
+      continue;
+    }
+    const absl::Status status = Bench(options, pair, layout, means, signals).Run(&outcome.rounds);
     if (absl::IsCancelled(status)) return status;
     if (status.ok()) continue;
     outcome.rounds.clear();

@@ -25,6 +25,7 @@ struct LeversOptions {
   std::string procfs = "/proc";
   std::string sysfs = "/sys";
   std::string cgroup_root = "/sys/fs/cgroup";
+  std::string run_directory = "/run";
   // Of each round: the victim alone, beside the aggressor, and with the lever once it has taken hold.
   absl::Duration alone = absl::Seconds(4);
   absl::Duration beside = absl::Seconds(5);

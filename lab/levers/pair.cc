@@ -46,7 +46,9 @@ absl::StatusOr<LeverPair> ReadPair(const std::string& file) {
   }
   if (pair.lever == v1::LEVER_CPU_QUOTA && pair.cores <= 0) reader.Error("cores", "a quota needs a value");
   if (pair.lever == v1::LEVER_CPU_WEIGHT && weight <= 0) reader.Error("weight", "a weight needs a value");
-  const bool caps = pair.lever == v1::LEVER_DISK_CAP || pair.lever == v1::LEVER_NETWORK_CAP;
+  if (pair.lever == v1::LEVER_MIGRATE) reader.Error("lever", "is tried between two hosts, not on one");
+  const bool caps =
+      pair.lever == v1::LEVER_DISK_CAP || pair.lever == v1::LEVER_NETWORK_CAP || pair.lever == v1::LEVER_CACHE_CLASS;
   if (caps && bytes_per_second <= 0) reader.Error("bytes_per_second", "a cap needs a value");
   TRUCE_RETURN_IF_ERROR(reader.Finish());
   // It names a directory.

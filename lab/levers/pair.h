@@ -1,7 +1,7 @@
 // Two real programs that contend for what a lever bounds, as a file in lab/levers/pairs describes them.
 //
 //   about:      one line for people
-//   lever:      cpu_pin, cpu_quota, cpu_weight, cpu_idle, memory_squeeze, disk_cap or network_cap
+//   lever:      cpu_pin, cpu_quota, cpu_weight, cpu_idle, memory_squeeze, disk_cap, network_cap or cache_class
 //   needs:      commands that must be there; a pair that lacks one is left out, and said to be
 //   prepare:    shell, run before the two; DATA is a directory of the pair's own
 //   clean:      shell, run after them, also when something failed
@@ -10,7 +10,8 @@
 // and, where the lever has a value:
 //   cores, weight, bytes_per_second
 //   group_memory_bytes: what both may use together
-// A disk cap is one on the block device that DATA/device names.
+// A disk cap is one on the block device that DATA/device names. A cache class leaves half of the caches and of the
+// memory bandwidth; where the host bounds that absolutely, bytes_per_second.
 #pragma once
 
 #include <cstdint>
