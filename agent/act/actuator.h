@@ -101,8 +101,8 @@ absl::StatusOr<std::unique_ptr<Actuator>> OpenActuator(const ActuatorOptions& op
                                                        const Clock& clock, host::ControlWriter& writer);
 
 // What `truce-agent restore` and ExecStopPost run: puts back every original that the journal in `state_directory` still
-// holds, and empties it. Returns the number of files restored. Calling it twice is harmless. `writer` is asked for when it
-// is certain that no agent runs here; not at all where there is no journal.
+// holds, and empties it. Returns the number of files restored. Calling it twice is harmless. `writer` is asked for when
+// it is certain that no agent runs here; not at all where there is no journal.
 absl::StatusOr<int> RestoreFromJournal(const std::string& state_directory, const host::CgroupLayout& layout,
                                        const std::function<host::ControlWriter&()>& writer);
 
