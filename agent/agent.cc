@@ -83,10 +83,13 @@ absl::Status Agent::Build() {
     if (missing.name() != "pmu") spdlog::warn("missing {}: {}; {}", missing.name(), missing.reason(), missing.remedy());
   }
 
+  balloons_ = std::make_unique<host::Balloons>(
+      host::BalloonsOptions{.procfs = settings_.procfs, .make = host::SystemBalloons(settings_.libvirt_uri)});
   writer_ = std::make_unique<host::HostControlWriter>(
       host::HostControlWriterOptions{.traffic = traffic_.get(),
                                      .resctrl = resctrl_.get(),
                                      .no_resctrl = no_resctrl,
+                                     .balloons = balloons_.get(),
                                      .units = &units_,
                                      .run_directory = settings_.run_directory});
   ActuatorOptions acting = settings_.actuator;

@@ -26,6 +26,7 @@
 #include "agent/settings.h"
 #include "src/base/clock.h"
 #include "src/base/shutdown.h"
+#include "src/host/balloon.h"
 #include "src/host/cgroup.h"
 #include "src/host/counters.h"
 #include "src/host/inventory.h"
@@ -93,6 +94,7 @@ class Agent {
   absl::Status units_status_;
   absl::Duration units_asked_at_;
   host::SystemBus units_;
+  std::unique_ptr<host::Balloons> balloons_;
   Kubelet kubelet_;
   // The last problem with its file, so that it is told once.
   std::string told_of_kubelet_;

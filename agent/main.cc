@@ -20,6 +20,7 @@
 #include "src/base/log.h"
 #include "src/base/shutdown.h"
 #include "src/base/text.h"
+#include "src/host/balloon.h"
 #include "src/host/resctrl.h"
 #include "src/host/unit_manager.h"
 #include "src/host/writer_host.h"
@@ -39,6 +40,8 @@ int Restore(const truce::agent::AgentSettings& settings) {
   auto layout = truce::host::CgroupLayout::Detect(settings.cgroup_root);
   if (!layout.ok()) return Fail(kFailed, layout.status());
   truce::host::SystemBus units;
+  truce::host::Balloons balloons(
+      {.procfs = settings.procfs, .make = truce::host::SystemBalloons(settings.libvirt_uri)});
   std::unique_ptr<truce::host::Resctrl> resctrl;
   std::optional<truce::host::HostControlWriter> writer;
   const auto make_writer = [&]() -> truce::host::ControlWriter& {
@@ -47,6 +50,7 @@ int Restore(const truce::agent::AgentSettings& settings) {
     if (opened.ok()) resctrl = *std::move(opened);
     return writer.emplace(truce::host::HostControlWriterOptions{.resctrl = resctrl.get(),
                                                                 .no_resctrl = opened.status(),
+                                                                .balloons = &balloons,
                                                                 .units = &units,
                                                                 .run_directory = settings.run_directory});
   };

@@ -106,6 +106,7 @@ void ReadActing(ConfigReader& reader, AgentSettings* settings) {
   reader.Read("guard.futile_backoff", &guard.futile_backoff, {absl::Seconds(1), absl::Hours(24)});
   reader.Read("guard.reapply_backoff", &guard.reapply_backoff, {absl::Seconds(1), absl::Hours(1)});
   reader.Read("guard.reapply_limit", &guard.reapply_limit, {0, 100});
+  reader.Read("virtual_machines.libvirt_uri", &settings->libvirt_uri);
 }
 
 void ReadController(ConfigReader& reader, AgentSettings* settings) {
@@ -134,6 +135,7 @@ AgentSettings ReadRestoreSettings(const ConfigSource& source) {
   reader.Read("paths.cgroup", &settings.cgroup_root);
   reader.Read("paths.run", &settings.run_directory);
   reader.Read("state_directory", &settings.actuator.state_directory);
+  reader.Read("virtual_machines.libvirt_uri", &settings.libvirt_uri);
   return settings;
 }
 

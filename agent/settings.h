@@ -37,6 +37,8 @@ struct AgentSettings {
   // The interference model; empty: the one that comes with Truce.
   std::string model_file;
   ActuatorOptions actuator;
+  // The libvirt whose machines are squeezed; empty: none.
+  std::string libvirt_uri = "qemu:///system";
   host::CounterOptions counters;
   bool controller_enabled = true;
   LinkOptions link;
@@ -54,8 +56,8 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source,
 // files, so it is no part of ReadAgentSettings.
 absl::Status CheckControllerSecurity(const AgentSettings& settings);
 
-// Only what `truce-agent restore` needs (where the kernel's trees and the journal are), whatever else is wrong with the
-// source: a mistake in an unrelated key must not keep a host from being restored.
+// Only what `truce-agent restore` needs (where the kernel's trees, the machines and the journal are), whatever else is
+// wrong with the source: a mistake in an unrelated key must not keep a host from being restored.
 AgentSettings ReadRestoreSettings(const ConfigSource& source);
 
 }  // namespace truce::agent

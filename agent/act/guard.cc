@@ -164,6 +164,10 @@ absl::Status CheckQuota(double wanted_cores, std::optional<double> original_core
                       wanted_cores, *original_cores));
 }
 
+uint64_t MachineFloor(uint64_t maximum_bytes, std::optional<uint64_t> needed_bytes) {
+  return needed_bytes ? *needed_bytes + maximum_bytes / 16 : maximum_bytes / 4 * 3;
+}
+
 bool RateBrake::Take(absl::Duration now) {
   while (!taken_.empty() && now - taken_.front() >= absl::Minutes(1)) taken_.pop_front();
   if (static_cast<int>(taken_.size()) >= limit_) return false;

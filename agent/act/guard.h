@@ -72,6 +72,11 @@ absl::Status CheckCpus(const std::vector<int>& wanted, const CpuBounds& bounds);
 // InvalidArgument unless `wanted_cores` is at most `original_cores`, the quota in force before Truce (nullopt: none).
 absl::Status CheckQuota(double wanted_cores, std::optional<double> original_cores);
 
+// What a virtual machine of so much memory keeps under any squeeze: a sixteenth of it more than its guest says that it
+// can't do without, and three quarters of it when the guest doesn't say. A guest that is left with too little doesn't
+// get slow, it kills its programs.
+uint64_t MachineFloor(uint64_t maximum_bytes, std::optional<uint64_t> needed_bytes);
+
 // At most so many changes in any minute. Restores are never braked.
 class RateBrake {
  public:

@@ -5,6 +5,7 @@
 
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/host/writer_host.h"
 
 namespace truce::agent {
 namespace {
@@ -242,15 +243,25 @@ v1::LeasedAction LeasedActuator::InForce(const Lease& lease) {
 
 // A successor goes on from where its predecessor came to.
 absl::StatusOr<Squeeze> LeasedActuator::FirstSqueeze(const v1::LeasedAction& action, const ActionTarget& target,
-                                                     const Lease* lease) const {
+                                                     const Lease* lease) {
   const Squeeze from = lease == nullptr ? Squeeze{} : lease->squeeze;
-  const auto squeeze = NextSqueeze(action.memory_high_bytes(), from, target.memory, options_.squeeze);
+  TRUCE_ASSIGN_OR_RETURN(const MemoryState memory, MemoryToSqueeze(target));
+  const auto squeeze = NextSqueeze(action.memory_high_bytes(), from, memory, options_.squeeze);
   if (squeeze) return *squeeze;
-  const bool known = target.memory.usage_bytes && target.memory.working_set_bytes;
+  const bool known = memory.usage_bytes && memory.working_set_bytes;
   return absl::FailedPreconditionError(known ? StrCat(target.name, " waits for memory already, so it is not squeezed")
                                              : StrCat("how much memory ", target.name,
                                                       " uses and works with is not known, so it is not squeezed; its ",
                                                       "cgroup needs the memory controller"));
+}
+
+absl::StatusOr<MemoryState> LeasedActuator::MemoryToSqueeze(const ActionTarget& target) {
+  const auto state = writer_.Read(host::BalloonControl(target.cgroup, host::kBalloonState));
+  if (absl::IsNotFound(state.status())) return target.memory;
+  TRUCE_RETURN_IF_ERROR(state.status());
+  const auto machine = host::ParseBalloonState(*state);
+  if (!machine) return absl::InternalError(StrCat("'", *state, "' does not say what memory the machine has"));
+  return MemoryOfMachine(*machine, target.memory);
 }
 
 Measurement LeasedActuator::MeasurementFor(const v1::LeasedAction& action, const ActionTarget& target,

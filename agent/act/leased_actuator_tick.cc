@@ -170,17 +170,23 @@ void LeasedActuator::Advance(Lease& lease, const ActionTarget& target) {
   if (!lease.squeeze.bound_bytes || lease.watch.rewrite_at != absl::InfiniteDuration()) return;
   if (now - lease.squeezed_at < options_.squeeze.step_interval) return;
   lease.squeezed_at = now;
-  const auto next = NextSqueeze(lease.action.memory_high_bytes(), lease.squeeze, target.memory, options_.squeeze);
-  if (!next || next->bound_bytes == lease.squeeze.bound_bytes) return;
-  const Squeeze before = std::exchange(lease.squeeze, *next);
-  const auto plan = Plan(InForce(lease), lease.path, lease.instance);
-  const absl::Status status = plan.ok() ? Reenact(lease, *plan) : plan.status();
+  const absl::Status status = TakeStep(lease, target);
   if (status.ok()) return;
-  lease.squeeze = before;
   if (lease.watch.told != StdView(status.message())) {
     lease.watch.told = std::string(StdView(status.message()));
     ledger_.AddEvent("action_failed", lease.action.workload(), lease.watch.told);
   }
+}
+
+absl::Status LeasedActuator::TakeStep(Lease& lease, const ActionTarget& target) {
+  TRUCE_ASSIGN_OR_RETURN(const MemoryState memory, MemoryToSqueeze(target));
+  const auto next = NextSqueeze(lease.action.memory_high_bytes(), lease.squeeze, memory, options_.squeeze);
+  if (!next || next->bound_bytes == lease.squeeze.bound_bytes) return absl::OkStatus();
+  const Squeeze before = std::exchange(lease.squeeze, *next);
+  const auto plan = Plan(InForce(lease), lease.path, lease.instance);
+  const absl::Status status = plan.ok() ? Reenact(lease, *plan) : plan.status();
+  if (!status.ok()) lease.squeeze = before;
+  return status;
 }
 
 // Somebody else insists, so the files that they set are theirs; the others are restored.

@@ -3,12 +3,16 @@
 //
 // One write of a much lower memory.high makes the kernel reclaim all of it at once, in the writer's time and the
 // workload's; steps keep both short, and show whether the last one hurt before the next is taken.
+//
+// A virtual machine is squeezed by its balloon: a memory.high would make the host swap the guest, which knows nothing
+// of it. Its memory is what its guest has, and its working set what the guest says that it can't do without.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 
 #include "absl/time/time.h"
+#include "src/host/balloon.h"
 
 namespace truce::agent {
 
@@ -19,7 +23,15 @@ struct MemoryState {
   std::optional<uint64_t> working_set_bytes;
   // PSI: share of the last interval in which all its tasks waited for memory.
   std::optional<double> stalled_ratio;
+  // Never below this, whatever it works with.
+  uint64_t floor_bytes = 0;
+  // A balloon: memory comes as its guest gives it, so the next step waits until half of the last one is there.
+  bool gives_slowly = false;
 };
+
+// A virtual machine's memory, as the steps want it. `cgroup` is what is read of the hypervisor's cgroup: while the
+// guest doesn't tell, all that it was charged for counts as worked with.
+MemoryState MemoryOfMachine(const host::BalloonState& machine, const MemoryState& cgroup);
 
 struct SqueezeOptions {
   absl::Duration step_interval = absl::Seconds(2);

@@ -2,8 +2,10 @@
 // (qemu-qmp-ref). Used to give a machine less memory (balloon) and to move it to another host.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,11 +31,16 @@ class QmpClient {
 
  private:
   QmpClient(UniqueFd socket, absl::Duration patience) : socket_(std::move(socket)), patience_(patience) {}
-  absl::StatusOr<google::protobuf::Struct> Receive();
+  // Sends the command and waits for its answer.
+  absl::StatusOr<google::protobuf::Struct> Ask(const std::string& command, const google::protobuf::Struct& arguments,
+                                               absl::Time deadline);
+  // The next message, whatever it is.
+  absl::StatusOr<google::protobuf::Struct> Receive(absl::Time deadline);
 
   UniqueFd socket_;
   const absl::Duration patience_;
   std::string buffer_;
+  uint64_t commands_ = 0;
 };
 
 // The number at `name`, such as "actual" of query-balloon; Internal when it is not there.

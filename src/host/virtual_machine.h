@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "src/host/cgroup.h"
 
 namespace truce::host {
@@ -19,16 +18,20 @@ struct VirtualMachine {
   std::string name;
   // Of the qemu process.
   int pid = 0;
-  // Where QMP is spoken; empty when it has no such socket. libvirt keeps the socket of its machines to itself.
+  // Where QMP is spoken, as this process reaches it; empty when there is no such socket, and for a machine of libvirt,
+  // which keeps the socket to itself.
   std::string monitor;
-  // libvirt started it (its monitor is libvirt's, below /var/lib/libvirt or /run/libvirt): ask libvirt, not QEMU.
+  // libvirt started it (its monitor is libvirt's): ask libvirt, not QEMU.
   bool of_libvirt = false;
   // Its command line, word by word.
   std::vector<std::string> arguments;
 };
 
-// The machine that runs in the cgroup or below it; nullopt when there is none, or more than one. `procfs` is where
-// /proc is.
+// The machines that run in the cgroup or below it. `procfs` is where /proc is. Reads the command lines of the processes
+// in there, of the 1024 oldest ones at most: not for every tick.
+std::vector<VirtualMachine> FindVirtualMachines(const Cgroup& cgroup, const std::string& procfs);
+
+// The one that runs there; nullopt when there is none, or more than one.
 std::optional<VirtualMachine> FindVirtualMachine(const Cgroup& cgroup, const std::string& procfs);
 
 // The same of one command line, without its pid; nullopt when it is no qemu's.

@@ -12,9 +12,32 @@
 #include "src/base/text.h"
 
 namespace truce::host {
+namespace {
+
+bool IsBalloons(const ControlFile& control) {
+  return control.file == kBalloon || control.file == kBalloonState;
+}
+
+}  // namespace
+
+ControlFile BalloonControl(Cgroup* cgroup, std::string_view file) {
+  for (const Controller controller : {Controller::kMemory, Controller::kUnified, Controller::kCpu}) {
+    if (cgroup->has(controller)) return {cgroup, controller, std::string(file)};
+  }
+  return {cgroup, Controller::kMemory, std::string(file)};
+}
+
+std::optional<BalloonState> ParseBalloonState(std::string_view text) {
+  const auto actual = FlatKeyed(text, "actual_bytes");
+  const auto maximum = FlatKeyed(text, "maximum_bytes");
+  if (!actual || !maximum) return std::nullopt;
+  return BalloonState{*actual, *maximum, FlatKeyed(text, "guest_total_bytes"),
+                      FlatKeyed(text, "guest_available_bytes")};
+}
 
 absl::StatusOr<std::string> HostControlWriter::Read(const ControlFile& control) {
   if (control.file == kCacheClass) return ReadCacheClass(control);
+  if (IsBalloons(control)) return ReadBalloon(control);
   if (control.file != kNetworkCap) {
     auto content = files_.Read(control);
     return absl::IsNotFound(content.status()) && IsUnset(control) ? ContentOfUnset(control.file) : content;
@@ -26,6 +49,7 @@ absl::StatusOr<std::string> HostControlWriter::Read(const ControlFile& control) 
 }
 
 absl::Status HostControlWriter::Write(const ControlFile& control, std::string_view value) {
+  if (IsBalloons(control)) return WriteBalloon(control, value);
   const bool of_unit = IsOfUnit(control);
   if (control.file.starts_with("io.max") && SystemdOwns(*control.cgroup, options_.run_directory)) {
     // Also how a refused action is undone, which must not fail.
@@ -138,6 +162,34 @@ absl::StatusOr<std::string> HostControlWriter::ReadCacheClass(const ControlFile&
 absl::Status HostControlWriter::WriteCacheClass(const ControlFile& control, std::string_view value) {
   return WithContext(options_.resctrl->Put(*control.cgroup, value),
                      StrCat("writing '", TrimControl(value), "' to ", control.Name()));
+}
+
+absl::StatusOr<std::string> HostControlWriter::ReadBalloon(const ControlFile& control) {
+  if (options_.balloons == nullptr) return absl::NotFoundError(StrCat("there is no ", control.Name(), " here"));
+  if (control.file == kBalloon) {
+    TRUCE_ASSIGN_OR_RETURN(const uint64_t bytes, options_.balloons->Target(*control.cgroup));
+    return StrCat(bytes, "\n");
+  }
+  TRUCE_ASSIGN_OR_RETURN(const BalloonState state, options_.balloons->Look(*control.cgroup));
+  std::string text = StrCat("actual_bytes ", state.actual_bytes, "\nmaximum_bytes ", state.maximum_bytes, "\n");
+  if (state.guest_total_bytes) StrAppend(&text, "guest_total_bytes ", *state.guest_total_bytes, "\n");
+  if (state.guest_available_bytes) StrAppend(&text, "guest_available_bytes ", *state.guest_available_bytes, "\n");
+  return text;
+}
+
+absl::Status HostControlWriter::WriteBalloon(const ControlFile& control, std::string_view value) {
+  TRUCE_ASSIGN_OR_RETURN(const std::string before, ReadBalloon(control));
+  uint64_t bytes = 0;
+  if (control.file != kBalloon || !absl::SimpleAtoi(AbslView(TrimControl(value)), &bytes) || bytes == 0) {
+    return ControlWriteError(EINVAL, control, value);
+  }
+  // Even when it reads so already: what a process before this one asked for may be under way.
+  TRUCE_RETURN_IF_ERROR(
+      WithContext(options_.balloons->Ask(*control.cgroup, bytes), StrCat("writing '", bytes, "' to ", control.Name())));
+  if (!SameControlValue(control.file, before, value)) {
+    spdlog::info("control {}: '{}' -> '{}'", control.Name(), TrimControl(before), TrimControl(value));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace truce::host

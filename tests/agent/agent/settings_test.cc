@@ -105,6 +105,7 @@ TEST(AgentSettingsTest, TheShippedExampleLoadsToExactlyTheDefaults) {
   EXPECT_EQ(a.actuator.futile_backoff, b.actuator.futile_backoff);
   EXPECT_EQ(a.actuator.reapply_backoff, b.actuator.reapply_backoff);
   EXPECT_EQ(a.actuator.reapply_limit, b.actuator.reapply_limit);
+  EXPECT_EQ(a.libvirt_uri, b.libvirt_uri);
   EXPECT_EQ(a.counters.enabled, b.counters.enabled);
   EXPECT_EQ(a.counters.budget_ratio, b.counters.budget_ratio);
   EXPECT_EQ(a.counters.max_counted, b.counters.max_counted);
@@ -283,16 +284,19 @@ TEST(AgentSettingsTest, ReportsComeOftenEnoughToRenewLeases) {
 TEST(AgentSettingsTest, RestoreReadsWhereThingsAreWhateverElseIsWrong) {
   const ConfigSource broken = Text(
       "nonsense: 1\nsample: {interval: soon}\nmode: {initial: act}\n"
-      "paths: {procfs: /p, sysfs: /y, cgroup: /c}\nstate_directory: /s\n");
+      "paths: {procfs: /p, sysfs: /y, cgroup: /c}\nstate_directory: /s\n"
+      "virtual_machines: {libvirt_uri: qemu:///session}\n");
   ASSERT_FALSE(ReadAgentSettings(broken).ok());
   const AgentSettings settings = ReadRestoreSettings(broken);
-  EXPECT_EQ(settings.procfs, "/p");
+  EXPECT_EQ(settings.procfs, "/p") << "machines are found there";
   EXPECT_EQ(settings.sysfs, "/y");
   EXPECT_EQ(settings.cgroup_root, "/c");
   EXPECT_EQ(settings.actuator.state_directory, "/s");
+  EXPECT_EQ(settings.libvirt_uri, "qemu:///session");
   const AgentSettings standard = ReadRestoreSettings(Text("nonsense: 1\n"));
   EXPECT_EQ(standard.cgroup_root, ReadAgentSettings(Text(""))->cgroup_root);
   EXPECT_EQ(standard.actuator.state_directory, ReadAgentSettings(Text(""))->actuator.state_directory);
+  EXPECT_EQ(standard.libvirt_uri, ReadAgentSettings(Text(""))->libvirt_uri);
 }
 
 TEST(AgentSettingsTest, ValuesThatContradictEachOtherAreRefused) {
