@@ -3,11 +3,17 @@
 // is set.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <filesystem>
+#include <fstream>
 #include <regex>
 
+#include "agent/act/journal.h"
+#include "src/host/writer_host.h"
 #include "tests/e2e/fixture_host.h"
 #include "tests/e2e/fleet.h"
+#include "tests/fixtures/fake_machine.h"
 #include "truce/v1/operator.pb.h"
 
 namespace truce::e2e {
@@ -95,6 +101,38 @@ TEST_F(AgentProcessTest, AMistakeInTheConfigurationKeepsNoHostFromBeingRestored)
   EXPECT_THAT(restore.output, HasSubstr("restoring all the same"));
   EXPECT_THAT(restore.output, Not(HasSubstr("there is no journal")));
   EXPECT_THAT(host_.ChangedFiles(), IsEmpty());
+}
+
+// A virtual machine that a crashed agent squeezed has all of its memory still, and is on its way to less.
+TEST_F(AgentProcessTest, RestoringAsksTheMachineThatWasSqueezed) {
+  fleet_.ConfigureAgent(host_.root());
+  test::FakeMachine machine(host_.Path("monitor"));
+  const auto put = [this](const std::string& file, const std::string& content) {
+    std::filesystem::create_directories(std::filesystem::path(host_.Path(file)).parent_path());
+    std::ofstream(host_.Path(file)) << content;
+  };
+  put("cgroup/vm/cgroup.procs", "77\n");
+  std::string line;
+  for (const std::string& word : machine.arguments()) line += word + '\0';
+  put("proc/77/cmdline", line);
+  {
+    struct stat directory {};
+    ASSERT_EQ(stat(host_.Path("cgroup/vm").c_str(), &directory), 0);
+    const auto journal = agent::Journal::Open(fleet_.Path("state"), agent::ReadBootId(), agent::SystemDisk());
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    const absl::Status recorded = (*journal)->Record("memory_squeeze vm", "",
+                                                     {{.owner = "memory_squeeze vm",
+                                                       .controller = host::Controller::kMemory,
+                                                       .path = "vm",
+                                                       .file = std::string(host::kBalloon),
+                                                       .inode = directory.st_ino,
+                                                       .original = StrCat(test::FakeMachine::kMaximum, "\n")}});
+    ASSERT_TRUE(recorded.ok()) << recorded;
+  }
+  const Outcome restore = fleet_.RunToEnd(fleet_.AgentCommand({"restore"}));
+  EXPECT_EQ(restore.exit_code, 0) << restore.output;
+  EXPECT_THAT(restore.output, HasSubstr("1 control file restored"));
+  EXPECT_EQ(machine.asked(), test::FakeMachine::kMaximum);
 }
 
 TEST_F(AgentProcessTest, WithAnotherHostsCertificateItIsRefusedSaysWhyAndGoesOn) {
