@@ -91,8 +91,8 @@ absl::StatusOr<LeverPlan> PlanCpuIdle(const v1::LeasedAction& action, const std:
 
 // LEVER_MEMORY_SQUEEZE: memory.high (v2) or memory.soft_limit_in_bytes (v1, which the kernel honours only while the
 // host as a whole is short of memory), in whole pages. Never above what was there. Of a cgroup that a virtual machine
-// runs in, balloon_bytes (src/host/writer_host.h) and nothing else: refused when its balloon can't be used. NotFound also
-// when such a machine went away, or came, while the squeeze is in force.
+// runs in, balloon_bytes (src/host/writer_host.h) and nothing else: refused when its balloon can't be used. NotFound
+// also when such a machine went away, or came, while the squeeze is in force.
 absl::StatusOr<LeverPlan> PlanMemorySqueeze(const v1::LeasedAction& action, const std::string& path,
                                             const LeverContext& context);
 

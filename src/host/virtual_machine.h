@@ -28,7 +28,7 @@ struct VirtualMachine {
 };
 
 // The machines that run in the cgroup or below it. `procfs` is where /proc is. Reads the command lines of the processes
-// in there, of the 1024 oldest ones at most: not for every tick.
+// in there, at most 1024 of them: not for every tick.
 std::vector<VirtualMachine> FindVirtualMachines(const Cgroup& cgroup, const std::string& procfs);
 
 // The one that runs there; nullopt when there is none, or more than one.

@@ -54,7 +54,8 @@ class RealMachine : public testing::Test {
   }
 
   void Start(std::vector<std::string> more) {
-    std::vector<std::string> arguments = {"-machine", "pc", "-accel", "tcg,tb-size=32", "-m", "256", "-name", "guest=truce-test"};
+    std::vector<std::string> arguments = {"-machine", "pc",  "-accel", "tcg,tb-size=32",
+                                          "-m",       "256", "-name",  "guest=truce-test"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     qemu_.emplace(arguments, [this] { return cgroups_->Enter("vm", 0); });
     ASSERT_TRUE(qemu_->up()) << qemu_->why();
