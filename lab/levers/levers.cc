@@ -160,7 +160,7 @@ class Bench {
           StrCat(pair_.name, ": the aggressor finished nothing; make its operations shorter"));
     }
     TRUCE_RETURN_IF_ERROR(Act());
-    TRUCE_RETURN_IF_ERROR(Go(options_.taking_hold));
+    TRUCE_RETURN_IF_ERROR(Go(TakingHold()));
     begin = absl::Now();
     TRUCE_ASSIGN_OR_RETURN(round.with_lever, PaceOver(options_.beside));
     round.aggressor_with_lever = RateSince(begin);
@@ -229,6 +229,8 @@ class Bench {
     };
   }
 
+  absl::Duration TakingHold() const { return std::max(options_.taking_hold, pair_.taking_hold); }
+
   absl::Status Act() {
     v1::DesiredSet desired;
     v1::LeasedAction& action = *desired.add_actions();
@@ -236,7 +238,7 @@ class Bench {
     action.set_workload(aggressor_->workload());
     action.set_lever(pair_.lever);
     action.set_mode(v1::MODE_ENFORCE);
-    action.mutable_time_to_live()->set_seconds(absl::ToInt64Seconds(options_.taking_hold + 5 * options_.beside));
+    action.mutable_time_to_live()->set_seconds(absl::ToInt64Seconds(TakingHold() + 5 * options_.beside));
     TRUCE_RETURN_IF_ERROR(SetValue(&action));
     const v1::DesiredSetResult result = actuator_->Apply(desired, Targets());
     if (result.accepted()) return absl::OkStatus();
@@ -322,6 +324,10 @@ absl::StatusOr<std::vector<LeverOutcome>> TryLevers(const LeversOptions& options
   TRUCE_ASSIGN_OR_RETURN(const host::UniqueFd lock, PrepareWorkDirectory(options.work_directory));
   TRUCE_RETURN_IF_ERROR(host::ScratchCgroups::RemoveAbandoned(layout, "truce-levers-"));
   const Means means = FindMeans(options, pairs, layout);
+  const absl::Cleanup remove = [&] {
+    std::error_code ignored;
+    std::filesystem::remove_all(LockDirectory(options), ignored);
+  };
   std::vector<LeverOutcome> outcomes;
   for (const LeverPair& pair : pairs) {
     LeverOutcome& outcome = outcomes.emplace_back();

@@ -5,13 +5,17 @@
 
 namespace truce::lab {
 
+std::string LockDirectory(const LeversOptions& options) {
+  return options.work_directory + "/levers-lock";
+}
+
 Means FindMeans(const LeversOptions& options, const std::vector<LeverPair>& pairs, const host::CgroupLayout& layout) {
   Means means;
   if (auto traffic = host::Traffic::Open(layout); traffic.ok()) means.traffic = *std::move(traffic);
   const bool needs_classes = std::any_of(pairs.begin(), pairs.end(),
                                          [](const LeverPair& pair) { return pair.lever == v1::LEVER_CACHE_CLASS; });
   if (!needs_classes) return means;
-  auto lock = agent::LockHost({options.cgroup_root, options.work_directory, options.procfs, options.run_directory});
+  auto lock = agent::LockHost({options.cgroup_root, LockDirectory(options), options.procfs, options.run_directory});
   means.no_resctrl = lock.status();
   if (!lock.ok()) return means;
   means.alone = *std::move(lock);

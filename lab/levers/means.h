@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -22,6 +23,9 @@ struct Means {
   std::unique_ptr<host::Resctrl> resctrl;
   absl::Status no_resctrl;
 };
+
+// A directory of the lab's own below the work directory, made when it is needed.
+std::string LockDirectory(const LeversOptions& options);
 
 // Looks for what the pairs need, and for no more.
 Means FindMeans(const LeversOptions& options, const std::vector<LeverPair>& pairs, const host::CgroupLayout& layout);

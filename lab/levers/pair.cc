@@ -38,6 +38,7 @@ absl::StatusOr<LeverPair> ReadPair(const std::string& file) {
   reader.Read("cores", &pair.cores, {.minimum = 0});
   reader.Read("weight", &weight, {.minimum = 0, .maximum = 10'000});
   reader.Read("bytes_per_second", &bytes_per_second, {.minimum = 0, .maximum = 1e15});
+  reader.Read("taking_hold", &pair.taking_hold, {.minimum = absl::ZeroDuration(), .maximum = absl::Hours(1)});
   reader.Read("group_memory_bytes", &group_memory_bytes, {.minimum = 0, .maximum = 1e15});
   if (pair.lever == v1::LEVER_UNSPECIFIED) reader.Error("lever", "must say which lever is tried");
   for (const auto* one : {&pair.victim, &pair.aggressor}) {

@@ -10,6 +10,7 @@
 // and, where the lever has a value:
 //   cores, weight, bytes_per_second
 //   group_memory_bytes: what both may use together
+//   taking_hold: until the lever has its effect, where that takes longer than usual
 // A disk cap is one on the block device that DATA/device names. A cache class leaves half of the caches and of the
 // memory bandwidth; where the host bounds that absolutely, bytes_per_second.
 #pragma once
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "lab/program.h"
 #include "truce/v1/types.pb.h"
 
@@ -36,6 +38,8 @@ struct LeverPair {
   uint32_t weight = 0;
   uint64_t bytes_per_second = 0;
   uint64_t group_memory_bytes = 0;
+  // Zero: as usual.
+  absl::Duration taking_hold;
 };
 
 // Every *.yaml in `directory`, by name. InvalidArgument with file and line for what is wrong in one.
