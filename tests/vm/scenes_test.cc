@@ -170,7 +170,8 @@ TEST_F(VmTest, TheAgentsConnectAndLackNothingThatTheyNeed) {
     EXPECT_TRUE(Eventually(lacks_nothing)) << Host(*guest).inventory().ShortDebugString();
     EXPECT_EQ(guest->Get("systemctl show -P User truce-agent"), "truce-agent");
     // An emulated machine has no PMU; that must be all that stands in the way of one.
-    for (const v1::MissingCapability& missing : Host(*guest).inventory().missing()) {
+    const v1::HostInventory inventory = Host(*guest).inventory();
+    for (const v1::MissingCapability& missing : inventory.missing()) {
       if (missing.name() != "pmu") continue;
       EXPECT_THAT(missing.reason(), HasSubstr("no PMU"));
     }
