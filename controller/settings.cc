@@ -41,6 +41,14 @@ void ReadPolicy(ConfigReader& reader, v1::Policy* policy) {
   count("policy.host_actions_per_minute", policy->host_actions_per_minute(), &v1::Policy::set_host_actions_per_minute);
   count("policy.fleet_actions_per_minute", policy->fleet_actions_per_minute(),
         &v1::Policy::set_fleet_actions_per_minute);
+  count("policy.host_migrations_per_hour", policy->host_migrations_per_hour(),
+        &v1::Policy::set_host_migrations_per_hour);
+  count("policy.fleet_migrations_per_hour", policy->fleet_migrations_per_hour(),
+        &v1::Policy::set_fleet_migrations_per_hour);
+  v1::Mode migration_mode = policy->migration_mode();
+  reader.ReadEnum("policy.migration_mode", &migration_mode,
+                  {{"observe", v1::MODE_OBSERVE}, {"advise", v1::MODE_ADVISE}, {"enforce", v1::MODE_ENFORCE}});
+  policy->set_migration_mode(migration_mode);
 
   const auto duration = [&](const char* key, google::protobuf::Duration* target, absl::Duration minimum,
                             absl::Duration maximum) {

@@ -90,7 +90,7 @@ std::string DynamicCompletion(std::string_view path) {
     if (path == host_path) return "get hosts -o name";
   }
   for (const std::string_view workload_path :
-       {"get workloads", "describe workload", "explain", "get pairs", "get decisions", "get receipts"}) {
+       {"get workloads", "describe workload", "explain", "get pairs", "get decisions", "get receipts", "migrate"}) {
     if (path == workload_path) return "get workloads -o name";
   }
   if (path == "get applications" || path == "describe application") return "get applications -o name";

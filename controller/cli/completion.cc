@@ -33,9 +33,10 @@ _trucectl() {
   if [[ " $_trucectl_value_flags " == *" $previous "* ]]; then
     case "$previous" in
       -o | --output) mapfile -t COMPREPLY < <(compgen -W "wide json yaml name" -- "$current") ;;
-      --host) mapfile -t COMPREPLY < <(compgen -W "$(trucectl get hosts -o name 2>/dev/null)" -- "$current") ;;
+      --host | --to) mapfile -t COMPREPLY < <(compgen -W "$(trucectl get hosts -o name 2>/dev/null)" -- "$current") ;;
       --workload) mapfile -t COMPREPLY < <(compgen -W "$(trucectl get workloads -o name 2>/dev/null)" -- "$current") ;;
       --class) mapfile -t COMPREPLY < <(compgen -W "critical standard best_effort" -- "$current") ;;
+      --driver) mapfile -t COMPREPLY < <(compgen -W "libvirt qemu podman kubernetes command" -- "$current") ;;
       *) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     esac
     return

@@ -40,6 +40,8 @@ class OperatorClient {
   absl::StatusOr<v1::ResumeResponse> Resume(const v1::ResumeRequest& request);
   absl::StatusOr<v1::GetPolicyResponse> GetPolicy(const v1::GetPolicyRequest& request);
   absl::StatusOr<v1::ApplyPolicyResponse> ApplyPolicy(const v1::ApplyPolicyRequest& request);
+  absl::StatusOr<v1::ListMigrationsResponse> ListMigrations(const v1::ListMigrationsRequest& request);
+  absl::StatusOr<v1::MigrateResponse> Migrate(const v1::MigrateRequest& request);
 
  private:
   struct Channel;

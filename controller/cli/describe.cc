@@ -143,6 +143,7 @@ Section WorkloadFacts(const v1::WorkloadStatus& status, const std::optional<std:
       Fact("Risk", FormatRatio(status.risk())),
   };
   if (resembling.has_value()) section.lines.push_back(Fact("Resembles", *resembling));
+  if (!status.migration().empty()) section.lines.push_back(Fact("Migration", status.migration()));
   return section;
 }
 

@@ -35,6 +35,9 @@ Table Settings(const v1::Policy& policy) {
   table.AddRow({"host_actions_per_minute", StrCat(policy.host_actions_per_minute())});
   table.AddRow({"fleet_actions_per_minute", StrCat(policy.fleet_actions_per_minute())});
   table.AddRow({"fleet_brake_ratio", FormatRatio(policy.fleet_brake_ratio())});
+  table.AddRow({"migration_mode", EnumCell(policy.migration_mode())});
+  table.AddRow({"host_migrations_per_hour", StrCat(policy.host_migrations_per_hour())});
+  table.AddRow({"fleet_migrations_per_hour", StrCat(policy.fleet_migrations_per_hour())});
   return table;
 }
 

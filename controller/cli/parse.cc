@@ -127,8 +127,9 @@ class CommandLine {
   }
 
   void AddGet() {
-    CLI::App* get =
-        Verb("get", "List hosts, workloads, applications, pairs, actions, events, receipts, decisions or the policy");
+    CLI::App* get = Verb(
+        "get",
+        "List hosts, workloads, applications, pairs, actions, migrations, events, receipts, decisions or the policy");
     CLI::App* leaf =
         Leaf(get, "hosts", "Hosts and how they are", "  trucectl get hosts\n  trucectl get hosts -o wide\n", &GetHosts);
     leaf->alias("host")->add_option("NAME", options_->name, "Only this host");
@@ -152,6 +153,13 @@ class CommandLine {
     AddOutput(leaf);
     leaf = Leaf(get, "actions", "Actions that are wanted or in force", "  trucectl get actions\n", &GetActions);
     AddHost(leaf->alias("action"));
+    AddOutput(leaf);
+    leaf = Leaf(get, "migrations", "Moves to other hosts that are proposed, under way or ended, newest last",
+                "  trucectl get migrations --watch\n  trucectl get migrations --workload batch.service -o wide\n",
+                &GetMigrations);
+    leaf->alias("migration")->add_option("--workload", options_->workload, "Only of this workload, or for this victim");
+    leaf->add_option("--host", options_->host, "Only from or to this host");
+    AddLimit(leaf);
     AddOutput(leaf);
     leaf = Leaf(get, "events", "What happened, newest last",
                 "  trucectl get events --watch\n  trucectl get events --host web-17 --limit 20\n", &GetEvents);
@@ -234,6 +242,17 @@ class CommandLine {
     AddChange(leaf);
     leaf = Leaf(&app_, "resume", "End a hold", "  trucectl resume\n  trucectl resume web-17\n", &Resume);
     leaf->add_option("HOST", options_->name, "Only this host");
+    AddChange(leaf);
+    leaf = Leaf(&app_, "migrate", "Move a workload to another host, as it was proposed or as you say",
+                "  trucectl migrate batch.service --dry-run\n"
+                "  trucectl migrate batch.service --host web-17 --to web-18 --driver qemu\n",
+                &Migrate);
+    leaf->add_option("WORKLOAD", options_->name, "Its name, last path element or application")->required();
+    leaf->add_option("--host", options_->host, "The host that it is on");
+    leaf->add_option("--to", options_->target_host,
+                     "The host that it is moved to (as proposed, or the one that suits best)");
+    leaf->add_option("--driver", options_->driver,
+                     "libvirt, qemu, podman, kubernetes or command (its first one that the other host has too)");
     AddChange(leaf);
     leaf = Leaf(&app_, "apply", "Change the policy: keys that the file leaves out stay, a list replaces the whole list",
                 "  trucectl get policy -o yaml >policy.yaml\n  trucectl apply -f policy.yaml --dry-run\n"

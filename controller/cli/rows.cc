@@ -66,6 +66,27 @@ Cell StateCell(v1::ActionState state) {
   }
 }
 
+Cell PhaseCell(v1::MigrationPhase phase) {
+  const std::string word = EnumCell(phase);
+  switch (phase) {
+    case v1::MIGRATION_PHASE_MOVED:
+      return {word, Tone::kGood};
+    case v1::MIGRATION_PHASE_UNCERTAIN:
+      return {word, Tone::kBad};
+    case v1::MIGRATION_PHASE_ROLLING_BACK:
+    case v1::MIGRATION_PHASE_ROLLED_BACK:
+      return {word, Tone::kWarning};
+    case v1::MIGRATION_PHASE_WITHDRAWN:
+      return {word, Tone::kFaint};
+    default:
+      return word;
+  }
+}
+
+std::string DestinationCell(const v1::Migration& migration) {
+  return migration.target_host().empty() ? "(chosen elsewhere)" : migration.target_host();
+}
+
 std::string ActionValue(const v1::LeasedAction& action) {
   switch (action.lever()) {
     case v1::LEVER_CPU_PIN:
@@ -176,6 +197,41 @@ Table ActionTable(const google::protobuf::RepeatedPtrField<v1::ActionStatus>& ac
                   FormatAge(now, status.applied_at(), status.has_applied_at()),
                   status.reason().empty() ? action.reason() : status.reason(),
                   FormatAge(now, status.created_at(), status.has_created_at())});
+  }
+  return table;
+}
+
+Table MigrationTable(const google::protobuf::RepeatedPtrField<v1::Migration>& migrations, absl::Time now) {
+  Table table({{"NAME", Align::kLeft},
+               {"WORKLOAD", Align::kLeft, false, true},
+               {"FROM", Align::kLeft, false, true},
+               {"TO", Align::kLeft, false, true},
+               {"DRIVER"},
+               {"PHASE"},
+               {"PROTECTS", Align::kLeft, false, true},
+               {"GAIN", Align::kRight},
+               {"COST", Align::kRight},
+               {"CLASS", Align::kLeft, true},
+               {"SENT", Align::kRight, true},
+               {"STOOD-STILL", Align::kRight, true},
+               {"CHANGED", Align::kRight, true},
+               {"WHY", Align::kLeft, true},
+               {"DETAIL", Align::kLeft, false, true},
+               {"AGE", Align::kRight}});
+  for (const v1::Migration& migration : migrations) {
+    const v1::MigrationStatus& source = migration.source();
+    const absl::Duration still =
+        absl::Seconds(source.downtime().seconds()) + absl::Nanoseconds(source.downtime().nanos());
+    const double gain = migration.expected_gain_core_seconds();
+    table.AddRow({migration.migration_id(), migration.workload(), migration.source_host(), DestinationCell(migration),
+                  migration.driver(), PhaseCell(migration.phase()), migration.victim(),
+                  gain > 0 ? StrCat(FormatNumber(gain, 0), " core-s") : "-",
+                  StrCat(FormatNumber(migration.expected_cost_core_seconds(), 0), " core-s"),
+                  EnumCell(migration.workload_class()),
+                  source.moved_bytes() > 0 ? FormatBytes(static_cast<double>(source.moved_bytes())) : "-",
+                  source.has_downtime() ? absl::FormatDuration(absl::Trunc(still, absl::Milliseconds(1))) : "-",
+                  FormatAge(now, migration.changed_at(), migration.has_changed_at()), migration.reason(),
+                  migration.detail(), FormatAge(now, migration.created_at(), migration.has_created_at())});
   }
   return table;
 }

@@ -17,6 +17,9 @@ Cell HostState(const v1::HostStatus& host);
 // The diagnosis's word, red for one that hurts.
 Cell DiagnosisCell(v1::Diagnosis diagnosis);
 Cell StateCell(v1::ActionState state);
+Cell PhaseCell(v1::MigrationPhase phase);
+// Where a migration goes: the host, or that somebody else chooses it.
+std::string DestinationCell(const v1::Migration& migration);
 // What the action does: "cpus 0-3", "0.50 cores".
 std::string ActionValue(const v1::LeasedAction& action);
 // A reading, or "-" when it is missing.
@@ -43,6 +46,7 @@ inline constexpr char kNothingLearned[] =
 
 Table PairTable(const google::protobuf::RepeatedPtrField<v1::PairStatus>& pairs, absl::Time now);
 Table ActionTable(const google::protobuf::RepeatedPtrField<v1::ActionStatus>& actions, absl::Time now);
+Table MigrationTable(const google::protobuf::RepeatedPtrField<v1::Migration>& migrations, absl::Time now);
 Table DecisionTable(const google::protobuf::RepeatedPtrField<v1::Decision>& decisions, absl::Time now);
 Table ReceiptTable(const google::protobuf::RepeatedPtrField<v1::ReceiptRecord>& receipts, absl::Time now);
 

@@ -108,6 +108,10 @@ absl::StatusOr<Fleet::Accepted> Fleet::OnHello(uint64_t session, const v1::Hello
   host.session = session;
   host.last_heard = now;
   host.held.assign(hello.held().begin(), hello.held().end());
+  host.migrations = hello.migrations();
+  for (const auto& [reason, count] : LeaveOutUnsound(&host.migrations).by_reason) {
+    refused_[std::string(reason)] += count;
+  }
   sessions_[session] = &host;
   return accepted;
 }
@@ -121,6 +125,7 @@ std::optional<Refusal> Fleet::OnReport(HostState& host, v1::Report report, Momen
   host.left_out = std::move(left_out.first);
   host.report = std::move(report);
   host.held.assign(host.report.held().begin(), host.report.held().end());
+  host.migrations = host.report.migrations();
   host.last_report_at = now;
   host.reported = true;
   ++reports_;

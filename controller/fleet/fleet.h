@@ -64,6 +64,8 @@ struct HostState {
   std::optional<Refusal> left_out;
   // Actions in force as the agent last said.
   std::vector<v1::HeldAction> held;
+  // The same of migrations.
+  google::protobuf::RepeatedPtrField<v1::MigrationStatus> migrations;
   HostSummary summary;
 
   // The workload's last report, or nullptr.
@@ -98,8 +100,8 @@ class Fleet {
   // InvalidArgument for nonsense; both are counted as refused.
   absl::StatusOr<Accepted> OnHello(uint64_t session, const v1::Hello& hello, Moment now);
   // A report of a host; nullopt when it was accepted. A refused one changes nothing but the count, and keeps the
-  // session alive: an agent with one bad report is still there. An accepted one goes without its unsound signatures and
-  // bounds (LeaveOutUnsound), each of which is counted as refused.
+  // session alive: an agent with one bad report is still there. An accepted one goes without its unsound signatures,
+  // bounds and migrations (LeaveOutUnsound), each of which is counted as refused.
   std::optional<Refusal> OnReport(HostState& host, v1::Report report, Moment now);
   // Checks receipts and results; the caller acts on them.
   std::optional<Refusal> OnReceipts(const v1::ReceiptBatch& batch);

@@ -23,6 +23,11 @@ using google::protobuf::Message;
 // keep for 10,000 applications.
 constexpr int kSignatureResources = 16;
 constexpr int kSignatureResemblances = 8;
+// Names that controllers and drivers give, and what they say of a migration.
+constexpr size_t kMostMigrationId = 128;
+constexpr size_t kMostDriver = 64;
+constexpr size_t kMostEndpoint = 1024;
+constexpr size_t kMostWords = 2048;
 // Bounds of a severity come from other sums than the severity itself.
 constexpr double kSeveritySlack = 1e-6;
 
@@ -172,6 +177,30 @@ bool AreBoundsSound(const v1::PairScore& pair) {
          low <= pair.severity() + kSeveritySlack && high >= pair.severity() - kSeveritySlack;
 }
 
+// A status that is not understood in full is not understood: where a workload runs may hang on it.
+std::optional<Refusal> CheckMigration(const v1::MigrationStatus& status) {
+  const auto bad = [&](std::string_view why) {
+    return Refusal{"bad_migration",
+                   StrCat("status of migration \"", status.migration_id().substr(0, kMostMigrationId), "\": ", why)};
+  };
+  if (status.migration_id().empty()) return bad("it names no migration");
+  if (status.role() != v1::MIGRATION_ROLE_SOURCE && status.role() != v1::MIGRATION_ROLE_TARGET) {
+    return bad(StrCat("role ", static_cast<int>(status.role()), " is neither source nor target"));
+  }
+  if (!v1::MigrationStep_IsValid(status.step()) || !v1::MigrationProgress_IsValid(status.progress()) ||
+      !v1::MigrationPresence_IsValid(status.presence())) {
+    return bad(StrCat("step ", static_cast<int>(status.step()), ", progress ", static_cast<int>(status.progress()),
+                      " or presence ", static_cast<int>(status.presence()), " is not known"));
+  }
+  for (const auto& refusal :
+       {CheckText(status.migration_id(), kMostMigrationId, "migration_id"),
+        CheckText(status.driver(), kMostDriver, "driver"), CheckText(status.endpoint(), kMostEndpoint, "endpoint"),
+        CheckText(status.reason(), kMostWords, "reason"), CheckText(status.workload(), kMostWords, "workload")}) {
+    if (refusal.has_value()) return bad(refusal->detail);
+  }
+  return std::nullopt;
+}
+
 using Names = absl::flat_hash_set<std::string_view>;
 
 std::optional<Refusal> CheckPair(const v1::PairScore& pair, const Names& names) {
@@ -217,6 +246,25 @@ LeftOut LeaveOutUnsound(const MessageLimits& limits, v1::Report* report) {
     }
     pair.clear_severity_low();
     pair.clear_severity_high();
+  }
+  LeftOut migrations = LeaveOutUnsound(report->mutable_migrations());
+  for (const auto& [reason, count] : migrations.by_reason) left_out.by_reason[reason] += count;
+  if (!left_out.first.has_value()) left_out.first = std::move(migrations.first);
+  return left_out;
+}
+
+LeftOut LeaveOutUnsound(google::protobuf::RepeatedPtrField<v1::MigrationStatus>* migrations) {
+  LeftOut left_out;
+  const int count = migrations->size();
+  for (int i = count - 1; i >= 0; --i) {
+    std::optional<Refusal> refusal = CheckMigration(migrations->Get(i));
+    if (i >= kMostMigrations) {
+      refusal = Refusal{"bad_migration", StrCat(count, " migrations; at most ", kMostMigrations, " are accepted")};
+    }
+    if (!refusal.has_value()) continue;
+    migrations->DeleteSubrange(i, 1);
+    ++left_out.by_reason[refusal->reason];
+    left_out.first = std::move(refusal);
   }
   return left_out;
 }

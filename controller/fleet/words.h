@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "src/base/enum_words.h"
+#include "truce/v1/operator.pb.h"
 #include "truce/v1/types.pb.h"
 
 namespace truce::controller {
@@ -33,6 +34,10 @@ inline std::string StateWord(v1::ActionState state) {
 // "released", "expired", "reverted", ...; "unspecified" for none.
 inline std::string OutcomeWord(v1::ReceiptOutcome outcome) {
   return EnumWord(outcome);
+}
+// "proposed", "reserving", "moving", ...; "unspecified" for none.
+inline std::string PhaseWord(v1::MigrationPhase phase) {
+  return EnumWord(phase);
 }
 // What a class is worth when two workloads contend; larger is worth more. Unspecified counts as standard.
 int ClassRank(v1::WorkloadClass workload_class);

@@ -36,6 +36,14 @@ constexpr Prior kPriors[] = {
     {v1::RESOURCE_DISK, v1::LEVER_DISK_CAP, 0.7, 0.5},
     {v1::RESOURCE_DISK, v1::LEVER_CPU_QUOTA, 0.3, 0.5},
     {v1::RESOURCE_NETWORK, v1::LEVER_NETWORK_CAP, 0.7, 0.5},
+    // Another host is out of reach for good; what is left is what other neighbours do. It is no lever among the others:
+    // what a move costs is reckoned for each (move.h).
+    {v1::RESOURCE_CPU, v1::LEVER_MIGRATE, 0.9, 0},
+    {v1::RESOURCE_LLC, v1::LEVER_MIGRATE, 0.9, 0},
+    {v1::RESOURCE_MEMORY_BANDWIDTH, v1::LEVER_MIGRATE, 0.9, 0},
+    {v1::RESOURCE_MEMORY, v1::LEVER_MIGRATE, 0.9, 0},
+    {v1::RESOURCE_DISK, v1::LEVER_MIGRATE, 0.9, 0},
+    {v1::RESOURCE_NETWORK, v1::LEVER_MIGRATE, 0.9, 0},
 };
 
 double Square(double value) {
@@ -54,7 +62,7 @@ std::optional<std::pair<double, double>> PriorOf(v1::Resource resource, v1::Leve
 std::vector<v1::Lever> LeversFor(v1::Resource resource) {
   std::vector<v1::Lever> levers;
   for (const Prior& prior : kPriors) {
-    if (prior.resource == resource) levers.push_back(prior.lever);
+    if (prior.resource == resource && prior.lever != v1::LEVER_MIGRATE) levers.push_back(prior.lever);
   }
   return levers;
 }
@@ -141,6 +149,12 @@ void Arbiter::Learn(const Contention& contention, v1::Lever lever, double recove
   row.recovery -= oldest->second.recovery.mean;
   row.cost -= oldest->second.cost.mean;
   row.pairs.erase(oldest);
+}
+
+bool Arbiter::HaveContended(const std::string& one, const std::string& other) const {
+  return std::any_of(table_.begin(), table_.end(), [&](const auto& row) {
+    return row.second.pairs.contains({one, other}) || row.second.pairs.contains({other, one});
+  });
 }
 
 }  // namespace truce::controller

@@ -81,6 +81,8 @@ class Arbiter {
   // What a receipt measured: the share of the victim's slowdown that went (negative: it got worse) and the share of the
   // giver's work that went. Values beyond what can be (NaN too) are cut off or ignored.
   void Learn(const Contention& contention, v1::Lever lever, double recovery, double cost);
+  // Whether a receipt is about two workloads of these applications, either way round.
+  bool HaveContended(const std::string& one, const std::string& other) const;
 
  private:
   struct Mean {
@@ -110,7 +112,7 @@ class Arbiter {
   const ArbiterOptions options_;
 };
 
-// The levers that are of use against contention for a resource.
+// The levers that are of use against contention for a resource; LEVER_MIGRATE, which is none of leases, isn't among them.
 std::vector<v1::Lever> LeversFor(v1::Resource resource);
 // What is expected of a lever before anything was learned (recovery and cost); nullopt when it is of no use against the
 // resource.

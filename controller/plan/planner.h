@@ -2,7 +2,7 @@
 // memory of that host and the time go in; a changed memory and the decisions, each with its evidence, come out.
 //
 //   report ─► PlanHost ─► HostPlan (actions wanted) ─► FillDesiredSet ─► agent
-//                ▲                                                         │
+//                ▲ └────► wishes ─► Migrations (migrations.h)              │
 //                └──── OnActionResult, OnReceipt, Adopt ◄──────────────────┘
 //
 // ControllerCore calls it after each report and after each change of policy, mode or hold. No locks, no I/O.
@@ -23,6 +23,7 @@
 #include "controller/fleet/moment.h"
 #include "controller/plan/arbiter.h"
 #include "controller/plan/brakes.h"
+#include "controller/plan/move.h"
 #include "truce/v1/operator.pb.h"
 
 namespace truce::controller {
@@ -66,6 +67,12 @@ struct PairMemory {
   // What was last said about leaving it alone, so that it is said once.
   std::string left_alone;
   absl::Duration seen_at;
+  // In trouble without a useful lever: since when, in which round last, when a place elsewhere was last looked for, and
+  // which move was last said to be worth it.
+  std::optional<absl::Duration> helpless_since;
+  absl::Duration helpless_at = -absl::InfiniteDuration();
+  absl::Duration thought_at = -absl::InfiniteDuration();
+  std::string proposed;
 };
 
 // The planner's memory of one host.
@@ -89,6 +96,14 @@ struct HostPlan {
   bool troubled = false;
 };
 
+// A move that is worth it: to be proposed to an operator, or begun.
+struct MigrationWish {
+  v1::Migration migration;
+  bool begin = false;
+  // The decision that says so; zero when it was said before.
+  uint64_t decision_id = 0;
+};
+
 struct PlanContext {
   const v1::Policy& policy;
   FleetBrake& brake;
@@ -100,6 +115,10 @@ struct PlanContext {
   // The operator's kill switch is on for this host.
   bool hold = false;
   Moment now;
+  // Without it no move is thought of.
+  std::optional<Elsewhere> elsewhere = std::nullopt;
+  // Filled by PlanHost.
+  std::vector<MigrationWish> wishes = {};
 };
 
 // One planning round of one host. Quiet (no change, no decision) about a host that is not connected, or whose last

@@ -72,8 +72,12 @@ constexpr CountField kCountFields[] = {
      &v1::Policy::set_host_actions_per_minute},
     {"fleet_actions_per_minute", &v1::Policy::has_fleet_actions_per_minute, &v1::Policy::fleet_actions_per_minute,
      &v1::Policy::set_fleet_actions_per_minute},
+    {"host_migrations_per_hour", &v1::Policy::has_host_migrations_per_hour, &v1::Policy::host_migrations_per_hour,
+     &v1::Policy::set_host_migrations_per_hour},
+    {"fleet_migrations_per_hour", &v1::Policy::has_fleet_migrations_per_hour, &v1::Policy::fleet_migrations_per_hour,
+     &v1::Policy::set_fleet_migrations_per_hour},
 };
-constexpr uint32_t kMostActionsPerMinute = 100'000;
+constexpr uint32_t kMostOfARate = 100'000;
 
 bool IsGlobal(const v1::Threshold& threshold) {
   return threshold.victim_class() == v1::WORKLOAD_CLASS_UNSPECIFIED && threshold.victim().empty() &&
@@ -149,8 +153,8 @@ void CheckNumbers(const v1::Policy& policy, std::vector<std::string>* problems) 
     }
   }
   for (const auto& field : kCountFields) {
-    if ((policy.*field.get)() > kMostActionsPerMinute) {
-      problems->push_back(StrCat(field.name, ": ", (policy.*field.get)(), " is more than ", kMostActionsPerMinute));
+    if ((policy.*field.get)() > kMostOfARate) {
+      problems->push_back(StrCat(field.name, ": ", (policy.*field.get)(), " is more than ", kMostOfARate));
     }
   }
   for (const auto& field : DurationFields()) {
@@ -221,6 +225,9 @@ v1::Policy DefaultPolicy() {
   policy.set_host_actions_per_minute(6);
   policy.set_fleet_actions_per_minute(60);
   policy.set_fleet_brake_ratio(0.2);
+  policy.set_migration_mode(v1::MODE_ADVISE);
+  policy.set_host_migrations_per_hour(2);
+  policy.set_fleet_migrations_per_hour(10);
   return policy;
 }
 
@@ -240,6 +247,10 @@ std::vector<std::string> CompletePolicy(const v1::Policy& defaults, v1::Policy* 
     if ((policy->*field.has)()) continue;
     *(policy->*field.mutate)() = (defaults.*field.get)();
     filled.emplace_back(field.name);
+  }
+  if (policy->migration_mode() == v1::MODE_UNSPECIFIED) {
+    policy->set_migration_mode(defaults.migration_mode());
+    filled.emplace_back("migration_mode");
   }
   if (std::none_of(policy->thresholds().begin(), policy->thresholds().end(), IsGlobal)) {
     for (const auto& threshold : defaults.thresholds()) {
@@ -267,6 +278,10 @@ absl::Status CheckPolicy(const v1::Policy& policy) {
   std::vector<std::string> problems;
   CheckThresholds(policy, &problems);
   CheckNumbers(policy, &problems);
+  if (!v1::Mode_IsValid(policy.migration_mode()) || policy.migration_mode() == v1::MODE_UNSPECIFIED) {
+    problems.push_back(
+        StrCat("migration_mode: ", static_cast<int>(policy.migration_mode()), " is not observe, advise or enforce"));
+  }
   for (const auto& rule : policy.mode_rules()) {
     if (auto status = CheckModeRule(rule); !status.ok()) problems.emplace_back(status.message());
   }
@@ -298,6 +313,10 @@ std::vector<std::string> DescribeChanges(const v1::Policy& before, const v1::Pol
     if (old != now) {
       changes.push_back(StrCat(field.name, ": ", absl::FormatDuration(old), " -> ", absl::FormatDuration(now)));
     }
+  }
+  if (before.migration_mode() != after.migration_mode()) {
+    changes.push_back(
+        StrCat("migration_mode: ", ModeWord(before.migration_mode()), " -> ", ModeWord(after.migration_mode())));
   }
   const auto listed = [](const v1::Policy& policy, const v1::Threshold& wanted) {
     return std::any_of(policy.thresholds().begin(), policy.thresholds().end(),

@@ -65,6 +65,14 @@ class PlanTick {
   // Cuts once more, when that is due. False when it is at its floor, or has no steps.
   bool Tighten(const Trouble& trouble, PlannedAction& planned);
   void LeaveAlone(const v1::PairScore& score, std::string_view code, std::string reason);
+  // The last resort where no lever is left that is worth it, and the victim is still slowed by so much: once that has
+  // been so for a while, one of the two is wished to another host.
+  void ThinkOfMoving(const Trouble& trouble, double slowdown);
+  // False when it can't be moved, or that isn't worth it.
+  bool ProposeMove(const Trouble& trouble, const v1::WorkloadReport& moved, double slowdown);
+  void Wish(const Trouble& trouble, v1::Migration migration, v1::Mode mode);
+  // Whether it is being moved, or was lately.
+  bool IsBusy(const std::string& workload) const;
   absl::Duration DwellFor(const Trouble& trouble, bool returning);
   // CPUs that the victims of all pins need together, and `newcomer` with them.
   int VictimsNeed(const std::string* newcomer = nullptr) const;

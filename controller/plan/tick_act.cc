@@ -98,15 +98,20 @@ std::string PlanTick::Evidence(const Trouble& trouble) const {
 bool PlanTick::StandsBack(const Trouble& trouble, v1::Mode mode) {
   const auto& score = *trouble.score;
   const auto& giver = trouble.giver->workload();
-  if (!AggressorGivesWay(*trouble.victim, *trouble.giver)) {
+  if (IsBusy(giver.name())) {
+    LeaveAlone(score, "moving",
+               StrCat(Evidence(trouble), "; ", giver.name(), " is being moved to another host, or was moved lately"));
+  } else if (!AggressorGivesWay(*trouble.victim, *trouble.giver)) {
     LeaveAlone(score, "victim_gives_way",
                StrCat(Evidence(trouble), "; of the two it is ", score.victim(), " that gives way (",
                       WhyGivesWay(*trouble.victim, *trouble.giver), "), and it is already the one that suffers"));
+    ThinkOfMoving(trouble, score.severity());
   } else if (giver.workload_class() == v1::WORKLOAD_CLASS_CRITICAL) {
     LeaveAlone(score, "critical",
                StrCat(Evidence(trouble), "; ", giver.name(),
                       " is critical and is never reduced: place one of them "
                       "on another host"));
+    ThinkOfMoving(trouble, score.severity());
   } else if (!HasLever(score.resource())) {
     LeaveAlone(score, StrCat("no_lever_", static_cast<int>(score.resource())),
                StrCat(Evidence(trouble), "; no lever for ", ResourceWord(score.resource()), " exists in this version"));
@@ -132,6 +137,7 @@ void PlanTick::Act(const Trouble& trouble) {
   } else {
     LeaveAlone(*trouble.score, "no_usable_lever",
                StrCat(Evidence(trouble), "; nothing can be done to ", trouble.giver->workload().name(), ": ", why_not));
+    ThinkOfMoving(trouble, trouble.score->severity());
   }
 }
 
@@ -231,7 +237,11 @@ void PlanTick::Escalate(const Trouble& trouble, const std::vector<PlannedAction*
   });
   std::string why_not;
   if (!had_their_chance) return;
-  if (const auto lever = ChooseLever(trouble, &why_not)) Create(trouble, *lever, mode);
+  if (const auto lever = ChooseLever(trouble, &why_not)) {
+    Create(trouble, *lever, mode);
+  } else {
+    ThinkOfMoving(trouble, StillSuffers(trouble));
+  }
 }
 
 }  // namespace truce::controller

@@ -44,6 +44,8 @@ std::string PlanTick::Obstacle(PlannedAction& planned) {
     return "the workload was made anew; this one has done nothing yet";
   }
   if (workload.workload_class() == v1::WORKLOAD_CLASS_CRITICAL) return "the workload is critical now";
+  // What is bounded here would travel with it, or would not be there to be restored.
+  if (IsBusy(workload.name())) return "the workload is being moved to another host, or was moved lately";
   if (!Allows(workload, planned.action.lever())) return "the lever is no longer allowed on the workload";
   const v1::Mode mode = ModeOf(policy_, host_, workload);
   if (mode == v1::MODE_OBSERVE) return StrCat("the mode of ", workload.name(), " is observe now");
@@ -229,6 +231,9 @@ void PlanTick::FreePinned() {
 
 void PlanTick::Forget() {
   std::erase_if(plan_.pairs, [&](const auto& entry) { return now_ - entry.second.seen_at > kForgetPair; });
+  for (auto& [_, memory] : plan_.pairs) {
+    if (memory.helpless_at != now_) memory.helpless_since.reset();
+  }
   std::erase_if(plan_.blocked, [&](const auto& entry) { return now_ >= entry.second.until; });
 }
 

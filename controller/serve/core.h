@@ -2,7 +2,8 @@
 // reports, operators ask and steer it, a tick once a second looks for hosts that fell silent.
 //
 //   AgentService ─► OnMessage ─► Fleet ─► PlanHost ─► desired set ─► SessionSink
-//                                             └─► decisions, events ─► Store (queue)
+//                       │                     ├─► decisions, events ─► Store (queue)
+//                       └─► Migrations ◄──────┘ wishes
 #pragma once
 
 #include <array>
@@ -24,10 +25,12 @@
 #include "absl/synchronization/notification.h"
 #include "controller/fleet/fleet.h"
 #include "controller/learn/signatures.h"
+#include "controller/plan/migrations.h"
+#include "controller/plan/move_receipts.h"
+#include "controller/plan/placement.h"
 #include "controller/plan/planner.h"
 #include "controller/serve/history.h"
 #include "controller/serve/metrics.h"
-#include "controller/serve/placement.h"
 #include "controller/store/store.h"
 #include "src/base/clock.h"
 #include "truce/v1/agent.pb.h"
@@ -86,12 +89,14 @@ class ControllerCore {
   absl::StatusOr<v1::ListDecisionsResponse> ListDecisions(const v1::ListDecisionsRequest& request);
   absl::StatusOr<v1::ExplainResponse> Explain(const v1::ExplainRequest& request);
   v1::GetPolicyResponse GetPolicy();
+  absl::StatusOr<v1::ListMigrationsResponse> ListMigrations(const v1::ListMigrationsRequest& request);
 
   // What operators change. In force, and on its way to the hosts, when they return; `who` goes to the audit log.
   absl::StatusOr<v1::SetModeResponse> SetMode(const v1::SetModeRequest& request, std::string_view who);
   absl::StatusOr<v1::HoldResponse> Hold(const v1::HoldRequest& request, std::string_view who);
   absl::StatusOr<v1::ResumeResponse> Resume(const v1::ResumeRequest& request, std::string_view who);
   absl::StatusOr<v1::ApplyPolicyResponse> ApplyPolicy(const v1::ApplyPolicyRequest& request, std::string_view who);
+  absl::StatusOr<v1::MigrateResponse> Migrate(const v1::MigrateRequest& request, std::string_view who);
 
   // What schedulers ask.
   absl::StatusOr<v1::ScoreHostsResponse> ScoreHosts(const v1::ScoreHostsRequest& request);
@@ -134,6 +139,17 @@ class ControllerCore {
   void SendDesired(HostState& host, bool always, Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PlanAll(Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   PlanContext Context(const HostState& host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes over what an earlier controller stored of migrations.
+  void RestoreMigrations(const StoredState& restored) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the planner wishes is proposed or begun; its decisions get the migrations' ids.
+  void FollowWishes(std::vector<MigrationWish> wishes, std::vector<v1::Decision>* decisions)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Moves migrations on, has them stored, tells how they ended and sends what hosts are ordered next.
+  void FollowMigrations(Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnMigrationEnded(const v1::Migration& migration) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What would be begun for an operator.
+  absl::StatusOr<v1::Migration> PlanMove(const v1::MigrateRequest& request, std::string_view who)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Record(std::vector<v1::Decision> decisions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Tell(std::string_view host, std::string_view workload, std::string_view kind, std::string message)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -194,6 +210,8 @@ class ControllerCore {
   Signatures signatures_ ABSL_GUARDED_BY(mutex_);
   absl::Duration store_signatures_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   PlacementLedger placements_ ABSL_GUARDED_BY(mutex_);
+  Migrations migrations_ ABSL_GUARDED_BY(mutex_);
+  MoveReceipts move_receipts_ ABSL_GUARDED_BY(mutex_);
   MetricsCounts counts_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_session_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t next_decision_id_ ABSL_GUARDED_BY(mutex_) = 1;

@@ -143,6 +143,10 @@ absl::StatusOr<v1::HoldResponse> ControllerCore::Hold(const v1::HoldRequest& req
                 " on hold", request.reason().empty() ? std::string() : StrCat(" (", request.reason(), ")"), ": ",
                 actions, " actions are restored and none is taken"));
     saving = SaveState();
+    migrations_.Hold(request.host(),
+                     StrCat(who, " put ", request.host().empty() ? "the fleet" : "the host", " on hold"),
+                     MomentOf(clock_));
+    FollowMigrations(pumps);
     PlanAll(pumps);
   }
   PumpAll(pumps);
@@ -218,12 +222,18 @@ absl::StatusOr<std::vector<v1::HostScore>> ControllerCore::Ranked(
   TRUCE_RETURN_IF_ERROR(CheckDescription(workload));
   std::vector<v1::HostScore> scores;
   const absl::Duration now = clock_.Monotonic();
+  const auto moving = migrations_.Reserved();
   for (const auto& name : hosts) {
     TRUCE_RETURN_IF_ERROR(KnownHost(name.empty() ? std::string_view("(empty)") : std::string_view(name)));
   }
   for (const auto& [name, host] : fleet_.hosts()) {
     if (!hosts.empty() && std::find(hosts.begin(), hosts.end(), name) == hosts.end()) continue;
-    scores.push_back(ScoreHost(host, placements_.Reserved(name, now), workload));
+    Demand demand = placements_.Reserved(name, now);
+    if (const auto coming = moving.find(name); coming != moving.end()) {
+      demand.cpu_cores += coming->second.cpu_cores;
+      demand.memory_bytes += coming->second.memory_bytes;
+    }
+    scores.push_back(ScoreHost(host, demand, workload));
   }
   Rank(&scores);
   return scores;
@@ -276,6 +286,8 @@ MetricsSnapshot ControllerCore::Metrics() {
       ++snapshot.actions_by_state[std::string(StateWord(planned.state))];
     }
   }
+  for (const v1::Migration& migration : migrations_.Open())
+    ++snapshot.migrations_by_phase[PhaseWord(migration.phase())];
   std::sort(snapshot.worst_hosts.begin(), snapshot.worst_hosts.end(), [](const auto& a, const auto& b) {
     return a.second != b.second ? a.second > b.second : a.first < b.first;
   });

@@ -113,9 +113,15 @@ absl::StatusOr<v1::ListHostsResponse> ControllerCore::ListHosts(const v1::ListHo
 absl::StatusOr<v1::ListWorkloadsResponse> ControllerCore::ListWorkloads(const v1::ListWorkloadsRequest& request) {
   absl::MutexLock lock(&mutex_);
   TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
+  std::map<std::pair<std::string, std::string>, std::string> moves;
+  for (const v1::Migration& migration : migrations_.Open()) {
+    moves[{migration.source_host(), migration.workload()}] = SayMigration(migration, MomentOf(clock_));
+  }
   v1::ListWorkloadsResponse response;
   for (const HostState* host : HostsFor(request.host())) {
     for (auto& workload : ViewWorkloads(*host, PlanOf(*host), policy_)) {
+      const auto move = moves.find({host->name, workload.report().workload().name()});
+      if (move != moves.end()) workload.set_migration(move->second);
       if (request.workload().empty() || NamesWorkload(workload.report().workload(), request.workload())) {
         *response.add_workloads() = std::move(workload);
       }
@@ -233,7 +239,8 @@ absl::StatusOr<v1::ExplainResponse> ControllerCore::Explain(const v1::ExplainReq
   if (receipts.ok()) {
     for (auto& receipt : *receipts) *response.add_receipts() = std::move(receipt);
   }
-  for (auto& sentence : ExplainSentences(host, PlanOf(host), policy_, IsHeld(host.name), MomentOf(clock_), response)) {
+  for (auto& sentence : ExplainSentences(host, PlanOf(host), policy_, IsHeld(host.name), MomentOf(clock_), response,
+                                         migrations_.Open())) {
     response.add_sentences(std::move(sentence));
   }
   for (const auto& status : {decisions.status(), receipts.status()}) {

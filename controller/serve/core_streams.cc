@@ -32,6 +32,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
       policy_(store.restored().policy.value_or(options_.initial_policy)),
       policy_is_set_(store.restored().policy.has_value()),
       holds_(store.restored().holds),
+      migrations_(options_.instance),
       next_decision_id_(store.restored().next_decision_id),
       next_event_(store.restored().next_event_sequence) {
   // What is stored is complete, but an older controller wrote a score of zero as nothing at all, and it may lack fields
@@ -44,6 +45,11 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
   CompletePolicy(options_.initial_policy, &policy_);
   for (const auto& learned : store.restored().signatures) signatures_.Restore(learned);
   for (const auto& receipt : store.restored().receipts) Teach(receipt, arbiter_);
+  {
+    // Nobody else is here yet; the lock says so to the compiler.
+    absl::MutexLock lock(&mutex_);
+    RestoreMigrations(store.restored());
+  }
   store.DropRestored();
 }
 
@@ -121,6 +127,7 @@ void ControllerCore::OnLost(HostState& host, std::string_view why) {
   Entry& entry = entries_[host.name];
   if (entry.plan.troubled) --brake_.troubled_hosts;
   entry.plan.troubled = false;
+  migrations_.OnLost(host.name, MomentOf(clock_));
   Tell(host.name, "", "host_disconnected",
        StrCat("host ", host.name, " is not connected any more: ", why, "; its leases end by themselves within ",
               absl::FormatDuration(ToDuration(policy_.lease_time_to_live()))));
@@ -165,12 +172,14 @@ void ControllerCore::OnHello(uint64_t id, Session& session, const v1::Hello& hel
   }
   PlanContext context = Context(host);
   Record(Adopt(host, accepted->away, entry.plan, context));
+  migrations_.OnStatuses(host.name, host.migrations, context.now);
   v1::ConnectResponse response;
   auto& welcome = *response.mutable_welcome();
   welcome.set_protocol_version(kProtocolVersion);
   welcome.set_controller_version(options_.version);
   session.sink->Queue(std::move(response));
   pumps.push_back(session.sink);
+  FollowMigrations(pumps);
   // What it holds is renewed at once: a lease must not run out while the first report is on its way.
   SendDesired(host, true, pumps);
 }
@@ -183,6 +192,9 @@ void ControllerCore::OnReport(Session& session, HostState& host, v1::Report repo
     for (const auto& event : host.report.events()) Tell(host.name, event.workload(), event.kind(), event.message());
     TellLeftOut(host);
     Learn(host);
+    migrations_.OnStatuses(host.name, host.migrations, MomentOf(clock_));
+    move_receipts_.OnReport(host, MomentOf(clock_));
+    FollowMigrations(pumps);
     if (options_.history) {
       MinuteHistory::Rows rows = history_.Add(host, clock_.Now());
       for (auto& row : rows.pairs) store_.Add(std::move(row));
@@ -255,16 +267,21 @@ PlanContext ControllerCore::Context(const HostState& host) {
           .next_decision_id = next_decision_id_,
           .lease_prefix = options_.instance,
           .hold = IsHeld(host.name),
-          .now = MomentOf(clock_)};
+          .now = MomentOf(clock_),
+          .elsewhere = Elsewhere{fleet_, migrations_, holds_, placements_}};
 }
 
 void ControllerCore::PlanAndSend(HostState& host, bool always, Pumps& pumps) {
   PlanContext context = Context(host);
   const absl::Duration start = clock_.Monotonic();
-  Record(PlanHost(host, entries_[host.name].plan, context));
+  std::vector<v1::Decision> decisions = PlanHost(host, entries_[host.name].plan, context);
   ++counts_.plans;
   counts_.plan_time += clock_.Monotonic() - start;
+  const bool wished = !context.wishes.empty();
+  FollowWishes(std::move(context.wishes), &decisions);
+  Record(std::move(decisions));
   SendDesired(host, always, pumps);
+  if (wished) FollowMigrations(pumps);
 }
 
 void ControllerCore::SendDesired(HostState& host, bool always, Pumps& pumps) {
@@ -274,6 +291,7 @@ void ControllerCore::SendDesired(HostState& host, bool always, Pumps& pumps) {
   v1::ConnectResponse response;
   v1::DesiredSet& desired = *response.mutable_desired_set();
   FillDesiredSet(host, entry.plan, policy_, IsHeld(host.name), &desired);
+  migrations_.FillOrders(host.name, policy_, &desired);
   std::string content = desired.SerializeAsString();
   const bool changed = entry.version == 0 || content != entry.content;
   if (!changed && !always) return;
@@ -353,6 +371,7 @@ void ControllerCore::Tick() {
       session.said_hello = true;  // closes once
       Close(session, absl::DeadlineExceededError("no hello"), pumps);
     }
+    FollowMigrations(pumps);
     if (saves_->stored != saves_->begun && now.monotonic >= save_again_at_) (void)SaveState();
     StoreSignatures(now.monotonic);
     const StoreStatus store = store_.status();

@@ -79,6 +79,10 @@ std::string RenderMetrics(const MetricsSnapshot& snapshot) {
   families.ByLabel("actions", "Wanted actions by state.", MetricType::Gauge, "state", snapshot.actions_by_state);
   families.ByLabel("receipts_total", "Receipts of ended actions by outcome.", MetricType::Counter, "outcome",
                    counts.receipts_by_outcome);
+  families.ByLabel("migrations", "Migrations that are proposed or under way, by phase.", MetricType::Gauge, "phase",
+                   snapshot.migrations_by_phase);
+  families.ByLabel("migrations_total", "Migrations that ended, by outcome.", MetricType::Counter, "outcome",
+                   counts.migrations_by_outcome);
   families.Counter("events_total", "Events recorded.", number(counts.events));
   families.Gauge("store_queue", "Writes that wait for the store.", snapshot.store.queued);
   families.Counter("store_writes_total", "Writes stored.", number(snapshot.store.written));

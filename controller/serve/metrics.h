@@ -17,6 +17,7 @@ struct MetricsCounts {
   std::map<std::string, uint64_t> decisions_by_verdict;
   std::map<std::string, uint64_t> receipts_by_outcome;
   std::map<std::string, uint64_t> refused_by_reason;
+  std::map<std::string, uint64_t> migrations_by_outcome;
   uint64_t events = 0;
   uint64_t sessions_opened = 0;
   uint64_t desired_sets_sent = 0;
@@ -36,6 +37,7 @@ struct MetricsSnapshot {
   int64_t workloads = 0;
   int64_t pairs = 0;
   std::map<std::string, int> actions_by_state;
+  std::map<std::string, int> migrations_by_phase;
   // The hosts with the worst scores, worst first; at most kWorstHosts, which bounds the label.
   std::vector<std::pair<std::string, double>> worst_hosts;
   StoreStatus store;

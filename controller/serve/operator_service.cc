@@ -86,6 +86,14 @@ class OperatorServiceImpl final : public v1::OperatorService::Service {
                            v1::ApplyPolicyResponse* response) override {
     return Change(context, &ControllerCore::ApplyPolicy, request, response);
   }
+  grpc::Status ListMigrations(grpc::ServerContext* context, const v1::ListMigrationsRequest* request,
+                              v1::ListMigrationsResponse* response) override {
+    return Read(context, &ControllerCore::ListMigrations, request, response);
+  }
+  grpc::Status Migrate(grpc::ServerContext* context, const v1::MigrateRequest* request,
+                       v1::MigrateResponse* response) override {
+    return Change(context, &ControllerCore::Migrate, request, response);
+  }
 
  private:
   static grpc::Status Check(grpc::ServerContext* context) {

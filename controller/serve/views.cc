@@ -224,8 +224,25 @@ std::string SayActions(const HostPlan& plan, const std::string& victim, Moment n
 
 }  // namespace
 
+std::string SayMigration(const v1::Migration& migration, Moment now) {
+  const std::string where =
+      StrCat(migration.target_host().empty() ? std::string("where its cluster chooses") : migration.target_host(),
+             migration.driver().empty() ? std::string() : StrCat(" by ", migration.driver()));
+  if (migration.phase() == v1::MIGRATION_PHASE_PROPOSED) {
+    return absl::StrFormat(
+        "Moving %s to %s is proposed: it is expected to win %.0f core-seconds of work and to cost %.0f (trucectl "
+        "migrate %s --host %s begins it).",
+        migration.workload(), where, migration.expected_gain_core_seconds(), migration.expected_cost_core_seconds(),
+        migration.workload(), migration.source_host());
+  }
+  return StrCat(migration.workload(), " is being moved from ", migration.source_host(), " to ", where, ": ",
+                PhaseWord(migration.phase()), " for ", Age(now.wall - ToTime(migration.changed_at())),
+                migration.detail().empty() ? std::string() : StrCat(" (", migration.detail(), ")"), ".");
+}
+
 std::vector<std::string> ExplainSentences(const HostState& host, const HostPlan& plan, const v1::Policy& policy,
-                                          bool held, Moment now, const v1::ExplainResponse& facts) {
+                                          bool held, Moment now, const v1::ExplainResponse& facts,
+                                          const std::vector<v1::Migration>& migrations) {
   std::vector<std::string> sentences;
   const auto& victim = facts.victim().report();
   const std::string& name = victim.workload().name();
@@ -250,6 +267,12 @@ std::vector<std::string> ExplainSentences(const HostState& host, const HostPlan&
                           "of %s is %s.",
                           threshold.trigger_score(), policy.minimum_confidence(), worst.aggressor(),
                           std::string(ModeWord(ModeOf(policy, host, aggressor->workload())))));
+    }
+  }
+  for (const v1::Migration& migration : migrations) {
+    const bool here = migration.source_host() == host.name || migration.target_host() == host.name;
+    if (here && (migration.victim() == name || migration.workload() == name)) {
+      sentences.push_back(SayMigration(migration, now));
     }
   }
   if (!facts.decisions().empty()) {

@@ -22,8 +22,13 @@ v1::PairStatus ViewPair(const HostState& host, const HostPlan& plan, const v1::P
 // Risk and worst score of every workload of a host at once: one pass over the pairs.
 std::vector<v1::WorkloadStatus> ViewWorkloads(const HostState& host, const HostPlan& plan, const v1::Policy& policy);
 
+// What is proposed or under way, and how to begin it: one sentence.
+std::string SayMigration(const v1::Migration& migration, Moment now);
+
 // Why a victim is slow, who is suspected, what Truce does about it: one sentence a line, for a person at 3 am.
+// `migrations` are those that have not ended.
 std::vector<std::string> ExplainSentences(const HostState& host, const HostPlan& plan, const v1::Policy& policy,
-                                          bool held, Moment now, const v1::ExplainResponse& facts);
+                                          bool held, Moment now, const v1::ExplainResponse& facts,
+                                          const std::vector<v1::Migration>& migrations);
 
 }  // namespace truce::controller

@@ -22,6 +22,8 @@ namespace {
 
 constexpr int64_t kPageBytes = 4096;
 constexpr long long kKeptSignatures = kMostSignatures;
+// Phases from here on are ends.
+constexpr long long kFirstEnded = v1::MIGRATION_PHASE_MOVED;
 // Tables that are pruned by rows too: `id` rises with time.
 constexpr std::array kNumberedTables = {"decisions", "events", "receipts", "pair_minutes", "workload_minutes"};
 
@@ -155,6 +157,11 @@ absl::StatusOr<StoredState> Database::Load() {
                           "ORDER BY id",
          soci::use(kTeachingReceipts));
     for (const auto& body : receipts) state.receipts.push_back(FromJson<v1::Receipt>(body));
+    soci::rowset<std::string> migrations =
+        (sql_->prepare << "SELECT body FROM migrations WHERE phase < :ended OR migration IN (SELECT migration FROM "
+                          "migrations WHERE phase >= :ended2 ORDER BY at DESC LIMIT :kept) ORDER BY at",
+         soci::use(kFirstEnded), soci::use(kFirstEnded), soci::use(kRestoredMigrations));
+    for (const auto& body : migrations) state.migrations.push_back(FromJson<v1::Migration>(body));
   }));
   return state;
 }
@@ -267,6 +274,17 @@ absl::Status Database::SaveSignature(const v1::ApplicationSignature& learned) {
   });
 }
 
+absl::Status Database::SaveMigration(const v1::Migration& migration) {
+  return Guard("writing a migration", [&] {
+    const long long at = Micros(migration.changed_at());
+    const long long phase = migration.phase();
+    const std::string body = ToJson(migration);
+    *sql_ << "DELETE FROM migrations WHERE migration = :migration", soci::use(migration.migration_id());
+    *sql_ << "INSERT INTO migrations (migration, at, phase, body) VALUES (:migration, :at, :phase, :body)",
+        soci::use(migration.migration_id()), soci::use(at), soci::use(phase), soci::use(body);
+  });
+}
+
 absl::StatusOr<std::vector<v1::Decision>> Database::Decisions(const std::string& host, const std::string& workload,
                                                               int limit) {
   std::vector<v1::Decision> decisions;
@@ -335,6 +353,7 @@ absl::StatusOr<int64_t> Database::Prune(absl::Time oldest, int64_t rows, int64_t
       deleted += statement.get_affected_rows();
     }
     *sql_ << "DELETE FROM receipt_batches WHERE at < :before", soci::use(before);
+    *sql_ << "DELETE FROM migrations WHERE at < :before AND phase >= :ended", soci::use(before), soci::use(kFirstEnded);
     *sql_ << "DELETE FROM signatures WHERE rowid IN (SELECT rowid FROM signatures ORDER BY at DESC LIMIT -1 "
              "OFFSET :kept)",
         soci::use(kKeptSignatures);

@@ -30,6 +30,9 @@ inline constexpr size_t kMostSignatures = 10'000;
 // So many receipts, the newest, teach the arbiter of a controller that starts.
 inline constexpr long long kTeachingReceipts = 10'000;
 
+// So many migrations that ended, the newest, are read back by a controller that starts, and all that are under way.
+inline constexpr long long kRestoredMigrations = 1'000;
+
 // What a controller needs back after a restart.
 struct StoredState {
   std::optional<v1::Policy> policy;
@@ -42,6 +45,8 @@ struct StoredState {
   std::vector<v1::ApplicationSignature> signatures;
   // What the last actions did, oldest first; at most kTeachingReceipts.
   std::vector<v1::Receipt> receipts;
+  // Those under way and the newest that ended, the longest unchanged first.
+  std::vector<v1::Migration> migrations;
 };
 
 // A pair's scores within one minute.
@@ -90,6 +95,8 @@ class Database {
   absl::Status SaveHolds(const std::map<std::string, std::string>& holds);
   // Replaces what was stored of the same application and model.
   absl::Status SaveSignature(const v1::ApplicationSignature& learned);
+  // Replaces what was stored of it.
+  absl::Status SaveMigration(const v1::Migration& migration);
 
   // The newest `limit`, newest last. Empty filters let everything through.
   absl::StatusOr<std::vector<v1::Decision>> Decisions(const std::string& host, const std::string& workload, int limit);
@@ -100,7 +107,8 @@ class Database {
 
   // Deletes at most `batch` rows of each table that are older than `oldest` or beyond the newest `rows`. Returns how
   // many went; fewer than `batch` means that it is done for now. Signatures go when they are beyond the newest
-  // kMostSignatures, whatever their age, and are not counted.
+  // kMostSignatures, whatever their age, and are not counted; so do migrations, once they have ended, when they are older
+  // than `oldest`.
   absl::StatusOr<int64_t> Prune(absl::Time oldest, int64_t rows, int64_t batch);
   absl::StatusOr<int64_t> CountRows(std::string_view table);
 

@@ -42,6 +42,11 @@ const std::vector<std::vector<const char*>>& Steps() {
           "body TEXT NOT NULL, PRIMARY KEY (application, model))",
           "CREATE INDEX signatures_by_time ON signatures (at)",
       },
+      {
+          "CREATE TABLE migrations (migration TEXT PRIMARY KEY, at BIGINT NOT NULL, phase BIGINT NOT NULL, "
+          "body TEXT NOT NULL)",
+          "CREATE INDEX migrations_by_time ON migrations (at)",
+      },
   };
   return *kSteps;
 }

@@ -69,6 +69,8 @@ class FakeController final : public v1::OperatorService::Service {
   TRUCE_FAKE_CALL(Resume, resume)
   TRUCE_FAKE_CALL(GetPolicy, policy)
   TRUCE_FAKE_CALL(ApplyPolicy, applied)
+  TRUCE_FAKE_CALL(ListMigrations, migrations)
+  TRUCE_FAKE_CALL(Migrate, migrated)
 #undef TRUCE_FAKE_CALL
 
  private:

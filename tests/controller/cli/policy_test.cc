@@ -38,6 +38,9 @@ v1::Policy Example() {
   policy.set_host_actions_per_minute(6);
   policy.set_fleet_actions_per_minute(600);
   policy.set_fleet_brake_ratio(0.2);
+  policy.set_migration_mode(v1::MODE_ENFORCE);
+  policy.set_host_migrations_per_hour(0);
+  policy.set_fleet_migrations_per_hour(3);
   v1::ModeRule* rule = policy.add_mode_rules();
   rule->set_host("007");
   rule->set_workload_class(v1::WORKLOAD_CLASS_BEST_EFFORT);

@@ -232,6 +232,63 @@ TEST(FleetTest, BoundsThatDoNotEncloseTheSeverityAreLeftOutAndTheScoreTaken) {
   }
 }
 
+v1::MigrationStatus SoundMigration() {
+  v1::MigrationStatus status;
+  status.set_migration_id("run-m1");
+  status.set_role(v1::MIGRATION_ROLE_TARGET);
+  status.set_step(v1::MIGRATION_STEP_VERIFY);
+  status.set_progress(v1::MIGRATION_PROGRESS_DONE);
+  status.set_presence(v1::MIGRATION_PRESENCE_RUNNING);
+  return status;
+}
+
+TEST(FleetTest, AMigrationThatIsNotUnderstoodIsLeftOutAndTheRestTaken) {
+  const std::vector<std::pair<std::function<void(v1::MigrationStatus*)>, std::string>> cases = {
+      {[](auto* status) { status->clear_migration_id(); }, "it names no migration"},
+      {[](auto* status) { status->clear_role(); }, "role 0 is neither source nor target"},
+      {[](auto* status) { status->set_role(static_cast<v1::MigrationRole>(3)); }, "role 3"},
+      {[](auto* status) { status->set_step(static_cast<v1::MigrationStep>(9)); }, "step 9"},
+      {[](auto* status) { status->set_progress(static_cast<v1::MigrationProgress>(9)); }, "progress 9"},
+      {[](auto* status) { status->set_presence(static_cast<v1::MigrationPresence>(9)); }, "presence 9"},
+      {[](auto* status) { status->set_migration_id(std::string(129, 'x')); }, "migration_id has 129 bytes"},
+      {[](auto* status) { status->set_driver(std::string(65, 'x')); }, "driver has 65 bytes"},
+      {[](auto* status) { status->set_endpoint(std::string(1025, 'x')); }, "endpoint has 1025 bytes"},
+      {[](auto* status) { status->set_reason(std::string(2049, 'x')); }, "reason has 2049 bytes"},
+      {[](auto* status) { status->set_workload(std::string(2049, 'x')); }, "workload has 2049 bytes"},
+  };
+  for (const auto& [spoil, detail] : cases) {
+    SCOPED_TRACE(detail);
+    Fleet fleet({});
+    v1::Hello hello = MakeHello("web-1");
+    v1::Report report = MakeScene(90);
+    for (auto* migrations : {hello.mutable_migrations(), report.mutable_migrations()}) {
+      *migrations->Add() = SoundMigration();
+      spoil(migrations->Mutable(0));
+      *migrations->Add() = SoundMigration();
+    }
+    HostState& host = *fleet.OnHello(1, hello, At(0))->host;
+    EXPECT_EQ(host.migrations.size(), 1);
+    const auto refusal = fleet.OnReport(host, report, At(5));
+    ASSERT_FALSE(refusal.has_value()) << refusal->detail;
+    ASSERT_EQ(host.migrations.size(), 1);
+    EXPECT_EQ(host.migrations.Get(0).migration_id(), "run-m1");
+    ASSERT_TRUE(host.left_out.has_value());
+    EXPECT_THAT(host.left_out->detail, HasSubstr(detail));
+    EXPECT_THAT(fleet.refused(), ElementsAre(Pair("bad_migration", 2u))) << "of the hello and of the report";
+  }
+}
+
+TEST(FleetTest, OfTooManyMigrationsTheFirstAreTaken) {
+  Fleet fleet({});
+  HostState& host = *fleet.OnHello(1, MakeHello("web-1"), At(0))->host;
+  v1::Report report = MakeScene(90);
+  for (int i = 0; i < kMostMigrations + 3; ++i) *report.add_migrations() = SoundMigration();
+  ASSERT_FALSE(fleet.OnReport(host, report, At(5)).has_value());
+  EXPECT_EQ(host.migrations.size(), kMostMigrations);
+  EXPECT_THAT(host.left_out->detail, HasSubstr("67 migrations; at most 64"));
+  EXPECT_THAT(fleet.refused(), ElementsAre(Pair("bad_migration", 3u)));
+}
+
 TEST(FleetTest, WhatIsLeftOutOfARefusedReportIsNotCounted) {
   Fleet fleet({});
   HostState& host = *fleet.OnHello(1, MakeHello("web-1"), At(0))->host;

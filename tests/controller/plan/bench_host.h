@@ -1,8 +1,10 @@
 // A host, its plan and the time, driven round by round in the planner's tests.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/plan/planner.h"
@@ -31,9 +33,15 @@ class BenchHost {
   }
   std::vector<v1::Decision> Plan() {
     PlanContext context = Context();
-    return PlanHost(*host_, plan, context);
+    std::vector<v1::Decision> decisions = PlanHost(*host_, plan, context);
+    wishes = std::move(context.wishes);
+    return decisions;
   }
-  PlanContext Context() { return {policy, brake, arbiter, next_decision, "run", hold, now_}; }
+  PlanContext Context() {
+    PlanContext context{policy, brake, arbiter, next_decision, "run", hold, now_};
+    if (sees_elsewhere) context.elsewhere = Elsewhere{fleet_, migrations, holds, placements};
+    return context;
+  }
   // The agent says that it did everything that is wanted.
   void ApplyAll() {
     std::vector<v1::LeasedAction> wanted;
@@ -74,6 +82,12 @@ class BenchHost {
   Arbiter arbiter;
   bool hold = false;
   uint64_t next_decision = 1;
+  // Whether moves to other hosts of `fleet` are thought of, and those that the last plan wished.
+  bool sees_elsewhere = false;
+  Migrations migrations{"run"};
+  std::map<std::string, std::string> holds;
+  PlacementLedger placements;
+  std::vector<MigrationWish> wishes;
 
  private:
   Moment now_{absl::FromUnixSeconds(1'700'000'000), absl::Seconds(1000)};

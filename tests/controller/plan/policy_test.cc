@@ -59,6 +59,25 @@ TEST(PolicyTest, ZeroIsAValueAndStays) {
   EXPECT_THAT(std::string(CheckPolicy(policy).message()), HasSubstr("quota_cut_ratio: 0 is not between"));
 }
 
+TEST(PolicyTest, MigrationsAreAdvisedUnlessSaidAndBoundByTheHour) {
+  v1::Policy policy;
+  EXPECT_THAT(CompletePolicy(DefaultPolicy(), &policy),
+              IsSupersetOf({"migration_mode", "host_migrations_per_hour", "fleet_migrations_per_hour"}));
+  EXPECT_EQ(policy.migration_mode(), v1::MODE_ADVISE);
+  EXPECT_EQ(policy.host_migrations_per_hour(), 2u);
+  EXPECT_EQ(policy.fleet_migrations_per_hour(), 10u);
+  policy.set_migration_mode(v1::MODE_ENFORCE);
+  policy.set_fleet_migrations_per_hour(0);
+  EXPECT_TRUE(CheckPolicy(policy).ok()) << CheckPolicy(policy);
+  EXPECT_THAT(DescribeChanges(DefaultPolicy(), policy),
+              testing::ElementsAre("fleet_migrations_per_hour: 10 -> 0", "migration_mode: advise -> enforce"));
+  policy.set_migration_mode(static_cast<v1::Mode>(9));
+  policy.set_host_migrations_per_hour(200'000);
+  EXPECT_THAT(std::string(CheckPolicy(policy).message()),
+              testing::AllOf(HasSubstr("migration_mode: 9 is not observe, advise or enforce"),
+                             HasSubstr("host_migrations_per_hour: 200000 is more than 100000")));
+}
+
 TEST(PolicyTest, AThresholdWithoutAScoreHasTheGlobalOne) {
   v1::Policy policy;
   policy.add_thresholds()->set_victim("redis");

@@ -90,6 +90,12 @@ TEST(SettingsTest, ZeroActionsAMinuteMeansNone) {
   EXPECT_THAT(ErrorOf("policy: {host_actions_per_minute: -1}\n"), HasSubstr("out of range"));
 }
 
+TEST(SettingsTest, MigrationsAreOneOfThreeModes) {
+  EXPECT_EQ(ErrorOf("policy: {migration_mode: enforce, host_migrations_per_hour: 0}\n"), "");
+  EXPECT_THAT(ErrorOf("policy: {migration_mode: always}\n"),
+              testing::AllOf(HasSubstr("policy.migration_mode"), HasSubstr("observe, advise, enforce")));
+}
+
 class SecurityTest : public testing::Test {
  protected:
   SecurityTest() {

@@ -59,6 +59,16 @@ class StoreTest : public testing::Test {
     learned.mutable_last_learned_at()->set_seconds(absl::ToUnixSeconds(clock_.Now()));
     return learned;
   }
+  v1::Migration MakeMigration(const std::string& id, v1::MigrationPhase phase) {
+    v1::Migration migration;
+    migration.set_migration_id(id);
+    migration.set_workload("batch");
+    migration.set_phase(phase);
+    migration.set_move_ordered(true);
+    migration.mutable_target()->set_presence(v1::MIGRATION_PRESENCE_RUNNING);
+    migration.mutable_changed_at()->set_seconds(absl::ToUnixSeconds(clock_.Now()));
+    return migration;
+  }
   static v1::ReceiptBatch MakeBatch(uint64_t id, const std::string& lease) {
     v1::ReceiptBatch batch;
     batch.set_batch_id(id);
@@ -173,6 +183,44 @@ TEST_F(StoreTest, KeepsTheNewestOfWhatWasLearnedOfEachApplicationAndModel) {
   EXPECT_EQ(known[2].signature().embedding(0), 0.1F) << "to the last bit";
 }
 
+TEST_F(StoreTest, KeepsTheLastStateOfEachMigration) {
+  {
+    auto store = Open();
+    EXPECT_THAT(store->restored().migrations, testing::IsEmpty());
+    store->Add(MakeMigration("m1", v1::MIGRATION_PHASE_MOVING));
+    store->Add(MakeMigration("m2", v1::MIGRATION_PHASE_RESERVING));
+    clock_.Advance(absl::Minutes(1));
+    store->Add(MakeMigration("m1", v1::MIGRATION_PHASE_MOVED));
+    ASSERT_TRUE(store->Flush().ok()) << store->status().last_error;
+  }
+  auto store = Open();
+  const auto& known = store->restored().migrations;
+  ASSERT_THAT(known, SizeIs(2));
+  EXPECT_EQ(known[0].migration_id(), "m2");
+  EXPECT_EQ(known[0].phase(), v1::MIGRATION_PHASE_RESERVING);
+  EXPECT_EQ(known[1].phase(), v1::MIGRATION_PHASE_MOVED) << "the last changed comes last";
+  EXPECT_TRUE(known[1].move_ordered());
+  EXPECT_EQ(known[1].target().presence(), v1::MIGRATION_PRESENCE_RUNNING);
+}
+
+TEST_F(StoreTest, MigrationsUnderWayAreKeptHoweverOldAndEndedOnesAsLongAsTheRest) {
+  auto database = *Database::Open(options_.file, 0);
+  ASSERT_TRUE(database->Begin().ok());
+  ASSERT_TRUE(database->SaveMigration(MakeMigration("open", v1::MIGRATION_PHASE_ROLLING_BACK)).ok());
+  for (int i = 0; i < kRestoredMigrations + 2; ++i) {
+    clock_.Advance(absl::Seconds(1));
+    ASSERT_TRUE(database->SaveMigration(MakeMigration(StrCat("m", i), v1::MIGRATION_PHASE_UNCERTAIN)).ok());
+  }
+  ASSERT_TRUE(database->Commit().ok());
+  const auto state = database->Load();
+  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_THAT(state->migrations, SizeIs(kRestoredMigrations + 1));
+  EXPECT_EQ(state->migrations[0].migration_id(), "open");
+  EXPECT_EQ(state->migrations[1].migration_id(), "m2") << "of those that ended, the newest";
+  ASSERT_TRUE(database->Prune(clock_.Now() + absl::Seconds(1), 1'000, 1'000).ok());
+  EXPECT_EQ(*database->CountRows("migrations"), 1);
+}
+
 TEST_F(StoreTest, BringsADatabaseOfVersionOneUpToDate) {
   {
     soci::session sql(soci::sqlite3, "db=" + options_.file);
@@ -190,6 +238,7 @@ TEST_F(StoreTest, BringsADatabaseOfVersionOneUpToDate) {
   store->Add(PairMinute{clock_.Now(), "web-1", "redis", "stress", 50, 80, 12});
   store->Add(WorkloadMinute{clock_.Now(), "web-1", "redis", 0.5, 0.9, 12});
   store->Add({MakeLearned("cache", "m1", 1)});
+  store->Add(MakeMigration("m1", v1::MIGRATION_PHASE_MOVED));
   EXPECT_TRUE(store->Flush().ok());
 }
 

@@ -1,4 +1,4 @@
-#include "controller/serve/placement.h"
+#include "controller/plan/placement.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,6 @@
 // Which host suits a workload that has none yet: free CPU and memory, less a penalty where workloads of its class
-// already suffer. Pure but for PlacementLedger, the memory of recent placements. Used by ControllerCore.
+// already suffer. Pure but for PlacementLedger, the memory of recent placements. ControllerCore answers schedulers with
+// it, and the planner looks for a place for what is to be moved.
 #pragma once
 
 #include <cstdint>
