@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/str_join.h"
+#include "agent/act/migrate/driver.h"
 #include "agent/link/report.h"
 #include "agent/sense/host_topology.h"
 #include "agent/sense/ownership.h"
@@ -31,6 +33,8 @@ constexpr size_t kSummarySamples = 60;
 constexpr size_t kMostEvents = 1000;
 // How long a stopping agent waits for its last receipts to be acknowledged.
 constexpr absl::Duration kStopLimit = absl::Seconds(3);
+// How long it waits for migrations: to be called off, or to have done what can't be.
+constexpr absl::Duration kMoverStopLimit = absl::Seconds(10);
 
 // The files that a workload keeps open are many; the soft limit is a relic of select(2).
 void RaiseFileLimit() {
@@ -95,6 +99,9 @@ absl::Status Agent::Build() {
   ActuatorOptions acting = settings_.actuator;
   acting.resctrl = resctrl_.get();
   TRUCE_ASSIGN_OR_RETURN(actuator_, OpenActuator(acting, *layout_, clock_, *writer_));
+  TRUCE_ASSIGN_OR_RETURN(auto drivers, MakeMigrationDrivers(settings_.migration));
+  TRUCE_ASSIGN_OR_RETURN(mover_, OpenMover(settings_.mover, std::move(drivers), *layout_, clock_));
+  NoteDrivers();
   sampler_ = std::make_unique<Sampler>(settings_.sampler, *layout_, clock_, counters_.get(), traffic_.get());
   profiler_ = std::make_unique<Profiler>(settings_.profiler);
   if (settings_.fuse.from != ScoreFrom::kEvidence) {
@@ -138,6 +145,7 @@ absl::Status Agent::Run(ShutdownSignals& signals) {
   spdlog::info("stopping: restoring what is held");
   sd_notify(0, "STOPPING=1");
   const absl::Status restored = actuator_->RestoreAll(v1::RECEIPT_OUTCOME_SHUTDOWN);
+  mover_->Stop(kMoverStopLimit);
   if (link_ != nullptr) {
     link_->OfferReceipts(actuator_->TakeReceipts());
     link_->Stop(kStopLimit);
@@ -156,6 +164,7 @@ void Agent::Tick(bool score) {
   if (score) {
     FollowCpus();
     AskForUnits();
+    FollowDrivers();
     Score();
   }
   Act();
@@ -218,15 +227,13 @@ void Agent::Act() {
         if (action.state() == v1::ACTION_STATE_REFUSED) ++actions_refused_;
       }
       link_->Answer(std::move(result));
+      mover_->Take(*desired, targets);
     }
   }
   actuator_->Tick(targets);
-  for (v1::Event& event : actuator_->TakeEvents()) {
-    if (events_.size() < kMostEvents)
-      events_.push_back(std::move(event));
-    else
-      ++events_dropped_;
-  }
+  mover_->Tick();
+  Keep(actuator_->TakeEvents());
+  Keep(mover_->TakeEvents());
   std::vector<v1::Receipt> receipts = actuator_->TakeReceipts();
   for (const v1::Receipt& receipt : receipts) {
     ++receipts_by_outcome_[EnumWord(receipt.outcome())];
@@ -258,16 +265,23 @@ void Agent::AddKubeletsCpus(ActionTarget* target) {
   told_of_kubelet_ = problem;
 }
 
-void Agent::Note(const std::string& workload, const char* kind, std::string message) {
-  if (events_.size() >= kMostEvents) {
-    ++events_dropped_;
-    return;
+void Agent::Keep(std::vector<v1::Event> events) {
+  for (v1::Event& event : events) {
+    if (events_.size() < kMostEvents)
+      events_.push_back(std::move(event));
+    else
+      ++events_dropped_;
   }
-  v1::Event& event = events_.emplace_back();
+}
+
+void Agent::Note(const std::string& workload, const char* kind, std::string message) {
+  std::vector<v1::Event> events(1);
+  v1::Event& event = events[0];
   *event.mutable_occurred_at() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
   event.set_workload(workload);
   event.set_kind(kind);
   event.set_message(std::move(message));
+  Keep(std::move(events));
 }
 
 void Agent::NoteArrivals() {
@@ -299,6 +313,36 @@ void Agent::AskForUnits() {
   SetMissing("systemd", reason, "until then the units of systemd that are not delegated are watched and not changed");
   if (units_status_.ok()) Note("", "systemd_answers", "systemd can be asked to change its units now");
   if (!first) TellInventory();
+}
+
+void Agent::FollowDrivers() {
+  if (mover_->ReadyDrivers() == ready_drivers_ && mover_->MissingDrivers() == missing_drivers_) return;
+  NoteDrivers();
+  Note("", "migration_drivers_changed",
+       StrCat("workloads can come to this host by ",
+              ready_drivers_.empty() ? "nothing" : absl::StrJoin(ready_drivers_, ", "), " now"));
+  TellInventory();
+}
+
+void Agent::NoteDrivers() {
+  ready_drivers_ = mover_->ReadyDrivers();
+  missing_drivers_ = mover_->MissingDrivers();
+  inventory_.clear_migration_drivers();
+  for (const std::string& name : ready_drivers_) inventory_.add_migration_drivers(name);
+  std::string missing;
+  for (const auto& [name, reason] : missing_drivers_) {
+    spdlog::warn("migration by {}: {}", name, reason);
+    StrAppend(&missing, missing.empty() ? "" : "; ", name, ": ", reason);
+  }
+  SetMissing("migration", missing, "until then nothing comes to this host that way");
+}
+
+// Those who may not be moved are not asked about.
+std::vector<std::string> Agent::MigrationDriversFor(const Workload& workload) {
+  const WorkloadIdentity& identity = workload.identity;
+  const auto& levers = identity.levers;
+  if (std::find(levers.begin(), levers.end(), v1::LEVER_MIGRATE) == levers.end()) return {};
+  return mover_->DriversFor({identity.name, identity.kind, identity.application, workload.cgroup.get()});
 }
 
 void Agent::SetMissing(const std::string& name, const std::string& reason, const std::string& remedy) {
@@ -343,6 +387,7 @@ v1::Hello Agent::BuildHello() const {
   hello.set_desired_set_version(desired_version_);
   *hello.mutable_report_interval() =
       TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(settings_.score_interval));
+  for (v1::MigrationStatus& status : mover_->statuses()) *hello.add_migrations() = std::move(status);
   return hello;
 }
 
@@ -352,7 +397,7 @@ v1::Report Agent::BuildReport(const Scores& scores) {
   for (const auto& [key, workload] : sampler_->workloads()) {
     v1::WorkloadReport& entry = *report.add_workloads();
     ToWire(workload->identity, EffectiveMode(settings_.modes, mode_rules_, workload->identity),
-           entry.mutable_workload());
+           MigrationDriversFor(*workload), entry.mutable_workload());
     ToWire(workload->sample, entry.mutable_readings());
     if (auto profile = profiler_->profiles().find(key); profile != profiler_->profiles().end()) {
       Summarise(*profile->second, kSummarySamples, entry.mutable_fingerprint());
@@ -368,6 +413,7 @@ v1::Report Agent::BuildReport(const Scores& scores) {
   }
   for (const v1::PairScore& pair : scores.pairs) *report.add_pairs() = pair;
   for (v1::HeldAction& held : actuator_->held()) *report.add_held() = std::move(held);
+  for (v1::MigrationStatus& status : mover_->statuses()) *report.add_migrations() = std::move(status);
   *report.mutable_cost() = cost_;
   for (v1::Event& event : events_) *report.add_events() = std::move(event);
   if (events_dropped_ > 0) {

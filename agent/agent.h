@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "agent/act/actuator.h"
+#include "agent/act/migrate/mover.h"
 #include "agent/host_lock.h"
 #include "agent/link/controller_link.h"
 #include "agent/metrics.h"
@@ -70,11 +71,16 @@ class Agent {
   void AskForUnits();
   // Classes of cache and memory bandwidth; why there are none.
   absl::Status OpenResctrl();
+  // Ways to move workloads that came or went since the inventory.
+  void FollowDrivers();
+  void NoteDrivers();
+  std::vector<std::string> MigrationDriversFor(const Workload& workload);
   // The inventory says that this is missing, and why; no longer, when `reason` is empty.
   void SetMissing(const std::string& name, const std::string& reason, const std::string& remedy);
   // The hello is the only message that has it, so the stream begins anew.
   void TellInventory();
-  // Keeps an event for the next report; counts it when there are too many.
+  // Keeps events for the next report; counts them when there are too many.
+  void Keep(std::vector<v1::Event> events);
   void Note(const std::string& workload, const char* kind, std::string message);
   void MeasureCost();
   void PublishMetrics();
@@ -101,6 +107,10 @@ class Agent {
   std::unique_ptr<host::ControlWriter> writer_;
   std::unique_ptr<host::CounterService> counters_;
   std::unique_ptr<Actuator> actuator_;
+  std::unique_ptr<Mover> mover_;
+  // As the inventory has them.
+  std::vector<std::string> ready_drivers_;
+  std::map<std::string, std::string> missing_drivers_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<Profiler> profiler_;
   EvidenceScorer scorer_;

@@ -109,6 +109,37 @@ void ReadActing(ConfigReader& reader, AgentSettings* settings) {
   reader.Read("virtual_machines.libvirt_uri", &settings->libvirt_uri);
 }
 
+void ReadMigration(ConfigReader& reader, AgentSettings* settings) {
+  MigrationSettings& migration = settings->migration;
+  reader.Read("migration.drivers", &migration.drivers);
+  reader.Read("migration.address", &migration.address);
+  reader.Read("migration.first_port", &migration.first_port, {1, 65535});
+  reader.Read("migration.last_port", &migration.last_port, {1, 65535});
+  auto bytes_per_second = static_cast<double>(migration.bytes_per_second);
+  reader.Read("migration.bytes_per_second", &bytes_per_second, {0.0, 1e12});
+  migration.bytes_per_second = static_cast<uint64_t>(bytes_per_second);
+  reader.Read("migration.longest_downtime", &migration.longest_downtime, {absl::Milliseconds(1), absl::Minutes(10)});
+  // The controller waits for 15 minutes.
+  reader.Read("migration.longest_move", &migration.longest_move, {absl::Seconds(1), absl::Minutes(14)});
+  reader.Read("migration.most_at_a_time", &settings->mover.most_at_a_time, {0, 64});
+  reader.Read("migration.least_free_memory_ratio", &settings->mover.least_free_memory_ratio, {0.0, 1.0});
+  reader.Read("migration.qemu_start_command", &migration.qemu_start_command);
+  reader.Read("migration.command", &migration.command);
+  reader.Read("migration.podman_directory", &migration.podman_directory);
+  reader.Read("migration.podman_program", &migration.podman_program);
+  reader.Read("migration.libvirt_peer_uri", &migration.libvirt_peer_uri);
+  reader.Read("migration.kubernetes_api", &migration.kubernetes_api);
+  reader.Read("migration.kubernetes_node", &migration.kubernetes_node);
+  reader.Read("migration.kubernetes_token_file", &migration.kubernetes_token_file);
+  reader.Read("migration.kubernetes_ca_file", &migration.kubernetes_ca_file);
+  if (const auto drivers = MakeMigrationDrivers(migration); !drivers.ok()) {
+    reader.Error("migration.drivers", StdView(drivers.status().message()));
+  }
+  if (migration.first_port > migration.last_port) {
+    reader.Error("migration.first_port", "is beyond migration.last_port");
+  }
+}
+
 void ReadController(ConfigReader& reader, AgentSettings* settings) {
   LinkOptions& link = settings->link;
   reader.Read("controller.enabled", &settings->controller_enabled);
@@ -175,6 +206,7 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
   reader.Read("metrics.listen", &settings.metrics_listen);
   ReadWatching(reader, &settings);
   ReadActing(reader, &settings);
+  ReadMigration(reader, &settings);
   ReadController(reader, &settings);
   if (settings.evidence.least_outliers > settings.evidence.recent_samples) {
     reader.Error("evidence.least_outliers",
@@ -214,6 +246,12 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
   settings.fuse.least_samples = static_cast<uint64_t>(settings.profiler.least_samples);
   settings.counters.procfs = settings.procfs;
   settings.counters.sysfs = settings.sysfs;
+  settings.migration.procfs = settings.procfs;
+  settings.migration.libvirt_uri = settings.libvirt_uri;
+  if (settings.migration.kubernetes_node.empty()) settings.migration.kubernetes_node = settings.host;
+  settings.mover.state_directory = settings.actuator.state_directory;
+  settings.mover.procfs = settings.procfs;
+  settings.mover.mode_ceiling = settings.modes.ceiling;
   return settings;
 }
 

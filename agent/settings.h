@@ -7,6 +7,8 @@
 
 #include "absl/status/status.h"
 #include "agent/act/actuator.h"
+#include "agent/act/migrate/driver.h"
+#include "agent/act/migrate/mover.h"
 #include "agent/link/controller_link.h"
 #include "agent/modes.h"
 #include "agent/predict/evidence_scorer.h"
@@ -37,8 +39,10 @@ struct AgentSettings {
   // The interference model; empty: the one that comes with Truce.
   std::string model_file;
   ActuatorOptions actuator;
-  // The libvirt whose machines are squeezed; empty: none.
+  // The libvirt whose machines are squeezed and moved; empty: none.
   std::string libvirt_uri = "qemu:///system";
+  MigrationSettings migration;
+  MoverOptions mover;
   host::CounterOptions counters;
   bool controller_enabled = true;
   LinkOptions link;

@@ -7,6 +7,7 @@ ActionTarget TargetOf(const Workload& workload) {
   const WorkloadIdentity& identity = workload.identity;
   const Sample& sample = workload.sample;
   target.name = identity.name;
+  target.kind = identity.kind;
   target.instance = identity.instance;
   target.workload_class = identity.workload_class;
   target.mode = identity.mode_ceiling;

@@ -30,6 +30,7 @@ namespace truce::agent {
 // What the actuator must know of a workload before it touches it.
 struct ActionTarget {
   std::string name;
+  std::string kind;
   uint64_t instance = 0;
   v1::WorkloadClass workload_class = v1::WORKLOAD_CLASS_STANDARD;
   // After every rule and ceiling (local configuration, controller's mode rules).

@@ -52,9 +52,9 @@ std::string ReadBootId() {
 
 Journal::Journal(std::string directory, std::string boot_id, Disk& disk)
     : directory_(std::move(directory)),
-      file_name_(directory_ + "/journal"),
       boot_id_(std::move(boot_id)),
-      disk_(disk) {}
+      file_(directory_, "journal", "the journal", "no action is taken without it; free some space", disk,
+            [this] { return Snapshot(); }) {}
 
 absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(const std::string& directory, const std::string& boot_id,
                                                        Disk& disk) {
@@ -82,43 +82,18 @@ absl::Status Journal::Lock() {
 }
 
 absl::Status Journal::Load() {
-  auto text = host::ReadFile(file_name_);
-  if (absl::IsNotFound(text.status())) return absl::OkStatus();
-  if (!text.ok()) return WithContext(text.status(), "reading the journal");
-  std::string_view rest = *text;
   bool other_boot = false;
-  int broken = 0;
-  for (int line_number = 1; !rest.empty(); ++line_number) {
-    const size_t end = rest.find('\n');
-    // Without a newline the run was stopped while it wrote the line; so its sync never ended and nothing was changed.
-    if (end == std::string_view::npos) break;
-    auto fields = DecodeRecord(rest.substr(0, end));
-    const absl::Status status = fields.ok() ? Replay(*fields, &other_boot) : fields.status();
-    if (!status.ok()) {
-      ++broken;
-      problems_.push_back(StrCat(file_name_, ":", line_number, ": ", StdView(status.message()),
-                                 "; what the line said is lost, the other lines are used"));
-    }
-    rest.remove_prefix(end + 1);
-  }
-  torn_ = !rest.empty();
-  size_ = static_cast<off_t>(text->size() - rest.size());
-  stale_ = broken > 0;
-  if (broken > 0) {
-    // Kept for whoever wants to know what the lost line said; the journal itself is rewritten.
-    std::error_code error;
-    std::filesystem::copy_file(file_name_, file_name_ + ".broken", std::filesystem::copy_options::overwrite_existing,
-                               error);
-    if (!error) problems_.push_back(StrCat("the broken journal was kept as ", file_name_, ".broken"));
-  }
+  TRUCE_RETURN_IF_ERROR(
+      file_.Load([&](const std::vector<std::string>& fields) { return Replay(fields, &other_boot); }));
   if (other_boot) {
     // Nothing is wrong: the cgroups went away with the boot, and so did what was changed in them.
     if (!entries_.empty()) {
-      spdlog::info("{} is of an earlier boot; its {} files went away with their cgroups", file_name_, entries_.size());
+      spdlog::info("{} is of an earlier boot; its {} files went away with their cgroups", file_.path(),
+                   entries_.size());
     }
     entries_.clear();
     held_actions_.clear();
-    stale_ = true;
+    file_.MarkStale();
   }
   return absl::OkStatus();
 }
@@ -153,65 +128,11 @@ absl::Status Journal::Replay(const std::vector<std::string>& fields, bool* other
   return absl::DataLossError(StrCat("record kind '", kind, "' is not known"));
 }
 
-absl::Status Journal::DiskError(std::string_view doing) const {
-  return ErrnoStatus(errno,
-                     StrCat(doing, " the journal ", file_name_, " (no action is taken without it; free some space)"));
-}
-
-// Leaves the file as it was when it fails: what is not wholly on disk is cut off again.
-absl::Status Journal::Append(std::string_view bytes, bool sync) {
-  if (stale_ || size_ == 0) TRUCE_RETURN_IF_ERROR(Rewrite());
-  if (!fd_.valid()) fd_.reset(disk_.Open(file_name_, O_WRONLY | O_APPEND));
-  if (!fd_.valid()) return DiskError("opening");
-  if (torn_ && disk_.Truncate(fd_.get(), size_) != 0) return DiskError("repairing");
-  torn_ = true;
-  const ssize_t count = disk_.Write(fd_.get(), bytes);
-  absl::Status status;
-  if (count < 0) {
-    status = DiskError("writing");
-  } else if (static_cast<size_t>(count) != bytes.size()) {
-    errno = ENOSPC;
-    status = DiskError("writing");
-  } else if (sync && disk_.Sync(fd_.get()) != 0) {
-    status = DiskError("syncing");
-  }
-  if (!status.ok()) {
-    torn_ = disk_.Truncate(fd_.get(), size_) != 0;
-    return status;
-  }
-  size_ += count;
-  torn_ = false;
-  return absl::OkStatus();
-}
-
 std::string Journal::Snapshot() const {
   std::string text = EncodeRecord({std::string(kHeader), std::string(kFormat), boot_id_});
   for (const auto& [owner, held_action] : held_actions_) text += EncodeLease(owner, held_action);
   for (const JournalEntry& entry : Outstanding()) text += EncodeIntent(entry);
   return text;
-}
-
-// Puts a file with just the outstanding entries in the journal's place, in one step as seen by whoever opens it next.
-absl::Status Journal::Rewrite() {
-  const std::string temporary = file_name_ + ".new";
-  const std::string text = Snapshot();
-  host::UniqueFd fresh(disk_.Open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND));
-  if (!fresh.valid()) return DiskError("making");
-  const ssize_t count = disk_.Write(fresh.get(), text);
-  if (count >= 0 && static_cast<size_t>(count) != text.size()) errno = ENOSPC;
-  if (count != static_cast<ssize_t>(text.size())) return DiskError("writing");
-  if (disk_.Sync(fresh.get()) != 0) return DiskError("syncing");
-  if (disk_.Rename(temporary, file_name_) != 0) return DiskError("renaming");
-  fd_ = std::move(fresh);
-  size_ = count;
-  torn_ = false;
-  compact_at_ = std::max(kCompactBytes, 2 * size_);
-  // Without this a power failure could bring the old directory entry back.
-  stale_ = true;
-  host::UniqueFd directory(disk_.Open(directory_, O_RDONLY | O_DIRECTORY));
-  if (!directory.valid() || disk_.Sync(directory.get()) != 0) return DiskError("syncing the directory of");
-  stale_ = false;
-  return absl::OkStatus();
 }
 
 absl::Status Journal::Record(const std::string& owner, const std::string& held_action,
@@ -221,9 +142,8 @@ absl::Status Journal::Record(const std::string& owner, const std::string& held_a
     entry.owner = owner;
     bytes += EncodeIntent(entry);
   }
-  if (size_ > compact_at_) stale_ = true;
   // A lease alone protects nothing, so it need not wait for the disk.
-  TRUCE_RETURN_IF_ERROR(Append(bytes, /*sync=*/!intents.empty()));
+  TRUCE_RETURN_IF_ERROR(file_.Append(bytes, /*sync=*/!intents.empty()));
   held_actions_[owner] = held_action;
   for (JournalEntry& entry : intents) {
     entry.sequence = next_sequence_++;
@@ -247,26 +167,9 @@ void Journal::Close(const std::vector<JournalEntry>& entries) {
   }
   ForgetIdleOwners();
   if (bytes.empty()) return;
-  if (entries_.empty() || size_ > compact_at_) {
-    stale_ = true;
-  } else if (!Append(bytes, /*sync=*/false).ok()) {
-    // A done record that is lost costs nothing but a second restore; so it is not synced either.
-    stale_ = true;
-  }
+  // A done record that is lost costs nothing but a second restore; so it is not synced either.
+  if (entries_.empty() || !file_.Append(bytes, /*sync=*/false).ok()) file_.MarkStale();
   (void)Flush();
-}
-
-absl::Status Journal::Flush() {
-  if (!stale_) return absl::OkStatus();
-  const absl::Status status = Rewrite();
-  if (status.ok() || !entries_.empty()) return status;
-  // A full disk has no room for a new file, yet an empty one needs none.
-  if (!fd_.valid()) fd_.reset(disk_.Open(file_name_, O_WRONLY | O_APPEND));
-  if (!fd_.valid() || disk_.Truncate(fd_.get(), 0) != 0) return status;
-  size_ = 0;
-  torn_ = false;
-  stale_ = false;
-  return absl::OkStatus();
 }
 
 const JournalEntry* Journal::Find(host::Controller controller, std::string_view path, std::string_view file) const {

@@ -21,6 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/act/disk.h"
+#include "agent/act/record_file.h"
 #include "src/host/cgroup.h"
 #include "src/host/file.h"
 
@@ -60,7 +61,7 @@ class Journal {
   // The originals are back. Forgets them at once; when the disk does not take it, Flush tries again.
   void Close(const std::vector<JournalEntry>& entries);
   // Writes what Close could not write. Cheap when there is nothing to do.
-  absl::Status Flush();
+  absl::Status Flush() { return file_.Flush(entries_.empty()); }
 
   // The outstanding entry of a file, or nullptr. Valid until the next change of the journal.
   const JournalEntry* Find(host::Controller controller, std::string_view path, std::string_view file) const;
@@ -71,7 +72,7 @@ class Journal {
   // What Record was last told of this owner; nullptr when nothing is known.
   const std::string* HeldActionOf(std::string_view owner) const;
   // What was wrong with the file when it was opened, one sentence each.
-  const std::vector<std::string>& problems() const { return problems_; }
+  const std::vector<std::string>& problems() const { return file_.problems(); }
 
  private:
   using Key = std::tuple<host::Controller, std::string, std::string>;
@@ -81,31 +82,16 @@ class Journal {
   absl::Status Lock();
   absl::Status Load();
   absl::Status Replay(const std::vector<std::string>& fields, bool* other_boot);
-  absl::Status Append(std::string_view bytes, bool sync);
-  absl::Status Rewrite();
   void ForgetIdleOwners();
   std::string Snapshot() const;
-  absl::Status DiskError(std::string_view doing) const;
 
   const std::string directory_;
-  const std::string file_name_;
   const std::string boot_id_;
-  Disk& disk_;
   host::UniqueFd lock_;
-  host::UniqueFd fd_;
-  // Bytes of the file that are whole records.
-  off_t size_ = 0;
-  // A journal of actions that come and go while others stay is rewritten when it is this long.
-  static constexpr off_t kCompactBytes = 256 * 1024;
-  off_t compact_at_ = kCompactBytes;
-  // There may be bytes beyond size_.
-  bool torn_ = false;
-  // The file does not say what entries_ says.
-  bool stale_ = false;
+  RecordFile file_;
   uint64_t next_sequence_ = 1;
   std::map<Key, JournalEntry> entries_;
   std::map<std::string, std::string, std::less<>> held_actions_;
-  std::vector<std::string> problems_;
 };
 
 // This host's boot id, or "" when the kernel does not tell.

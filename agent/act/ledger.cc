@@ -25,7 +25,8 @@ std::vector<T> TakeAll(std::deque<T>* queue) {
 
 bool NeedsAttention(const std::string& kind) {
   return kind == "restore_failed" || kind == "journal_damaged" || kind == "control_reset" ||
-         kind == "control_given_up" || kind == "action_failed";
+         kind == "control_given_up" || kind == "action_failed" || kind == "migration_failed" ||
+         kind == "migration_unattended";
 }
 
 }  // namespace

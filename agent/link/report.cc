@@ -36,7 +36,8 @@ void ToWire(const Sample& sample, v1::Readings* readings) {
   }
 }
 
-void ToWire(const WorkloadIdentity& identity, v1::Mode mode, v1::Workload* workload) {
+void ToWire(const WorkloadIdentity& identity, v1::Mode mode, const std::vector<std::string>& migration_drivers,
+            v1::Workload* workload) {
   workload->set_name(identity.name);
   workload->set_instance(identity.instance);
   workload->set_kind(identity.kind);
@@ -47,6 +48,7 @@ void ToWire(const WorkloadIdentity& identity, v1::Mode mode, v1::Workload* workl
   *workload->mutable_first_seen() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(identity.first_seen));
   workload->set_mode(mode);
   for (v1::Lever lever : identity.levers) workload->add_allowed_levers(lever);
+  for (const std::string& driver : migration_drivers) workload->add_migration_drivers(driver);
 }
 
 void Summarise(const Profile& profile, size_t samples, v1::FingerprintSummary* summary) {

@@ -20,7 +20,8 @@ int ExitCode(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-[[noreturn]] void BecomeProgram(const ChildOptions& options, pid_t parent) {
+// Allocates nothing: other threads of the parent may have been allocating.
+[[noreturn]] void BecomeProgram(const ChildOptions& options, char* const* arguments, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent) _exit(125);  // the parent died before the line above
   // A group of its own: Ctrl-C reaches the tool alone, which then ends its children in order.
@@ -36,7 +37,8 @@ int ExitCode(int status) {
     dup2(output, STDERR_FILENO);
   }
   if (options.output_fd >= 0) dup2(options.output_fd, STDOUT_FILENO);
-  const int input = open("/dev/null", O_RDONLY);
+  if (options.error_fd >= 0) dup2(options.error_fd, STDERR_FILENO);
+  const int input = options.input_fd >= 0 ? options.input_fd : open("/dev/null", O_RDONLY);
   if (input >= 0) dup2(input, STDIN_FILENO);
   if (options.before_exec) {
     if (absl::Status status = options.before_exec(); !status.ok()) {
@@ -44,11 +46,7 @@ int ExitCode(int status) {
       _exit(126);
     }
   }
-  std::vector<char*> arguments;
-  for (const std::string& argument : options.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
-  if (!options.name.empty()) arguments[0] = const_cast<char*>(options.name.c_str());
-  arguments.push_back(nullptr);
-  execvp(options.arguments[0].c_str(), arguments.data());
+  execvp(options.arguments[0].c_str(), arguments);
   std::fprintf(stderr, "cannot start %s\n", options.arguments[0].c_str());
   _exit(127);
 }
@@ -56,10 +54,14 @@ int ExitCode(int status) {
 }  // namespace
 
 absl::StatusOr<ChildProcess> ChildProcess::Start(const ChildOptions& options) {
+  std::vector<char*> arguments;
+  for (const std::string& argument : options.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
+  if (!options.name.empty()) arguments[0] = const_cast<char*>(options.name.c_str());
+  arguments.push_back(nullptr);
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return ErrnoStatus(errno, StrCat("starting ", options.arguments[0]));
-  if (pid == 0) BecomeProgram(options, parent);
+  if (pid == 0) BecomeProgram(options, arguments.data(), parent);
   return ChildProcess(pid);
 }
 

@@ -1,4 +1,5 @@
-// A program that a tool starts and ends: the scene's servers, benchmarks' subjects. Never used by the daemons.
+// A program that is started and ended: the scene's servers, benchmarks' subjects. What is run to its end for its answer
+// is run by RunProgram (program.h), which stands on this.
 #pragma once
 
 #include <functional>
@@ -18,9 +19,13 @@ struct ChildOptions {
   std::string name;
   // Where stdout and stderr go; empty: /dev/null.
   std::string log_file;
-  // Where stdout goes instead when it is not negative; stays open in the parent.
+  // Where stdout and stderr go instead, and where stdin comes from instead of /dev/null, when they are not negative;
+  // stay open in the parent.
   int output_fd = -1;
-  // Run in the child before the program starts; a non-OK status ends the child.
+  int error_fd = -1;
+  int input_fd = -1;
+  // Run in the child before the program starts; a non-OK status ends the child. Of a process with threads it may call
+  // what fork(2) allows there.
   std::function<absl::Status()> before_exec;
 };
 

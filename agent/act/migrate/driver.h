@@ -1,5 +1,5 @@
-// One way to move a workload from host to host. The mover (mover.h) asks drivers, step by step as the controller orders;
-// each knows one mechanism and nothing of controllers, leases or journals.
+// One way to move a workload from host to host. The mover (mover.h) asks drivers, step by step as the controller
+// orders; each knows one mechanism and nothing of controllers, leases or journals.
 //
 //   target  Reserve ─────────► Look ─► Settle           (or Drop)
 //   source            Move ──► Look ─► Leave            (or Resume)
@@ -63,9 +63,10 @@ struct MoveControl {
   std::atomic<uint64_t> moved_bytes = 0;
 };
 
-// Calls come from the mover's thread, one at a time for each migration and possibly several migrations at once, and may
-// block for as long as the step takes. Errors are sentences with a remedy. No call leaves a half-made change: after an
-// error of Reserve, Move or Settle the host is as before the call.
+// Calls come from the mover's threads, one at a time for each migration and possibly several migrations at once, and
+// may block for as long as the step takes; none but Move for more than a minute or two. Errors are sentences with a
+// remedy; Unavailable says that trying again soon makes sense. No call leaves a half-made change: after an error of
+// Reserve, Move or Settle the host is as before the call. Each may be called again after an agent that died within it.
 class MigrationDriver {
  public:
   virtual ~MigrationDriver() = default;
@@ -73,23 +74,30 @@ class MigrationDriver {
   virtual std::string_view name() const = 0;
   // Why this host can neither send nor receive by it; OK when it can. Cheap enough for once a minute.
   virtual absl::Status Ready() = 0;
+  // Why it can't receive although it is ready.
+  virtual absl::Status ReadyToReceive() { return absl::OkStatus(); }
   // Whether it could move this one. Cheap: asked when a workload is first seen and then every minute.
   virtual bool CanMove(const Movable& workload) = 0;
 
   // Source: notes what later steps need of the workload, before anything is done.
   virtual absl::StatusOr<DriverMemory> Recall(const v1::MigrationOrder& order, const Movable& workload) = 0;
-  // Target: gets ready to receive what `order` names.
-  virtual absl::StatusOr<Reservation> Reserve(const v1::MigrationOrder& order) = 0;
+  // Target: notes what Drop needs to clean up if the agent dies within Reserve. Changes nothing.
+  virtual absl::StatusOr<DriverMemory> Plan(const v1::MigrationOrder& order) = 0;
+  // Target: gets ready to receive what `order` names, as it was planned.
+  virtual absl::StatusOr<Reservation> Reserve(const v1::MigrationOrder& order, const DriverMemory& plan) = 0;
   // Source: moves it to order.endpoint(). When this returns OK it is stopped here and complete there. Cancelled when
-  // `control` said so in time; then it runs here as before. Aborted when it failed and runs here as before. Any other
-  // error: nobody knows, look.
+  // `control` said so in time; then it runs here as before. Aborted when it failed and runs here as before,
+  // ResourceExhausted when it did not begin and may later. Any other error: nobody knows, look.
+  // When an agent died within Move, the next one calls it again with `control` cancelled from the start: it begins
+  // nothing, ends what still goes on, and says how that ended.
   virtual absl::StatusOr<MoveOutcome> Move(const v1::MigrationOrder& order, const DriverMemory& memory,
                                            MoveControl& control) = 0;
-  // Both: where the workload stands on this host now.
+  // Both: where the workload stands on this host now. Changes nothing.
   virtual absl::StatusOr<Presence> Look(const v1::MigrationOrder& order, const DriverMemory& memory) = 0;
   // Source, when it is certain that it runs on the target: removes what is left here.
   virtual absl::Status Leave(const v1::MigrationOrder& order, const DriverMemory& memory) = 0;
-  // Target, likewise: it stays; whatever was only for the migration is undone.
+  // Target, when it is certain that it does not run on the source and won't: lets it run, where it does not by itself,
+  // and undoes whatever was only for the migration.
   virtual absl::Status Settle(const v1::MigrationOrder& order, const DriverMemory& memory) = 0;
   // Source, when it is certain that it does not run on the target: lets it run here again. OK when it runs already.
   virtual absl::Status Resume(const v1::MigrationOrder& order, const DriverMemory& memory) = 0;
@@ -124,6 +132,8 @@ struct MigrationSettings {
   std::string libvirt_peer_uri = "qemu+tls://{address}/system";
   // kubernetes: the API server, and the files with the token and the CA of the agent's service account.
   std::string kubernetes_api;
+  // The name of this host's node.
+  std::string kubernetes_node;
   std::string kubernetes_token_file = "/var/run/secrets/kubernetes.io/serviceaccount/token";
   std::string kubernetes_ca_file = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
   // Empty: /proc.

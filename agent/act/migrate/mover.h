@@ -1,5 +1,5 @@
-// The host's part in migrations: takes orders, lets drivers carry them out on a thread of its own, and says how far they
-// are. What it has begun is journalled, so that an agent that comes back knows what must be looked at.
+// The host's part in migrations: takes orders, lets drivers carry them out on a thread of its own, and says how far
+// they are. What it has begun is journalled, so that an agent that comes back knows what must be looked at.
 //
 //   orders ─► Take ─► guard ─► queue ─► worker: driver ─► statuses ─► report
 //
@@ -18,6 +18,7 @@
 #include "agent/act/actuator.h"
 #include "agent/act/migrate/driver.h"
 #include "src/base/clock.h"
+#include "src/host/cgroup.h"
 #include "truce/v1/agent.pb.h"
 #include "truce/v1/types.pb.h"
 
@@ -45,11 +46,13 @@ class Mover {
   virtual void Take(const v1::DesiredSet& desired, const TargetLookup& targets) = 0;
   // Once per sampling interval: orders whose time is up, steps that are done.
   virtual void Tick() = 0;
-  // One for each migration that this host has a part in.
+  // One for each migration that this host has a part in. One that is not in the desired set stays as long as something
+  // of it is left here that an operator should know of.
   virtual std::vector<v1::MigrationStatus> statuses() const = 0;
-  // Drivers by which the workload could be moved, preferred first; remembered for a minute.
+  // Drivers by which the workload could be moved, preferred first, as far as is known: they are asked on a thread of
+  // their own when it is first named here and then every minute.
   virtual std::vector<std::string> DriversFor(const Movable& workload) = 0;
-  // Drivers by which this host could receive, and what each of the others lacks.
+  // Drivers by which this host could receive, and what each of the others lacks; asked every minute.
   virtual std::vector<std::string> ReadyDrivers() const = 0;
   virtual std::map<std::string, std::string> MissingDrivers() const = 0;
   // Events since the last call.
@@ -59,9 +62,11 @@ class Mover {
 };
 
 // Opens the journal: a reservation of an earlier run is dropped unless its workload runs here by now; a move of an
-// earlier run is looked at, and told as it is when the controller asks. `clock` outlives the mover.
+// earlier run is ended or, if it is over, left as it is, and told so. Asks each driver whether it is ready, so it may
+// take a few seconds. Without drivers every order is refused. Opened after the actuator, whose lock keeps others out of
+// the state directory. `clock` and `layout` outlive the mover.
 absl::StatusOr<std::unique_ptr<Mover>> OpenMover(const MoverOptions& options,
                                                  std::vector<std::unique_ptr<MigrationDriver>> drivers,
-                                                 const Clock& clock);
+                                                 const host::CgroupLayout& layout, const Clock& clock);
 
 }  // namespace truce::agent

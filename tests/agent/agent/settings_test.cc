@@ -106,6 +106,25 @@ TEST(AgentSettingsTest, TheShippedExampleLoadsToExactlyTheDefaults) {
   EXPECT_EQ(a.actuator.reapply_backoff, b.actuator.reapply_backoff);
   EXPECT_EQ(a.actuator.reapply_limit, b.actuator.reapply_limit);
   EXPECT_EQ(a.libvirt_uri, b.libvirt_uri);
+  EXPECT_EQ(a.migration.drivers, b.migration.drivers);
+  EXPECT_EQ(a.migration.address, b.migration.address);
+  EXPECT_EQ(a.migration.first_port, b.migration.first_port);
+  EXPECT_EQ(a.migration.last_port, b.migration.last_port);
+  EXPECT_EQ(a.migration.bytes_per_second, b.migration.bytes_per_second);
+  EXPECT_EQ(a.migration.longest_downtime, b.migration.longest_downtime);
+  EXPECT_EQ(a.migration.longest_move, b.migration.longest_move);
+  EXPECT_EQ(a.migration.qemu_start_command, b.migration.qemu_start_command);
+  EXPECT_EQ(a.migration.command, b.migration.command);
+  EXPECT_EQ(a.migration.podman_directory, b.migration.podman_directory);
+  EXPECT_EQ(a.migration.podman_program, b.migration.podman_program);
+  EXPECT_EQ(a.migration.libvirt_uri, b.migration.libvirt_uri);
+  EXPECT_EQ(a.migration.libvirt_peer_uri, b.migration.libvirt_peer_uri);
+  EXPECT_EQ(a.migration.kubernetes_api, b.migration.kubernetes_api);
+  EXPECT_EQ(a.migration.kubernetes_node, b.migration.kubernetes_node);
+  EXPECT_EQ(a.migration.kubernetes_token_file, b.migration.kubernetes_token_file);
+  EXPECT_EQ(a.migration.kubernetes_ca_file, b.migration.kubernetes_ca_file);
+  EXPECT_EQ(a.mover.most_at_a_time, b.mover.most_at_a_time);
+  EXPECT_EQ(a.mover.least_free_memory_ratio, b.mover.least_free_memory_ratio);
   EXPECT_EQ(a.counters.enabled, b.counters.enabled);
   EXPECT_EQ(a.counters.budget_ratio, b.counters.budget_ratio);
   EXPECT_EQ(a.counters.max_counted, b.counters.max_counted);
@@ -172,6 +191,43 @@ TEST(AgentSettingsTest, DefaultsAreSafe) {
   EXPECT_FALSE(settings->link.plaintext);
   EXPECT_TRUE(settings->metrics_listen.starts_with("127.0.0.1:"));
   EXPECT_FALSE(settings->host.empty()) << "the kernel's host name";
+  EXPECT_TRUE(settings->migration.drivers.empty()) << "nothing is moved";
+  for (const DiscoveryRule& rule : settings->sampler.rules) {
+    EXPECT_EQ(std::count(rule.levers.begin(), rule.levers.end(), v1::LEVER_MIGRATE), 0) << rule.match;
+  }
+}
+
+TEST(AgentSettingsTest, MigrationIsReadAndReachesTheMover) {
+  const auto settings = ReadAgentSettings(Text(R"(
+host: web-17
+state_directory: /s
+paths: {procfs: /p}
+mode: {ceiling: advise}
+virtual_machines: {libvirt_uri: qemu:///session}
+migration: {drivers: [qemu, podman], bytes_per_second: 1e8, longest_move: 2m, most_at_a_time: 1}
+discovery:
+  rules:
+    - match: a
+      levers: [migrate]
+)"));
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_THAT(settings->migration.drivers, ElementsAre("qemu", "podman"));
+  EXPECT_EQ(settings->migration.bytes_per_second, 100'000'000u);
+  EXPECT_EQ(settings->migration.longest_move, absl::Minutes(2));
+  EXPECT_EQ(settings->migration.procfs, "/p");
+  EXPECT_EQ(settings->migration.libvirt_uri, "qemu:///session");
+  EXPECT_EQ(settings->migration.kubernetes_node, "web-17");
+  EXPECT_EQ(settings->mover.most_at_a_time, 1);
+  EXPECT_EQ(settings->mover.state_directory, "/s");
+  EXPECT_EQ(settings->mover.procfs, "/p");
+  EXPECT_EQ(settings->mover.mode_ceiling, v1::MODE_ADVISE);
+  EXPECT_THAT(settings->sampler.rules[0].levers, ElementsAre(v1::LEVER_MIGRATE));
+  EXPECT_THAT(ErrorOf("migration:\n  drivers: [qemu, vmotion]\n"),
+              HasSubstr("agent.yaml:2: migration.drivers: 'vmotion' is not one of libvirt, qemu, podman, kubernetes, "
+                        "command"));
+  EXPECT_THAT(ErrorOf("migration:\n  drivers: [qemu, qemu]\n"), HasSubstr("'qemu' is there twice"));
+  EXPECT_THAT(ErrorOf("migration: {first_port: 50000, last_port: 49999}\n"),
+              HasSubstr("is beyond migration.last_port"));
 }
 
 TEST(AgentSettingsTest, PathsReachEveryoneWhoReadsThere) {

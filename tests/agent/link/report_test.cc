@@ -34,7 +34,7 @@ TEST(ToWireTest, AWorkloadIsWhoItIs) {
   identity.levers = {v1::LEVER_CPU_QUOTA};
   identity.first_seen = absl::FromUnixSeconds(1'700'000'000);
   v1::Workload workload;
-  ToWire(identity, v1::MODE_ADVISE, &workload);
+  ToWire(identity, v1::MODE_ADVISE, {"libvirt", "qemu"}, &workload);
   EXPECT_EQ(workload.name(), "docker/3f");
   EXPECT_EQ(workload.instance(), 77u);
   EXPECT_EQ(workload.kind(), "docker");
@@ -46,6 +46,8 @@ TEST(ToWireTest, AWorkloadIsWhoItIs) {
   EXPECT_EQ(workload.mode(), v1::MODE_ADVISE);
   ASSERT_EQ(workload.allowed_levers_size(), 1);
   EXPECT_EQ(workload.allowed_levers(0), v1::LEVER_CPU_QUOTA);
+  ASSERT_EQ(workload.migration_drivers_size(), 2);
+  EXPECT_EQ(workload.migration_drivers(0), "libvirt") << "the preferred one first";
 }
 
 TEST(SummariseTest, MeanAnd95thPercentileOverTheNewestSamples) {
