@@ -112,7 +112,8 @@ class Arbiter {
   const ArbiterOptions options_;
 };
 
-// The levers that are of use against contention for a resource; LEVER_MIGRATE, which is none of leases, isn't among them.
+// The levers that are of use against contention for a resource; LEVER_MIGRATE, which is none of leases, isn't among
+// them.
 std::vector<v1::Lever> LeversFor(v1::Resource resource);
 // What is expected of a lever before anything was learned (recovery and cost); nullopt when it is of no use against the
 // resource.

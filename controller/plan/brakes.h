@@ -28,6 +28,9 @@ struct FleetBrake {
   static constexpr int kFewestHosts = 5;
 
   RateBrake rate;
+  // Looks at all hosts for a place elsewhere: one takes 10 ms on a fleet of 10,000.
+  static constexpr uint32_t kSearchesPerMinute = 120;
+  RateBrake searches;
   int connected_hosts = 0;
   // Hosts with a pair over its threshold, as of each host's last plan.
   int troubled_hosts = 0;

@@ -44,6 +44,10 @@ bool HasLever(v1::Resource resource) {
   return !LeversFor(resource).empty();
 }
 
+bool IsAboutCpus(v1::Lever lever) {
+  return lever != v1::LEVER_MEMORY_SQUEEZE && lever != v1::LEVER_DISK_CAP && lever != v1::LEVER_NETWORK_CAP;
+}
+
 bool Allows(const v1::Workload& workload, v1::Lever lever) {
   const auto& allowed = workload.allowed_levers();
   return std::find(allowed.begin(), allowed.end(), static_cast<int>(lever)) != allowed.end();

@@ -107,7 +107,8 @@ class Stepper {
     if (!entry_.source_spoke_of_it) migration_.clear_source();
     if (!entry_.target_spoke_of_it) migration_.clear_target();
     entry_.target_ran = entry_.target_ran || Target() == kRunning;
-    entry_.looked_early = migration_.target().step() >= v1::MIGRATION_STEP_VERIFY;
+    // What the target saw, or will say that it saw, may be older than the end of the source's move.
+    entry_.looked_early = !entry_.target_spoke_of_it || migration_.target().step() >= v1::MIGRATION_STEP_VERIFY;
     migration_.set_move_ordered(true);
     // The last steps tell what had been decided.
     if (IsAt(v1::MIGRATION_STEP_ROLL_BACK)) return Enter(v1::MIGRATION_PHASE_ROLLING_BACK, "");

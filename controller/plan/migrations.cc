@@ -175,6 +175,9 @@ void Migrations::Tick(const v1::Policy& policy, Moment now) {
       migration.set_phase(v1::MIGRATION_PHASE_WITHDRAWN);
       migration.set_detail("it is no longer worth it, or no longer needed");
       SetTime(now.wall, migration.mutable_changed_at());
+    } else if (migration.phase() == v1::MIGRATION_PHASE_PROPOSED) {
+      ++it;
+      continue;
     }
     const auto steps = [&] {
       return std::pair(StepOf(entry, v1::MIGRATION_ROLE_SOURCE), StepOf(entry, v1::MIGRATION_ROLE_TARGET));

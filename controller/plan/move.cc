@@ -45,11 +45,9 @@ bool IsHeld(const Elsewhere& elsewhere, const std::string& host) {
   return elsewhere.holds.get().contains("") || elsewhere.holds.get().contains(host);
 }
 
-// Whether any pair there scores what the planner acts on.
+// Whether any pair there scores what the planner acts on, of whomever.
 bool IsTroubled(const HostState& host, const v1::Policy& policy) {
-  double trigger = 100;
-  for (const v1::Threshold& threshold : policy.thresholds()) trigger = std::min(trigger, threshold.trigger_score());
-  return host.summary.worst_score >= trigger;
+  return host.summary.worst_score >= ThresholdOf(policy, v1::Workload(), v1::Workload()).trigger_score();
 }
 
 class Search {
@@ -65,6 +63,13 @@ class Search {
 
   // Why it can't come to the host at all; nullopt when it can.
   std::optional<std::string> CantReceive(const HostState& host, const std::string& driver) const {
+    if (auto why_not = IsUnable(host, driver)) return why_not;
+    const v1::HostScore score = Score(host);
+    return score.fits() ? std::nullopt : std::optional(score.reason());
+  }
+
+  // The part of that which is not about room.
+  std::optional<std::string> IsUnable(const HostState& host, const std::string& driver) const {
     const auto& drivers = host.inventory.migration_drivers();
     if (host.name == wish_.source.name) return "it is there already";
     if (!host.connected) return "its agent is not connected";
@@ -77,8 +82,7 @@ class Search {
     if (host.mode_ceiling < v1::MODE_ENFORCE) {
       return StrCat("its own configuration allows no more than ", ModeWord(host.mode_ceiling));
     }
-    const v1::HostScore score = Score(host);
-    return score.fits() ? std::nullopt : std::optional(score.reason());
+    return std::nullopt;
   }
 
   v1::HostScore Score(const HostState& host) const {
@@ -106,15 +110,18 @@ class Search {
   std::optional<std::string> Best(const std::string& driver) {
     std::vector<std::pair<double, const HostState*>> suitable;
     for (const auto& [name, host] : elsewhere_.fleet.get().hosts()) {
-      auto why_not = CantReceive(host, driver);
+      auto why_not = IsUnable(host, driver);
       if (!why_not && IsTroubled(host, policy_)) why_not = "it has a pair in trouble itself";
-      const double score = why_not ? 0 : Score(host).score();
-      if (!why_not && score < kLeastTargetScore) why_not = "it would be left with too little";
       if (why_not) {
         Note(name, *why_not);
-      } else {
-        suitable.emplace_back(name == wish_.preferred_host ? 101 : score, &host);
+        continue;
       }
+      const v1::HostScore score = Score(host);
+      if (score.score() < kLeastTargetScore) {
+        Note(name, score.fits() ? StrCat("too little would stay free: ", score.reason()) : score.reason());
+        continue;
+      }
+      suitable.emplace_back(name == wish_.preferred_host ? 101 : score.score(), &host);
     }
     std::sort(suitable.begin(), suitable.end(), [](const auto& a, const auto& b) {
       return a.first != b.first ? a.first > b.first : a.second->name < b.second->name;

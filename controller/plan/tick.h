@@ -43,7 +43,8 @@ class PlanTick {
   };
 
   std::vector<Trouble> FindTrouble();
-  void Act(const Trouble& trouble);
+  // False when something stands against acting at all.
+  bool Act(const Trouble& trouble);
   // Whether something stands against acting at all; says so once.
   bool StandsBack(const Trouble& trouble, v1::Mode mode);
   // Actions on the one that gives way that are of use against what the pair contends for, the newest last.

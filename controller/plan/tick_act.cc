@@ -84,7 +84,14 @@ std::vector<PlanTick::Trouble> PlanTick::FindTrouble() {
 void PlanTick::ActOnPairs() {
   const std::vector<Trouble> troubles = FindTrouble();
   CountTrouble(!troubles.empty());
-  for (const Trouble& trouble : troubles) Act(trouble);
+  std::vector<const Trouble*> met;
+  for (const Trouble& trouble : troubles) {
+    if (Act(trouble)) met.push_back(&trouble);
+  }
+  // What was done for others since protects them as well.
+  for (const Trouble* trouble : met) {
+    for (PlannedAction* planned : ActionsAgainst(*trouble)) Join(*trouble, *planned);
+  }
 }
 
 std::string PlanTick::Evidence(const Trouble& trouble) const {
@@ -123,13 +130,13 @@ bool PlanTick::StandsBack(const Trouble& trouble, v1::Mode mode) {
   return true;
 }
 
-void PlanTick::Act(const Trouble& trouble) {
+bool PlanTick::Act(const Trouble& trouble) {
   const v1::Mode mode = ModeOf(policy_, host_, trouble.giver->workload());
-  if (StandsBack(trouble, mode)) return;
+  if (StandsBack(trouble, mode)) return false;
   const std::vector<PlannedAction*> held = ActionsAgainst(trouble);
   if (!held.empty()) {
     Escalate(trouble, held, mode);
-    return;
+    return true;
   }
   std::string why_not;
   if (const auto lever = ChooseLever(trouble, &why_not)) {
@@ -139,6 +146,7 @@ void PlanTick::Act(const Trouble& trouble) {
                StrCat(Evidence(trouble), "; nothing can be done to ", trouble.giver->workload().name(), ": ", why_not));
     ThinkOfMoving(trouble, trouble.score->severity());
   }
+  return true;
 }
 
 absl::Duration PlanTick::DwellFor(const Trouble& trouble, bool returning) {

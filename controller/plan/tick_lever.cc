@@ -132,6 +132,10 @@ bool PlanTick::Usable(const Trouble& trouble, v1::Lever lever, std::string* why_
 
 bool PlanTick::Serves(const Trouble& trouble, v1::Lever lever, std::string* why_not) const {
   const v1::Readings& readings = trouble.giver->readings();
+  if (IsAboutCpus(lever) && HostState::CpuUsage(*trouble.giver).value_or(kIdleCores) < kIdleCores) {
+    *why_not = absl::StrFormat("would change nothing: it is idle (under %.2f cores)", kIdleCores);
+    return false;
+  }
   switch (lever) {
     case v1::LEVER_CPU_PIN:
       if (CanPin(trouble) && !PinnedCpus(false, VictimsNeed(&trouble.score->victim())).empty()) return true;

@@ -53,6 +53,12 @@ bool PlanTick::ProposeMove(const Trouble& trouble, const v1::WorkloadReport& mov
     return false;
   }
   const v1::Migration* known = migrations.Find(host_.name, workload.name());
+  if (!context_.brake.searches.Allows(now_, FleetBrake::kSearchesPerMinute)) {
+    // With the next report then.
+    plan_.pairs[{trouble.score->victim(), trouble.score->aggressor()}].thought_at = -absl::InfiniteDuration();
+    return false;
+  }
+  context_.brake.searches.Take(now_);
   const v1::WorkloadReport& other = &moved == trouble.giver ? *trouble.victim : *trouble.giver;
   const MoveWish wish{.source = host_,
                       .workload = moved,

@@ -16,15 +16,6 @@
 
 namespace truce::controller {
 
-namespace {
-
-// Whose need shows in the workload's use of CPUs.
-bool IsAboutCpus(v1::Lever lever) {
-  return lever != v1::LEVER_MEMORY_SQUEEZE && lever != v1::LEVER_DISK_CAP && lever != v1::LEVER_NETWORK_CAP;
-}
-
-}  // namespace
-
 PlanTick::ActionMap::iterator PlanTick::Drop(ActionMap::iterator it, std::string_view reason) {
   const PlannedAction& planned = it->second;
   Decide("release", planned, host_.FindPair(planned.action.victim(), planned.action.workload()), std::string(reason));

@@ -64,6 +64,13 @@ class FixtureHost {
   std::string Path(const std::string& name) const { return tree_.Path(name); }
   Layout layout() const { return layout_; }
 
+  // A process of this machine's that is in a workload's cgroup here.
+  void LetRun(const std::string& name, int pid) {
+    tree_.Put("cgroup/" + (layout_ == Layout::kHybrid ? "unified/" + name : name) + "/cgroup.procs",
+              absl::StrFormat("%d\n", pid));
+    tree_.Link(absl::StrFormat("proc/%d", pid), absl::StrFormat("/proc/%d", pid));
+  }
+
   // Removes a workload's cgroup from every tree, as a runtime does at its end.
   void RemoveCgroup(const std::string& name) {
     for (const std::string& tree : Trees()) tree_.Remove("cgroup/" + tree + name);
@@ -146,7 +153,7 @@ class FixtureHost {
   void PutMachine() {
     tree_.Put("sys/devices/system/cpu/online", "0-3\n");
     tree_.Put("proc/stat", "cpu  0 0 0 0 0 0 0 0 0 0\n");
-    tree_.Put("proc/meminfo", "MemTotal: 8388608 kB\n");
+    tree_.Put("proc/meminfo", "MemTotal: 8388608 kB\nMemAvailable: 6291456 kB\n");
     tree_.Put("proc/cpuinfo", "model name\t: Fixture CPU\n");
     tree_.Put("proc/self/schedstat", "1 1 1\n");
     tree_.Put("proc/sys/kernel/osrelease", "6.1.0-fixture\n");

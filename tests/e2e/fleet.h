@@ -64,6 +64,8 @@ struct FleetOptions {
   // Time in agents and controllers that is short enough for tests, and long enough for where they run.
   std::string report_interval = "1s";
   std::string lease_time_to_live = "5s";
+  // Further lines of the controller's policy.
+  std::string policy;
 };
 
 class Fleet {
@@ -77,9 +79,11 @@ class Fleet {
   ~Fleet() {
     // Also when it is a whole suite's, and goes with that.
     if (!testing::Test::HasFailure() && !testing::UnitTest::GetInstance()->Failed()) return;
-    for (const char* log : {"agent.log", "controller.log"}) {
-      const std::string text = ReadText(Path(log));
-      std::fprintf(stderr, "--- %s\n%s\n", log, text.substr(text.size() - std::min<size_t>(text.size(), 6000)).c_str());
+    for (const auto& entry : std::filesystem::directory_iterator(Path("."))) {
+      if (entry.path().extension() != ".log" || entry.path().filename().string().starts_with("run-")) continue;
+      const std::string text = ReadText(entry.path().string());
+      std::fprintf(stderr, "--- %s\n%s\n", entry.path().filename().c_str(),
+                   text.substr(text.size() - std::min<size_t>(text.size(), 6000)).c_str());
     }
   }
   std::string Path(const std::string& name) const { return directory_.Path(name); }
@@ -96,7 +100,8 @@ class Fleet {
         << "\n  key_file: " << Path("pki/controller-test-controller.key") << "\nstore: {file: " << Path("store.db")
         << "}\n"
         << "report: {interval: " << options_.report_interval
-        << "}\npolicy:\n  lease_time_to_live: " << options_.lease_time_to_live << "\n  host_actions_per_minute: 100\n";
+        << "}\npolicy:\n  lease_time_to_live: " << options_.lease_time_to_live << "\n  host_actions_per_minute: 100\n"
+        << options_.policy;
     std::filesystem::remove(Path("address"));
     controller_.emplace(Start("controller.log", {Program("truce-controller"), "--config", Path("controller.yaml"),
                                                  "--print-address-file", Path("address")}));
@@ -111,22 +116,22 @@ class Fleet {
   // Where it listens: "127.0.0.1:PORT".
   const std::string& address() const { return address_; }
 
-  // Writes the agent's configuration for the host of files below `root`; `more` is YAML of further sections.
+  // Writes the agent's configuration for the host of files below `root`.
   void ConfigureAgent(const std::string& root, const std::string& certificate_host = kHostName) {
-    std::ofstream(Path("agent.yaml"))
-        << "host: " << kHostName << "\nstate_directory: " << Path("state") << "\npaths: {run: " << root << "/run}\n"
-        << "sample: {interval: 100ms, slow_every: 1}\nscore: {interval: 500ms, from: evidence}\n"
-        << "fingerprint: {least_samples: 20}\npmu: {enabled: false}\n"
-        << "guard: {changes_per_minute: 100}\nmetrics: {listen: '127.0.0.1:0'}\n"
-        << "discovery:\n  rules:\n    - {match: shop/*, class: standard}\n"
-        << "    - {match: batch/*, class: best_effort}\n"
-        << "controller:\n  address: " << (address_.empty() ? "127.0.0.1:1" : address_)
-        << "\n  ca_file: " << Path("pki/ca.crt")
-        << "\n  certificate_file: " << Path(StrCat("pki/agent-", certificate_host, ".crt"))
-        << "\n  key_file: " << Path(StrCat("pki/agent-", certificate_host, ".key"))
-        << "\n  first_backoff: 100ms\n  longest_backoff: 500ms\n";
-    paths_ = {"--config",     Path("agent.yaml"), "--path.procfs", root + "/proc",
-              "--path.sysfs", root + "/sys",      "--path.cgroup", root + "/cgroup"};
+    paths_ = WriteAgentYaml("agent.yaml", kHostName, root, certificate_host,
+                            "state_directory: " + Path("state") +
+                                "\nmetrics: {listen: '127.0.0.1:0'}\n"
+                                "discovery:\n  rules:\n    - {match: shop/*, class: standard}\n"
+                                "    - {match: batch/*, class: best_effort}\n");
+  }
+  // Starts an agent beside that one, for another host of files; `more` has its rules and further sections.
+  void AddAgent(const std::string& host, const std::string& root, const std::string& more) {
+    Issue("agent", host);
+    const auto paths = WriteAgentYaml(StrCat(host, ".yaml"), host, root, host,
+                                      StrCat("state_directory: ", Path(host), "\nmetrics: {listen: ''}\n", more));
+    std::vector<std::string> command = {Program("truce-agent")};
+    command.insert(command.end(), paths.begin(), paths.end());
+    more_agents_.push_back(Start(StrCat(host, ".log"), command));
   }
   std::vector<std::string> AgentCommand(const std::vector<std::string>& more = {}) const {
     std::vector<std::string> command = {Program("truce-agent")};
@@ -198,6 +203,22 @@ class Fleet {
   }
 
  private:
+  // The arguments of an agent with it.
+  std::vector<std::string> WriteAgentYaml(const std::string& file, const std::string& host, const std::string& root,
+                                          const std::string& certificate_host, const std::string& more) {
+    std::ofstream(Path(file)) << "host: " << host << "\npaths: {run: " << root << "/run}\n"
+                              << "sample: {interval: 100ms, slow_every: 1}\nscore: {interval: 500ms, from: evidence}\n"
+                              << "fingerprint: {least_samples: 20}\npmu: {enabled: false}\n"
+                              << "guard: {changes_per_minute: 100}\n"
+                              << "controller:\n  address: " << (address_.empty() ? "127.0.0.1:1" : address_)
+                              << "\n  ca_file: " << Path("pki/ca.crt")
+                              << "\n  certificate_file: " << Path(StrCat("pki/agent-", certificate_host, ".crt"))
+                              << "\n  key_file: " << Path(StrCat("pki/agent-", certificate_host, ".key"))
+                              << "\n  first_backoff: 100ms\n  longest_backoff: 500ms\n"
+                              << more;
+    return {"--config",     Path(file),    "--path.procfs", root + "/proc",
+            "--path.sysfs", root + "/sys", "--path.cgroup", root + "/cgroup"};
+  }
   static void Check(const absl::Status& status) {
     if (!status.ok()) ADD_FAILURE() << status;
   }
@@ -221,6 +242,7 @@ class Fleet {
   int runs_ = 0;
   std::optional<ChildProcess> controller_;
   std::optional<ChildProcess> agent_;
+  std::vector<ChildProcess> more_agents_;
 };
 
 }  // namespace truce::e2e

@@ -261,6 +261,11 @@ void LiveMover::Stop(absl::Duration patience) {
   scout_.Stop(std::max(absl::ZeroDuration(), deadline - absl::Now()));
 }
 
+bool LiveMover::idle() const {
+  return std::none_of(migrations_.begin(), migrations_.end(),
+                      [](const auto& one) { return one.second.task != nullptr; });
+}
+
 absl::StatusOr<std::unique_ptr<Mover>> OpenMoverOn(Disk& disk, const MoverOptions& options,
                                                    std::vector<std::unique_ptr<MigrationDriver>> drivers,
                                                    const host::CgroupLayout& layout, const Clock& clock) {

@@ -64,6 +64,8 @@ class LiveMover final : public Mover {
   std::map<std::string, std::string> MissingDrivers() const override;
   std::vector<v1::Event> TakeEvents() override { return ledger_.TakeEvents(); }
   void Stop(absl::Duration patience) override;
+  // Whether no driver is at anything at the moment.
+  bool idle() const;
 
  private:
   struct Migration {

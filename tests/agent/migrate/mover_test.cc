@@ -432,7 +432,7 @@ TEST_P(Unattended, AMoveBeyondTheLastMomentIsNotTakenBack) {
   Take({Source(kMove)});
   AwaitCall("move m1");
   FallSilent();
-  Settle();
+  mover_->Tick();  // it is told to stop, and does not
   world_.Release("move");
   ASSERT_TRUE(Ticking([&] { return Told("migration_moved"); }));
   Settle();

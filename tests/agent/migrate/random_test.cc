@@ -90,6 +90,7 @@ TEST_P(RandomTest, NothingThatRunsIsEnded) {
     Take({Order(role, step)});
     clock_.Advance(absl::Seconds(10));
     Take({Order(role, step)});
+    Settle();
     const v1::MigrationStatus status = AwaitAnswer(step);
     return status.progress() == v1::MIGRATION_PROGRESS_DONE;
   };

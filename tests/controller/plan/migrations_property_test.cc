@@ -7,6 +7,8 @@
 #include <rapidcheck/gtest.h>
 // clang-format on
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <vector>
@@ -84,7 +86,10 @@ class Play {
       controller_->Tick(policy_, now_);
       Store();
       truth_.Check();
-      if (tick_ > kFaultyTicks && controller_->Open().empty() && ++calm_ > 20) return;
+      const bool heard = std::none_of(std::begin(links_), std::end(links_), [](const Link& link) {
+        return link.lose_reports > 0 || (link.down > 0 && link.down < kMostTicks / 2);
+      });
+      if (tick_ > kFaultyTicks && heard && controller_->Open().empty() && ++calm_ > 20) return;
     }
   }
 

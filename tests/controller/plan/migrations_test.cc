@@ -465,6 +465,21 @@ TEST_F(MigrationsTest, AMoveGoesOnOverARestartOfTheController) {
   EXPECT_EQ(Orders("a").migrations(0).endpoint(), "b:49152");
 }
 
+// The old controller had asked the target to look although the source still moved; the target then fell silent.
+TEST_F(MigrationsTest, WhatATargetSawBeforeARestartMayBeOlderThanTheEndOfTheMove) {
+  Begin();
+  Target(kReserve, kDone);
+  const std::vector<v1::Migration> stored = migrations_.TakeChanged();
+  migrations_ = Migrations("next");
+  migrations_.Restore(stored, now_);
+  Source(kVerify, kWorking);
+  Wait(absl::Seconds(150));
+  Source(kVerify, kDone, kStopped);
+  EXPECT_EQ(Step("b"), kVerify);
+  Target(kVerify, kDone, kStopped);
+  EXPECT_EQ(Phase(), "UNCERTAIN") << "it may run there by now: nothing is dropped";
+}
+
 TEST_F(MigrationsTest, RestoredEndsKeepRatesAndRests) {
   MoveIt();
   Source(kVerify, kDone, kStopped);

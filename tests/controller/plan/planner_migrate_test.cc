@@ -295,6 +295,15 @@ TEST_F(PlannerMigrateTest, TheHostThatSuitsBestAndThenNoOther) {
   EXPECT_EQ(wishes_[0].migration.target_host(), "web-3");
 }
 
+TEST_F(PlannerMigrateTest, OnlySoManySearchesInAMinuteAndThenWithTheNextReport) {
+  Rounds(12);
+  for (uint32_t i = 0; i < FleetBrake::kSearchesPerMinute; ++i) host_.brake.searches.Take(host_.now().monotonic);
+  Rounds(11);
+  EXPECT_THAT(wishes_, IsEmpty());
+  Rounds(2);
+  EXPECT_THAT(wishes_, SizeIs(1));
+}
+
 TEST_F(PlannerMigrateTest, KubernetesChoosesTheHostAndIsToldWhichNot) {
   v1::Workload& stress = *scene_.mutable_workloads(1)->mutable_workload();
   stress.set_migration_drivers(0, "kubernetes");
