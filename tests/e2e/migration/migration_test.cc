@@ -78,7 +78,10 @@ class MigrationTest : public testing::Test {
                         command + "}\n");
     ASSERT_EQ(fleet_.Ctl({"set", "mode", "enforce", "--class", "best_effort"}).exit_code, 0);
     ASSERT_TRUE(Eventually([this] { return IsKnown("source", kVictim) && IsKnown("target", kBystander); }));
-    ASSERT_TRUE(Eventually([this] { return IsKnown("source", kAggressor); }));
+    ASSERT_TRUE(Eventually([this] {
+      const auto machines = fleet_.Get<v1::ListWorkloadsResponse>({"get", "workloads", kAggressor});
+      return machines.workloads_size() == 1 && machines.workloads(0).report().workload().migration_drivers_size() == 1;
+    })) << "how it can be moved is found out on the side";
   }
   void SetUp() override {
     if (const auto missing = test::RealQemu::Missing()) GTEST_SKIP() << *missing;
@@ -93,7 +96,7 @@ class MigrationTest : public testing::Test {
 
   bool IsKnown(const std::string& host, const std::string& workload) {
     const auto workloads = fleet_.Get<v1::ListWorkloadsResponse>({"get", "workloads", workload, "--host", host});
-    return workloads.workloads_size() == 1 && workloads.workloads(0).report().diagnosis() != v1::DIAGNOSIS_UNSPECIFIED;
+    return workloads.workloads_size() == 1 && workloads.workloads(0).report().diagnosis() == v1::DIAGNOSIS_HEALTHY;
   }
   // The newest migration; a default one while there is none.
   v1::Migration Newest() {
