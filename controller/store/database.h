@@ -107,8 +107,8 @@ class Database {
 
   // Deletes at most `batch` rows of each table that are older than `oldest` or beyond the newest `rows`. Returns how
   // many went; fewer than `batch` means that it is done for now. Signatures go when they are beyond the newest
-  // kMostSignatures, whatever their age, and are not counted; so do migrations, once they have ended, when they are older
-  // than `oldest`.
+  // kMostSignatures, whatever their age, and are not counted; so do migrations, once they have ended, when they are
+  // older than `oldest`.
   absl::StatusOr<int64_t> Prune(absl::Time oldest, int64_t rows, int64_t batch);
   absl::StatusOr<int64_t> CountRows(std::string_view table);
 

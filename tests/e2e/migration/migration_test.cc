@@ -144,7 +144,8 @@ TEST_F(MigrationTest, APlannersDecisionMovesARunningMachine) {
   EXPECT_EQ(Newest().target_host(), "target");
   EXPECT_EQ(Newest().victim(), kVictim) << "it was the planner's wish, not an operator's";
   EXPECT_GT(Newest().expected_gain_core_seconds(), Newest().expected_cost_core_seconds());
-  EXPECT_TRUE(Eventually([this] { return HasReceipt(v1::RECEIPT_OUTCOME_MOVED); }));
+  // The victim is watched for a minute before the receipt is written.
+  EXPECT_TRUE(Eventually([this] { return HasReceipt(v1::RECEIPT_OUTCOME_MOVED); }, kMigrationPatience));
   EXPECT_THAT(fleet_.Ctl({"get", "decisions"}).output, HasSubstr("migrate"));
   EXPECT_TRUE(source_.ChangedFiles() == std::vector<std::string>{kAggressor + std::string("/cgroup.procs")})
       << "no lever was allowed, and none was used";
@@ -157,7 +158,7 @@ TEST_F(MigrationTest, AMachineThatItsNewHostRefusesRunsOnWhereItWas) {
   ASSERT_TRUE(Ends(v1::MIGRATION_PHASE_ROLLED_BACK)) << Newest().ShortDebugString();
   EXPECT_EQ(StatusOf(machine_->monitor()), "running");
   EXPECT_TRUE(Eventually([this] { return TargetPid() == 0; })) << "what came is gone";
-  EXPECT_TRUE(Eventually([this] { return HasReceipt(v1::RECEIPT_OUTCOME_REVERTED); }));
+  EXPECT_TRUE(Eventually([this] { return HasReceipt(v1::RECEIPT_OUTCOME_REVERTED); }, kMigrationPatience));
 }
 
 }  // namespace
