@@ -273,7 +273,12 @@ TEST_F(AgentModelTest, FollowsCpusThatComeAndGo) {
   host_.Put("model.truce", Model("first"));
   EXPECT_EQ(Start().inventory().cpus_size(), 4);
   host_.Put("sys/devices/system/cpu/online", "0-1,3\n");
-  while (stream_->Read().has_value()) {
+  // The old stream may have brought the event before it ended.
+  std::string told;
+  while (const auto request = stream_->Read()) {
+    for (const v1::Event& event : request->report().events()) {
+      if (event.kind() == "cpus_changed") told = event.message();
+    }
   }
   stream_ = controller_.Accept();
   const v1::Hello hello = stream_->Expect(v1::ConnectRequest::kHello).hello();
@@ -281,7 +286,7 @@ TEST_F(AgentModelTest, FollowsCpusThatComeAndGo) {
   EXPECT_EQ(hello.inventory().cpus(2).id(), 3u);
   EXPECT_FALSE(Lacks(hello, "model")) << "what else is there or not stays";
   stream_->Welcome();
-  EXPECT_THAT(Await("cpus_changed"), HasSubstr("has the CPUs 0-1,3 now, and had 0-3"));
+  EXPECT_THAT(told.empty() ? Await("cpus_changed") : told, HasSubstr("has the CPUs 0-1,3 now, and had 0-3"));
 }
 
 }  // namespace
