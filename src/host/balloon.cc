@@ -9,6 +9,7 @@
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/balloon_libvirt.h"
+#include "src/host/file.h"
 #include "src/host/qmp.h"
 
 namespace truce::host {
@@ -69,11 +70,12 @@ void AddGuestStats(QmpClient& qemu, BalloonState& state) {
 
 class QmpBalloon final : public Balloon {
  public:
-  QmpBalloon(std::string monitor, absl::Duration patience) : monitor_(std::move(monitor)), patience_(patience) {}
+  QmpBalloon(std::string monitor, absl::Duration patience, int pid)
+      : monitor_(std::move(monitor)), patience_(patience), pid_(pid) {}
 
   absl::StatusOr<BalloonState> Look() override {
     if (monitor_.empty()) return NoMonitor();
-    TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<QmpClient> qemu, QmpClient::Connect(monitor_, patience_));
+    TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<QmpClient> qemu, QmpClient::Connect(monitor_, patience_, pid_));
     const auto balloon = qemu->Execute("query-balloon");
     if (!balloon.ok()) return NoBalloon(balloon.status());
     const auto size = qemu->Execute("query-memory-size-summary");
@@ -90,7 +92,7 @@ class QmpBalloon final : public Balloon {
 
   absl::Status Ask(uint64_t bytes) override {
     if (monitor_.empty()) return NoMonitor();
-    TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<QmpClient> qemu, QmpClient::Connect(monitor_, patience_));
+    TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<QmpClient> qemu, QmpClient::Connect(monitor_, patience_, pid_));
     Struct arguments;
     (*arguments.mutable_fields())["value"].set_number_value(static_cast<double>(bytes));
     return NoBalloon(qemu->Execute("balloon", arguments).status());
@@ -108,18 +110,42 @@ class QmpBalloon final : public Balloon {
 
   const std::string monitor_;
   const absl::Duration patience_;
+  const int pid_;
 };
+
+// Of a machine that can't be asked.
+class NoBalloonAtAll final : public Balloon {
+ public:
+  explicit NoBalloonAtAll(absl::Status status) : status_(std::move(status)) {}
+  absl::StatusOr<BalloonState> Look() override { return status_; }
+  absl::Status Ask(uint64_t) override { return status_; }
+
+ private:
+  const absl::Status status_;
+};
+
+absl::Status CheckLibvirtsPid(const VirtualMachine& machine, const std::string& run_directory) {
+  const std::string file = StrCat(run_directory, "/libvirt/qemu/", machine.name, ".pid");
+  const auto text = machine.name.find('/') == std::string::npos ? ReadFile(file) : absl::NotFoundError("no file");
+  if (text.ok() && FirstNumber(*text) == machine.pid) return absl::OkStatus();
+  return absl::FailedPreconditionError(StrCat("process ", machine.pid, " says that it is libvirt's machine ",
+                                              machine.name, ", and ", file, " does not"));
+}
 
 }  // namespace
 
-std::unique_ptr<Balloon> MakeQmpBalloon(const std::string& monitor, absl::Duration patience) {
-  return std::make_unique<QmpBalloon>(monitor, patience);
+std::unique_ptr<Balloon> MakeQmpBalloon(const std::string& monitor, absl::Duration patience, int pid) {
+  return std::make_unique<QmpBalloon>(monitor, patience, pid);
 }
 
-BalloonMaker SystemBalloons(const std::string& libvirt_uri, absl::Duration patience) {
+BalloonMaker SystemBalloons(const std::string& libvirt_uri, absl::Duration patience, const std::string& run_directory) {
   const auto libvirt = std::make_shared<Libvirt>(libvirt_uri, patience);
-  return [libvirt, patience](const VirtualMachine& machine) {
-    return machine.of_libvirt ? MakeLibvirtBalloon(libvirt, machine.name) : MakeQmpBalloon(machine.monitor, patience);
+  const bool asks_libvirt = !libvirt_uri.empty();
+  return [libvirt, asks_libvirt, patience, run_directory](const VirtualMachine& machine) -> std::unique_ptr<Balloon> {
+    if (!machine.of_libvirt) return MakeQmpBalloon(machine.monitor, patience, machine.pid);
+    absl::Status known = asks_libvirt ? CheckLibvirtsPid(machine, run_directory) : absl::OkStatus();
+    if (!known.ok()) return std::make_unique<NoBalloonAtAll>(std::move(known));
+    return MakeLibvirtBalloon(libvirt, machine.name);
   };
 }
 

@@ -46,14 +46,17 @@ class Balloon {
   virtual absl::Status Ask(uint64_t bytes) = 0;
 };
 
-// Over a monitor at this socket.
-std::unique_ptr<Balloon> MakeQmpBalloon(const std::string& monitor, absl::Duration patience);
+// Over a monitor at this socket, at which process `pid` must listen (0: whoever).
+std::unique_ptr<Balloon> MakeQmpBalloon(const std::string& monitor, absl::Duration patience, int pid = 0);
 
 using BalloonMaker = std::function<std::unique_ptr<Balloon>(const VirtualMachine&)>;
 
 // By QMP, or by the libvirt at `libvirt_uri` where the machine is libvirt's. What it makes has `patience` for each
-// step.
-BalloonMaker SystemBalloons(const std::string& libvirt_uri, absl::Duration patience = absl::Seconds(2));
+// step. A command line proves nothing: the process itself must listen at its monitor, or libvirt must have written
+// down, in RUN_DIRECTORY/libvirt/qemu/NAME.pid, that this process is the machine of that name; else each call is
+// FailedPrecondition.
+BalloonMaker SystemBalloons(const std::string& libvirt_uri, absl::Duration patience = absl::Seconds(2),
+                            const std::string& run_directory = "/run");
 
 struct BalloonsOptions {
   std::string procfs = "/proc";

@@ -80,6 +80,8 @@ std::optional<size_t> ObjectLength(std::string_view text) {
 absl::Status ReceiveSome(int fd, size_t room, absl::Time deadline, std::string* buffer) {
   const size_t before = buffer->size();
   while (true) {
+    // Also one who never stops talking runs out of time.
+    if (absl::Now() >= deadline) return absl::UnavailableError("no answer in time");
     buffer->resize(before + room);
     const ssize_t got = recv(fd, buffer->data() + before, room, MSG_DONTWAIT);
     const int error = errno;
@@ -92,6 +94,16 @@ absl::Status ReceiveSome(int fd, size_t room, absl::Time deadline, std::string* 
       return absl::UnavailableError(StrCat("the connection broke: ", std::strerror(error)));
     }
   }
+}
+
+// Anybody may name anybody's socket on a command line.
+absl::Status CheckListener(int fd, const std::string& path, int pid) {
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return ErrnoStatus(errno, "asking who listens");
+  if (peer.pid == pid) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      StrCat("process ", pid, " says that ", path, " is its monitor, and process ", peer.pid, " listens there"));
 }
 
 absl::StatusOr<UniqueFd> ConnectSocket(const std::string& path, absl::Time deadline) {
@@ -132,9 +144,11 @@ absl::Status Refusal(const Value& error, const std::string& command) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<QmpClient>> QmpClient::Connect(const std::string& path, absl::Duration patience) {
+absl::StatusOr<std::unique_ptr<QmpClient>> QmpClient::Connect(const std::string& path, absl::Duration patience,
+                                                              int pid) {
   const absl::Time deadline = absl::Now() + patience;
   TRUCE_ASSIGN_OR_RETURN(UniqueFd socket, ConnectSocket(path, deadline));
+  if (pid != 0) TRUCE_RETURN_IF_ERROR(CheckListener(socket.get(), path, pid));
   std::unique_ptr<QmpClient> client(new QmpClient(std::move(socket), patience));
   const auto greeting = client->Receive(deadline);
   if (absl::IsUnavailable(greeting.status())) {

@@ -21,7 +21,9 @@ class QmpClient {
  public:
   // Connects to the socket at `path` and ends the greeting. NotFound when there is none, Unavailable when nobody
   // answers in time (another client may hold it), FailedPrecondition when what answers is no QEMU.
-  static absl::StatusOr<std::unique_ptr<QmpClient>> Connect(const std::string& path, absl::Duration patience);
+  // Unless `pid` is 0, FailedPrecondition too when another process than that listens there.
+  static absl::StatusOr<std::unique_ptr<QmpClient>> Connect(const std::string& path, absl::Duration patience,
+                                                            int pid = 0);
 
   // The command's return value. The error names the command and what QEMU said of it: NotFound for a device or command
   // that it does not have, FailedPrecondition for other refusals, Unavailable when the answer did not come in time,

@@ -3,6 +3,7 @@
 // is set.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -111,10 +112,10 @@ TEST_F(AgentProcessTest, RestoringAsksTheMachineThatWasSqueezed) {
     std::filesystem::create_directories(std::filesystem::path(host_.Path(file)).parent_path());
     std::ofstream(host_.Path(file)) << content;
   };
-  put("cgroup/vm/cgroup.procs", "77\n");
+  put("cgroup/vm/cgroup.procs", StrCat(getpid(), "\n"));
   std::string line;
   for (const std::string& word : machine.arguments()) line += word + '\0';
-  put("proc/77/cmdline", line);
+  put(StrCat("proc/", getpid(), "/cmdline"), line);
   {
     struct stat directory {};
     ASSERT_EQ(stat(host_.Path("cgroup/vm").c_str(), &directory), 0);

@@ -2,6 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <thread>
 
 #include "absl/time/clock.h"
 #include "src/base/text.h"
@@ -144,6 +149,37 @@ TEST_F(Qmp, OneClientAtATime) {
   const auto second = QmpClient::Connect(qemu_.path(), kShort).status();
   EXPECT_TRUE(absl::IsUnavailable(second)) << second;
   EXPECT_THAT(std::string(StdView(second.message())), HasSubstr("another program may hold"));
+}
+
+// Anybody may write anybody's socket on a command line.
+TEST_F(Qmp, WhoMustListen) {
+  EXPECT_TRUE(QmpClient::Connect(qemu_.path(), kLong, getpid()).ok());
+  const auto other = QmpClient::Connect(qemu_.path(), kLong, getppid()).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(other)) << other;
+  EXPECT_THAT(std::string(StdView(other.message())), HasSubstr(StrCat("process ", getpid(), " listens there")));
+}
+
+TEST_F(Qmp, WhoNeverStopsTalkingRunsOutOfTime) {
+  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = directory_.Path("talker");
+  path.copy(address.sun_path, path.size());
+  ASSERT_EQ(bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(listen(listener, 1), 0);
+  std::thread talker([listener] {
+    const int client = accept(listener, nullptr, nullptr);
+    std::string events;
+    for (int i = 0; i < 1000; ++i) events += "{\"event\": \"x\"}\n";
+    const std::string greeting = "{\"QMP\": {}}\n";
+    send(client, greeting.data(), greeting.size(), MSG_NOSIGNAL);
+    while (send(client, events.data(), events.size(), MSG_NOSIGNAL) > 0) {
+    }
+    close(client);
+  });
+  EXPECT_TRUE(absl::IsUnavailable(QmpClient::Connect(path, absl::Milliseconds(300)).status()));
+  talker.join();
+  close(listener);
 }
 
 TEST_F(Qmp, WhatIsNoQemu) {

@@ -2,6 +2,7 @@
 // machine is played; real_machine_test.cc has QEMU.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <optional>
@@ -30,8 +31,8 @@ class Machines : public testing::Test {
     spdlog::set_level(spdlog::level::off);
     tree_.Put("cgroup/cgroup.controllers", "cpu memory\n");
     tree_.Put(StrCat("cgroup/", kVm, "/memory.high"), "max\n");
-    tree_.Put(StrCat("cgroup/", kVm, "/cgroup.procs"), "20\n");
-    test::PutProcess(tree_, 20, machine_.arguments());
+    tree_.Put(StrCat("cgroup/", kVm, "/cgroup.procs"), StrCat(getpid(), "\n"));
+    test::PutProcess(tree_, getpid(), machine_.arguments());
     layout_.emplace(*host::CgroupLayout::Detect(tree_.Path("cgroup")));
     cgroup_ = *host::Cgroup::Open(*layout_, kVm);
     options_.state_directory = state_.path() + "/act";
@@ -167,14 +168,14 @@ TEST_F(Machines, ThatStallAreNotSqueezed) {
 TEST_F(Machines, WithoutAUsableBalloonAreRefusedAndNeverSqueezedOtherwise) {
   machine_.LoseBalloon();
   EXPECT_THAT(RefusalOf(Squeeze()), HasSubstr("start it with -device virtio-balloon"));
-  test::PutProcess(tree_, 20, {"/usr/bin/kvm", "-name", "web"});
+  test::PutProcess(tree_, getpid(), {"/usr/bin/kvm", "-name", "web"});
   StartAgent();
   EXPECT_THAT(RefusalOf(Squeeze()), HasSubstr("start it with -qmp"));
-  test::PutProcess(tree_, 20,
+  test::PutProcess(tree_, getpid(),
                    {"/usr/bin/kvm", "-name", "guest=web", "-mon", "chardev=charmonitor,id=monitor,mode=control"});
   StartAgent();
   EXPECT_THAT(RefusalOf(Squeeze()), HasSubstr("virtual_machines.libvirt_uri"));
-  tree_.Put(StrCat("cgroup/", kVm, "/cgroup.procs"), "20\n30\n");
+  tree_.Put(StrCat("cgroup/", kVm, "/cgroup.procs"), StrCat(getpid(), "\n30\n"));
   test::PutProcess(tree_, 30, {"/usr/bin/kvm", "-name", "another"});
   EXPECT_THAT(RefusalOf(Squeeze()), HasSubstr("2 virtual machines run in"));
   EXPECT_EQ(MemoryHigh(), "max\n");
@@ -247,7 +248,7 @@ TEST_F(Machines, ThatStartInASqueezedCgroupEndItsSqueeze) {
   tree_.Put(StrCat("cgroup/", kVm, "/cgroup.procs"), "");
   ASSERT_TRUE(Squeeze().accepted());
   ASSERT_NE(MemoryHigh(), "max\n");
-  tree_.Put(StrCat("cgroup/", kVm, "/cgroup.procs"), "20\n");
+  tree_.Put(StrCat("cgroup/", kVm, "/cgroup.procs"), StrCat(getpid(), "\n"));
   clock_.Advance(absl::Seconds(1));
   actuator().Tick(Lookup());
   EXPECT_EQ(MemoryHigh(), "max\n");

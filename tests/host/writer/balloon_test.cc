@@ -1,6 +1,7 @@
 // Balloons behind the names of control files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "src/base/text.h"
 #include "src/host/writer_host.h"
@@ -17,9 +18,9 @@ class BalloonControls : public testing::Test {
  protected:
   BalloonControls() {
     tree_.Put("cgroup/cgroup.controllers", "memory\n");
-    tree_.Put("cgroup/vm/cgroup.procs", "20\n");
+    tree_.Put("cgroup/vm/cgroup.procs", StrCat(getpid(), "\n"));
     tree_.MakeDirectory("cgroup/plain");
-    test::PutProcess(tree_, 20, machine_.arguments());
+    test::PutProcess(tree_, getpid(), machine_.arguments());
     layout_.emplace(*CgroupLayout::Detect(tree_.Path("cgroup")));
     vm_ = *Cgroup::Open(*layout_, "vm");
     plain_ = *Cgroup::Open(*layout_, "plain");
@@ -77,13 +78,31 @@ TEST_F(BalloonControls, AMachineThatCantBeAskedIsNoPlainCgroup) {
   const auto status = writer_.Read(BalloonControl(vm_.get(), kBalloon)).status();
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
   EXPECT_THAT(std::string(StdView(status.message())), HasSubstr("-device virtio-balloon"));
-  test::PutProcess(tree_, 20,
+  test::PutProcess(tree_, getpid(),
                    {"/usr/bin/qemu-system-x86_64", "-name", "web", "-chardev", "socket,id=charmonitor,fd=3,server=on",
                     "-mon", "chardev=charmonitor,mode=control"});
   Balloons again{{.procfs = tree_.Path("proc"), .make = SystemBalloons("", absl::Seconds(20))}};
   HostControlWriter writer({.balloons = &again});
   const auto libvirts = writer.Read(BalloonControl(vm_.get(), kBalloon)).status();
   EXPECT_THAT(std::string(StdView(libvirts.message())), HasSubstr("virtual_machines.libvirt_uri"));
+}
+
+// A container may call a process of its own whatever it likes.
+TEST(SystemBalloonsTest, AMachineOfLibvirtsIsOneThatLibvirtKnows) {
+  const test::Tree run({{"libvirt/qemu/web.pid", "4711\n"}});
+  const BalloonMaker make = SystemBalloons("test:///default", absl::Seconds(20), run.root());
+  VirtualMachine machine{.name = "web", .pid = 4712, .monitor = {}, .of_libvirt = true, .arguments = {}};
+  for (const std::string name : {"web", "nobody", "../qemu/web"}) {
+    machine.name = name;
+    const auto state = make(machine)->Look();
+    EXPECT_TRUE(absl::IsFailedPrecondition(state.status())) << name << ": " << state.status();
+    EXPECT_THAT(std::string(StdView(state.status().message())), HasSubstr("process 4712 says"));
+    EXPECT_TRUE(absl::IsFailedPrecondition(make(machine)->Ask(kMiB)));
+  }
+  machine.name = "web";
+  machine.pid = 4711;
+  EXPECT_THAT(std::string(StdView(make(machine)->Look().status().message())),
+              testing::Not(HasSubstr("says that it is")));
 }
 
 }  // namespace
