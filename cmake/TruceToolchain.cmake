@@ -23,6 +23,7 @@ if(TRUCE_SANITIZE)
   if(TRUCE_SANITIZE MATCHES "thread")
     # Joins every binary by its warnings, which only ours link.
     add_library(truce_tsan OBJECT ${CMAKE_SOURCE_DIR}/tests/sanitizers/tsan_abseil.cc)
+    add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-include ${CMAKE_SOURCE_DIR}/tests/sanitizers/tsan_protobuf.h>")
   endif()
 endif()
 

@@ -63,7 +63,10 @@ TEST_P(RandomTest, NothingThatRunsIsEnded) {
   world_.Put("m1", source ? v1::MIGRATION_PRESENCE_RUNNING : v1::MIGRATION_PRESENCE_ABSENT);
   for (int i = 0; i < 60; ++i) {
     Disturb();
-    const v1::MigrationStep step = (source ? kSourceSteps : kTargetSteps)[Pick(4)];
+    // What left for good is another one when it is moved anew.
+    if (source && mover_->statuses().empty()) world_.Put("m1", v1::MIGRATION_PRESENCE_RUNNING);
+    const int chosen = Pick(4);
+    const v1::MigrationStep step = source ? kSourceSteps[chosen] : kTargetSteps[chosen];
     Take({Order(role, step)}, /*hold=*/Pick(10) == 0);
     for (int ticks = Pick(20); ticks > 0; --ticks) {
       mover_->Tick();
