@@ -1,5 +1,6 @@
 #include "agent/act/migrate/move_task.h"
 
+#include <system_error>
 #include <utility>
 
 #include "src/base/text.h"
@@ -159,10 +160,16 @@ MoveTaskThread::MoveTaskThread(MoveTaskInput input, bool cancelled)
     : task_(input.task), state_(std::make_shared<State>()) {
   state_->input = std::move(input);
   state_->control.cancelled = cancelled;
-  thread_ = std::thread([state = state_] {
-    state->result = RunMoveTask(state->input, state->control);
-    state->done.Notify();
-  });
+  try {
+    thread_ = std::thread([state = state_] {
+      state->result = RunMoveTask(state->input, state->control);
+      state->done.Notify();
+    });
+  } catch (const std::system_error& error) {
+    state_->result.status = absl::UnavailableError(
+        StrCat("there is no thread for it: ", error.what(), "; see TasksMax= of the agent's unit"));
+    state_->done.Notify();
+  }
 }
 
 MoveTaskThread::~MoveTaskThread() {
@@ -170,12 +177,12 @@ MoveTaskThread::~MoveTaskThread() {
 }
 
 MoveTaskResult MoveTaskThread::Take() {
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
   return std::move(state_->result);
 }
 
 void MoveTaskThread::Abandon() {
-  thread_.detach();
+  if (thread_.joinable()) thread_.detach();
 }
 
 }  // namespace truce::agent
