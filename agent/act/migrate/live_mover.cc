@@ -80,6 +80,7 @@ void LiveMover::Begin(const v1::MigrationOrder& order, const TargetLookup& targe
   migration.record.order = order;
   migration.wanted = true;
   migration.deadline = clock_.Monotonic() + TimeToLive(order);
+  if (order.step() == v1::MIGRATION_STEP_UNSPECIFIED) return Refuse(migration, "the order names no step");
   const bool begins_here = order.step() == v1::MIGRATION_STEP_RESERVE || order.step() == v1::MIGRATION_STEP_MOVE;
   if (!begins_here) return AnswerStranger(migration, targets);
   if ((order.step() == v1::MIGRATION_STEP_MOVE) != IsSource(order)) {
@@ -118,18 +119,18 @@ void LiveMover::BeginToReceive(Migration& migration) {
   Start(migration, MoveTask::kPlan);
 }
 
-void LiveMover::Refuse(Migration& migration, const std::string& reason, bool tell) {
+void LiveMover::Refuse(Migration& migration, const std::string& reason) {
+  migration.refused = true;
   migration.record.stage = MoveStage::kRefused;
   Answer(migration, migration.record.order.step(), v1::MIGRATION_PROGRESS_REFUSED, reason);
-  if (tell) Tell(migration, "migration_refused", reason);
+  Tell(migration, "migration_refused", reason);
 }
 
 // Nothing of it was ever begun here, so it is as it was: on the source it lives, on the target there is nothing.
 void LiveMover::AnswerStranger(Migration& migration, const TargetLookup& targets) {
   const v1::MigrationOrder& order = migration.record.order;
   const v1::MigrationStep step = order.step();
-  const bool known = migration.record.status.progress() == v1::MIGRATION_PROGRESS_REFUSED;
-  if (!known && !journal_->problems().empty()) {
+  if (!migration.refused && !journal_->problems().empty()) {
     return Answer(migration, step, v1::MIGRATION_PROGRESS_FAILED,
                   "this host has no record of it, which may be lost: its journal was damaged; look there");
   }

@@ -74,6 +74,8 @@ class LiveMover final : public Mover {
     MoveRecord record;
     // The workload's, on the source.
     std::string kind;
+    // It was to begin in this run of the agent, and did not.
+    bool refused = false;
     // In the last desired set, and in the one before.
     bool wanted = false;
     bool was_wanted = false;
@@ -97,7 +99,7 @@ class LiveMover final : public Mover {
   // An order for something that this host never began.
   void AnswerStranger(Migration& migration, const TargetLookup& targets);
   // The step was ordered and is not done for a reason that stands.
-  void Refuse(Migration& migration, const std::string& reason, bool tell = true);
+  void Refuse(Migration& migration, const std::string& reason);
   void Renew(Migration& migration, const v1::MigrationOrder& order, const TargetLookup& targets);
   MoveFacts FactsFor(const v1::MigrationOrder& order) const;
   uint64_t ReservedBytes() const;

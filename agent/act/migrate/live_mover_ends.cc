@@ -87,6 +87,7 @@ void LiveMover::OnPrepared(Migration& migration, MoveTaskResult result) {
     status = Enter(migration, source ? MoveStage::kMoving : MoveStage::kReserving);
   }
   if (!status.ok()) {
+    migration.refused = true;
     record.stage = MoveStage::kRefused;
     Answer(migration, step, kRefused, Words(status));
     return Tell(migration, "migration_refused", Words(status));

@@ -655,6 +655,8 @@ TEST_F(MoverTest, StepsAreForTheirPart) {
   OpenMover();
   EXPECT_THAT(Do(Source(kReserve)).reason(), HasSubstr("the step reserve is not for the source of a migration"));
   EXPECT_THAT(Do(Target(kMove, "m2")).reason(), HasSubstr("the step move is not for the target"));
+  Take({Source(v1::MIGRATION_STEP_UNSPECIFIED, "m3")});
+  EXPECT_EQ(StatusOf("m3").reason(), "the order names no step");
   EXPECT_THAT(world_.calls(), IsEmpty());
 }
 

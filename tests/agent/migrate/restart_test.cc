@@ -330,6 +330,11 @@ TEST_F(RestartTest, ABrokenLineIsNamedAndTheRestIsUsed) {
   EXPECT_THAT(status.reason(), HasSubstr("its journal was damaged"));
   EXPECT_EQ(status.presence(), v1::MIGRATION_PRESENCE_UNSPECIFIED);
   EXPECT_TRUE(std::filesystem::exists(host_.Path("state/migrations.broken")));
+  // What this run refused itself has no record that could be lost.
+  target_.mode = v1::MODE_OBSERVE;
+  EXPECT_EQ(Do(Source(kMove, "m3")).progress(), kRefused);
+  EXPECT_EQ(Do(Source(kVerify, "m3")).presence(), kRunning);
+  EXPECT_EQ(Do(Source(kRollBack, "m3")).progress(), kDone);
 }
 
 }  // namespace
