@@ -44,6 +44,10 @@ bool HasLever(v1::Resource resource) {
   return !LeversFor(resource).empty();
 }
 
+bool IsBoost(const v1::LeasedAction& action) {
+  return action.lever() == v1::LEVER_CPU_WEIGHT && action.workload() == action.victim();
+}
+
 bool IsAboutCpus(v1::Lever lever) {
   return lever != v1::LEVER_MEMORY_SQUEEZE && lever != v1::LEVER_DISK_CAP && lever != v1::LEVER_NETWORK_CAP;
 }

@@ -82,8 +82,8 @@ struct HostPlan {
   // (victim, workload, lever) that is not asked for, until when and why.
   struct Block {
     absl::Duration until;
-    // The agent refused it. A hello may mean that what it lacked is there, so it ends the block; one of a lever that did
-    // not help stands.
+    // The agent refused it. A hello may mean that what it lacked is there, so it ends the block; one of a lever that
+    // did not help stands.
     bool refused = false;
   };
   std::map<std::tuple<std::string, std::string, v1::Lever>, Block> blocked;

@@ -56,6 +56,9 @@ class PlanTick {
   // The part of that which is about the giver's readings and the host.
   bool Serves(const Trouble& trouble, v1::Lever lever, std::string* why_not) const;
   bool Create(const Trouble& trouble, v1::Lever lever, v1::Mode mode);
+  // The victim's own weight is raised where the aggressor can't be made to give way; false, and why, when it isn't, or
+  // was and suffers on. For critical victims of somebody of less rank.
+  bool Boost(const Trouble& trouble, std::string* why_not);
   // Gives a new action its first value; what that is, for people.
   std::string SetValue(const Trouble& trouble, PlannedAction* planned) const;
   void SetDiskCaps(const Trouble& trouble, v1::LeasedAction* action) const;
@@ -86,6 +89,8 @@ class PlanTick {
   // Why an action can't go on; empty when it can.
   std::string Obstacle(PlannedAction& planned);
   bool IsCalm(const PlannedAction& planned) const;
+  // Whether a pair is, or is no longer listed.
+  bool IsCalm(const v1::PairScore* score) const;
   // Returns true when the action was erased; *it then is its successor.
   bool Loosen(ActionMap::iterator* it);
   void RememberRelease(const PlannedAction& planned);

@@ -114,10 +114,11 @@ bool PlanTick::StandsBack(const Trouble& trouble, v1::Mode mode) {
                       WhyGivesWay(*trouble.victim, *trouble.giver), "), and it is already the one that suffers"));
     ThinkOfMoving(trouble, score.severity());
   } else if (giver.workload_class() == v1::WORKLOAD_CLASS_CRITICAL) {
+    std::string why_not;
+    if (Boost(trouble, &why_not)) return true;
     LeaveAlone(score, "critical",
-               StrCat(Evidence(trouble), "; ", giver.name(),
-                      " is critical and is never reduced: place one of them "
-                      "on another host"));
+               StrCat(Evidence(trouble), "; ", giver.name(), " is critical and is never reduced, and ", score.victim(),
+                      " is not raised: ", why_not, "; place one of them on another host"));
     ThinkOfMoving(trouble, score.severity());
   } else if (!HasLever(score.resource())) {
     LeaveAlone(score, StrCat("no_lever_", static_cast<int>(score.resource())),
@@ -141,7 +142,7 @@ bool PlanTick::Act(const Trouble& trouble) {
   std::string why_not;
   if (const auto lever = ChooseLever(trouble, &why_not)) {
     Create(trouble, *lever, mode);
-  } else {
+  } else if (!Boost(trouble, nullptr)) {
     LeaveAlone(*trouble.score, "no_usable_lever",
                StrCat(Evidence(trouble), "; nothing can be done to ", trouble.giver->workload().name(), ": ", why_not));
     ThinkOfMoving(trouble, trouble.score->severity());
@@ -205,8 +206,10 @@ bool PlanTick::Create(const Trouble& trouble, v1::Lever lever, v1::Mode mode) {
     stored.action.set_cpus(CpuList(PinnedCpus(stored.by_llc_domain, plan_.victims_need_cpus)));
     how = StrCat("CPUs ", stored.action.cpus(), ", so that ", plan_.victims_need_cpus, " stay free of it");
   }
-  stored.action.set_reason(StrCat(Evidence(trouble), "; ", giver.name(), " gives way (",
-                                  WhyGivesWay(*trouble.giver, *trouble.victim), "): ", LeverWord(lever), ", ", how));
+  const std::string who = IsBoost(stored.action)
+                              ? StrCat(giver.name(), " is raised")
+                              : StrCat(giver.name(), " gives way (", WhyGivesWay(*trouble.giver, *trouble.victim), ")");
+  stored.action.set_reason(StrCat(Evidence(trouble), "; ", who, ": ", LeverWord(lever), ", ", how));
   v1::Decision& decision = Decide("apply", stored, trouble.score, stored.action.reason());
   stored.action.set_decision_id(decision.id());
   return true;
@@ -247,7 +250,7 @@ void PlanTick::Escalate(const Trouble& trouble, const std::vector<PlannedAction*
   if (!had_their_chance) return;
   if (const auto lever = ChooseLever(trouble, &why_not)) {
     Create(trouble, *lever, mode);
-  } else {
+  } else if (!Boost(trouble, nullptr)) {
     ThinkOfMoving(trouble, StillSuffers(trouble));
   }
 }

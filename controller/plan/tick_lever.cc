@@ -18,6 +18,8 @@ namespace {
 // Values that new actions begin with. A weight of 100 is usual.
 constexpr uint32_t kBestEffortWeight = 10;
 constexpr uint32_t kStandardWeight = 50;
+// Nine tenths of a CPU that it wants together with one of the usual weight.
+constexpr uint32_t kBoostWeight = 1000;
 // Who uses so many times its working set has something to give back; and so many times that is left to it.
 constexpr double kSqueezableRatio = 1.2;
 constexpr double kSqueezedRatio = 1.1;
@@ -200,7 +202,8 @@ std::string PlanTick::SetValue(const Trouble& trouble, PlannedAction* planned) c
       return absl::StrFormat("%.2f cores instead of the %.2f that it uses", action.quota_cores(),
                              planned->usage_before_cores);
     case v1::LEVER_CPU_WEIGHT:
-      action.set_cpu_weight(trouble.giver->workload().workload_class() == v1::WORKLOAD_CLASS_BEST_EFFORT
+      action.set_cpu_weight(IsBoost(action) ? kBoostWeight
+                            : trouble.giver->workload().workload_class() == v1::WORKLOAD_CLASS_BEST_EFFORT
                                 ? kBestEffortWeight
                                 : kStandardWeight);
       return StrCat(action.cpu_weight(), " where 100 is usual");

@@ -34,7 +34,9 @@ std::string PlanTick::Obstacle(PlannedAction& planned) {
   if (planned.action.workload_instance() != 0 && planned.action.workload_instance() != workload.instance()) {
     return "the workload was made anew; this one has done nothing yet";
   }
-  if (workload.workload_class() == v1::WORKLOAD_CLASS_CRITICAL) return "the workload is critical now";
+  const bool critical = workload.workload_class() == v1::WORKLOAD_CLASS_CRITICAL;
+  if (critical != IsBoost(planned.action))
+    return critical ? "the workload is critical now" : "it is not critical any more";
   // What is bounded here would travel with it, or would not be there to be restored.
   if (IsBusy(workload.name())) return "the workload is being moved to another host, or was moved lately";
   if (!Allows(workload, planned.action.lever())) return "the lever is no longer allowed on the workload";
@@ -81,18 +83,30 @@ void PlanTick::DropImpossible() {
   }
 }
 
+bool PlanTick::IsCalm(const v1::PairScore* score) const {
+  // A pair that the agent does not list scores below its floor, or its victim does too little to be slowed.
+  if (score == nullptr) return true;
+  const v1::WorkloadReport* victim = host_.Find(score->victim());
+  const v1::WorkloadReport* aggressor = host_.Find(score->aggressor());
+  if (victim == nullptr || aggressor == nullptr) return true;
+  const v1::Threshold& threshold = ThresholdOf(policy_, victim->workload(), aggressor->workload());
+  // While the giver is held, nobody can see whether it would do harm: the model's word alone keeps it held only as
+  // long as that leans to yes. If letting go proves wrong, it is held again and must be calm for longer.
+  const bool foreseen = score->source() == v1::SCORE_SOURCE_MODEL;
+  return score->score() <=
+         (foreseen ? (threshold.restore_score() + threshold.trigger_score()) / 2 : threshold.restore_score());
+}
+
 bool PlanTick::IsCalm(const PlannedAction& planned) const {
-  const v1::WorkloadReport* giver = host_.Find(planned.action.workload());
-  return std::all_of(planned.victims.begin(), planned.victims.end(), [&](const std::string& name) {
-    const v1::PairScore* score = host_.FindPair(name, planned.action.workload());
-    // A pair that the agent does not list scores below its floor, or its victim does too little to be slowed.
-    if (score == nullptr) return true;
-    const v1::Threshold& threshold = ThresholdOf(policy_, host_.Find(name)->workload(), giver->workload());
-    // While the giver is held, nobody can see whether it would do harm: the model's word alone keeps it held only as
-    // long as that leans to yes. If letting go proves wrong, it is held again and must be calm for longer.
-    const bool foreseen = score->source() == v1::SCORE_SOURCE_MODEL;
-    return score->score() <=
-           (foreseen ? (threshold.restore_score() + threshold.trigger_score()) / 2 : threshold.restore_score());
+  if (IsBoost(planned.action)) {
+    const auto& pairs = host_.report.pairs();
+    return std::all_of(pairs.begin(), pairs.end(), [&](const v1::PairScore& score) {
+      return score.victim() != planned.action.victim() || score.resource() != planned.action.resource() ||
+             IsCalm(&score);
+    });
+  }
+  return std::all_of(planned.victims.begin(), planned.victims.end(), [&](const std::string& victim) {
+    return IsCalm(host_.FindPair(victim, planned.action.workload()));
   });
 }
 

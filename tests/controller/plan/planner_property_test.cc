@@ -23,7 +23,7 @@ v1::Report AnyReport(int workloads) {
     spec.usage = *rc::gen::inRange(0, 400) / 100.0;
     spec.priority = *rc::gen::inRange(-2, 3);
     spec.diagnosis = static_cast<v1::Diagnosis>(*rc::gen::inRange(0, 7));
-    AddWorkload(spec, &report);
+    AddWorkload(spec, &report)->mutable_workload()->add_allowed_levers(v1::LEVER_CPU_WEIGHT);
   }
   std::set<std::pair<int, int>> known;
   const int pairs = *rc::gen::inRange(0, workloads * 2);
@@ -43,10 +43,19 @@ void CheckSafety(const BenchHost& host, const HostState& state) {
   for (const auto& [key, planned] : host.plan.actions) {
     const auto* workload = state.Find(key.first);
     RC_ASSERT(workload != nullptr);
-    RC_ASSERT(workload->workload().workload_class() != v1::WORKLOAD_CLASS_CRITICAL);
     RC_ASSERT(!planned.victims.empty());
+    const bool critical = workload->workload().workload_class() == v1::WORKLOAD_CLASS_CRITICAL;
+    if (critical) {
+      RC_ASSERT(key.second == v1::LEVER_CPU_WEIGHT);
+      RC_ASSERT(planned.action.victim() == key.first);
+      RC_ASSERT(planned.action.cpu_weight() > 100);
+      continue;
+    }
+    RC_ASSERT(planned.action.victim() != key.first);
     if (key.second == v1::LEVER_CPU_PIN) {
       RC_ASSERT(!planned.action.cpus().empty());
+    } else if (key.second == v1::LEVER_CPU_WEIGHT) {
+      RC_ASSERT(planned.action.cpu_weight() < 100);
     } else {
       RC_ASSERT(planned.action.quota_cores() >= host.policy.floor_cores());
     }
