@@ -29,17 +29,19 @@ std::optional<Squeeze> NextSqueeze(uint64_t goal_bytes, const Squeeze& squeeze, 
   };
   const uint64_t usage = *memory.usage_bytes;
   const uint64_t step = std::max(options.least_step_bytes, share_of(usage, options.step_ratio));
-  if (memory.stalled_ratio.value_or(0) > options.stalled_ratio) {
-    if (!stay) return std::nullopt;
+  const double stalled = memory.stalled_ratio.value_or(0);
+  if (!stay && stalled > options.most_stalled_ratio) return std::nullopt;
+  const double stalled_before = stay ? squeeze.stalled_before : stalled;
+  if (stalled > stalled_before + options.stalled_ratio) {
     const uint64_t back = std::max(*squeeze.bound_bytes, usage) + step;
-    return Squeeze{back, back};
+    return Squeeze{back, back, stalled_before};
   }
   const uint64_t works_with = *memory.working_set_bytes + share_of(*memory.working_set_bytes, options.margin_ratio);
   const uint64_t lowest = std::max({goal_bytes, works_with, squeeze.floor_bytes, memory.floor_bytes});
   const uint64_t from = std::min(squeeze.bound_bytes.value_or(usage), usage);
   const bool waits = memory.gives_slowly && stay && usage > *squeeze.bound_bytes + step / 2;
   if (waits && lowest <= *squeeze.bound_bytes) return stay;
-  return Squeeze{from > lowest + step ? from - step : lowest, squeeze.floor_bytes};
+  return Squeeze{from > lowest + step ? from - step : lowest, squeeze.floor_bytes, stalled_before};
 }
 
 }  // namespace truce::agent

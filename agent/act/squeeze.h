@@ -40,8 +40,11 @@ struct SqueezeOptions {
   uint64_t least_step_bytes = uint64_t{8} << 20;
   // It keeps so much more than its working set.
   double margin_ratio = 0.05;
-  // A workload that stalls more than that suffers.
-  double stalled_ratio = 0.05;
+  // A workload that stalls so much more of its time than before it was squeezed suffers. One that fills what there is
+  // to fill waits for the kernel to take its oldest pages back, squeezed or not, and that is no harm by itself.
+  double stalled_ratio = 0.15;
+  // One that stalls more than that to begin with is not squeezed at all.
+  double most_stalled_ratio = 0.3;
 };
 
 // How far a squeeze has come.
@@ -50,10 +53,12 @@ struct Squeeze {
   std::optional<uint64_t> bound_bytes;
   // It suffered below this.
   uint64_t floor_bytes = 0;
+  // How much it stalled before the first step.
+  double stalled_before = 0;
 };
 
 // The next step on the way to `goal_bytes`; the same bound when it has come as far as it may. Before the first step:
-// nullopt when the workload must not be squeezed, because it stalls already or its memory is not known.
+// nullopt when the workload must not be squeezed, because it stalls a lot already or its memory is not known.
 std::optional<Squeeze> NextSqueeze(uint64_t goal_bytes, const Squeeze& squeeze, const MemoryState& memory,
                                    const SqueezeOptions& options);
 

@@ -169,7 +169,7 @@ TEST_P(Levers, WhoseMemoryIsNotKnownOrShortAlreadyIsNotSqueezed) {
   const auto before = rig.tree.Snapshot();
   rig->workloads["batch/b"].memory.stalled_ratio = 0.5;
   EXPECT_THAT(rig.Apply({SqueezeTo("s", "batch/b", uint64_t{64} << 20)}).results(0).reason(),
-              HasSubstr("waits for memory already"));
+              HasSubstr("waits for memory too much already"));
   rig->workloads["batch/b"].memory = {};
   EXPECT_THAT(rig.Apply({SqueezeTo("s", "batch/b", uint64_t{64} << 20)}).results(0).reason(),
               HasSubstr("is not known"));

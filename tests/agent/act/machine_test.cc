@@ -159,7 +159,7 @@ TEST_F(Machines, AreAskedForTheNextStepWhenTheLastOneIsThere) {
 
 TEST_F(Machines, ThatStallAreNotSqueezed) {
   memory_.stalled_ratio = 0.5;
-  EXPECT_THAT(RefusalOf(Squeeze()), HasSubstr("waits for memory already"));
+  EXPECT_THAT(RefusalOf(Squeeze()), HasSubstr("waits for memory too much already"));
   memory_ = {};
   EXPECT_THAT(RefusalOf(Squeeze()), HasSubstr("is not known"));
   EXPECT_EQ(machine_.times_asked(), 0);
