@@ -159,6 +159,7 @@ TEST_F(CacheClass, IsNoProtectionOfOneself) {
 TEST_F(CacheClass, EachFailureLeavesEverythingAsItWas) {
   const std::string before = kernel_.Snapshot();
   const v1::LeasedAction action = CacheShare("c", kJob, 0.5);
+  int cases = 0;
   for (const int error : {EBUSY, EINVAL, ENOENT, EACCES, ENOSPC}) {
     for (int n = 0; n <= 5; ++n) {
       SCOPED_TRACE(testing::Message() << (n == 0 ? "the write" : StrCat("call ", n)) << " fails with errno " << error);
@@ -176,8 +177,10 @@ TEST_F(CacheClass, EachFailureLeavesEverythingAsItWas) {
       actuator_.reset();
       EXPECT_EQ(*Restore(), 0) << "nothing is outstanding";
       Start();
+      ++cases;
     }
   }
+  printf("cache classes: %d failed writes and calls\n", cases);
   EXPECT_EQ(Apply(action).state(), v1::ACTION_STATE_APPLIED) << "and the next try works";
 }
 
@@ -198,6 +201,7 @@ TEST_F(CacheClass, AHalfMadeChangeIsUndoneByTheNextStart) {
     Start();
     EXPECT_EQ(kernel_.Snapshot(), before);
   }
+  printf("cache classes: 5 kill points\n");
 }
 
 TEST_F(CacheClass, WhenClassesRunOutItIsTriedAgainSoon) {

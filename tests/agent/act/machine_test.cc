@@ -295,6 +295,7 @@ TEST_F(Machines, EveryFaultLeavesThemAsTheyWere) {
     machine_.Answer();
     if (std::filesystem::exists(socket + ".away")) std::filesystem::rename(socket + ".away", socket);
   }
+  printf("balloons: %zu failed requests\n", faults.size());
 }
 
 // It took the new size and did not say so: nobody knows, so it is asked for the old one until it answers.
