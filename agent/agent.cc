@@ -101,6 +101,7 @@ absl::Status Agent::Build() {
   TRUCE_ASSIGN_OR_RETURN(actuator_, OpenActuator(acting, *layout_, clock_, *writer_));
   TRUCE_ASSIGN_OR_RETURN(auto drivers, MakeMigrationDrivers(settings_.migration));
   TRUCE_ASSIGN_OR_RETURN(mover_, OpenMover(settings_.mover, std::move(drivers), *layout_, clock_));
+  inventory_.set_migration_journal(mover_->journal());
   NoteDrivers();
   sampler_ = std::make_unique<Sampler>(settings_.sampler, *layout_, clock_, counters_.get(), traffic_.get());
   profiler_ = std::make_unique<Profiler>(settings_.profiler);
@@ -227,7 +228,8 @@ void Agent::Act() {
         if (action.state() == v1::ACTION_STATE_REFUSED) ++actions_refused_;
       }
       link_->Answer(std::move(result));
-      mover_->Take(*desired, targets);
+      // After the actuator: what this set releases is released.
+      mover_->Take(*desired, [this](const std::string& name) { return FindMovable(name); });
     }
   }
   actuator_->Tick(targets);
@@ -246,10 +248,22 @@ std::optional<ActionTarget> Agent::FindTarget(const std::string& name) {
   if (workload == nullptr) return std::nullopt;
   ActionTarget target = TargetOf(*workload);
   target.mode = EffectiveMode(settings_.modes, mode_rules_, workload->identity);
-  target.owner_refusal = OwnerRefusal(*workload->cgroup, settings_.run_directory, units_status_);
+  target.owner_refusal = mover_->MovingRefusal(name);
+  if (target.owner_refusal.empty()) {
+    target.owner_refusal = OwnerRefusal(*workload->cgroup, settings_.run_directory, units_status_);
+  }
   AddKubeletsCpus(&target);
   if (auto verdict = scores_.verdicts.find(workload->identity.key); verdict != scores_.verdicts.end()) {
     target.slowdown_ratio = verdict->second.slowdown_ratio;
+  }
+  return target;
+}
+
+std::optional<ActionTarget> Agent::FindMovable(const std::string& name) {
+  std::optional<ActionTarget> target = FindTarget(name);
+  if (!target) return target;
+  for (const v1::HeldAction& held : actuator_->held()) {
+    if (held.action().workload() == name) target->held_levers.push_back(held.action().lever());
   }
   return target;
 }

@@ -64,6 +64,8 @@ class Agent {
   v1::Report BuildReport(const Scores& scores);
   v1::Hello BuildHello() const;
   std::optional<ActionTarget> FindTarget(const std::string& name);
+  // The same with the levers that are held on it.
+  std::optional<ActionTarget> FindMovable(const std::string& name);
   void AddKubeletsCpus(ActionTarget* target);
   void NoteArrivals();
   // CPUs that came or went since the inventory: takes a new one and tells everybody who rests on it.

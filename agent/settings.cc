@@ -247,6 +247,8 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
   settings.counters.procfs = settings.procfs;
   settings.counters.sysfs = settings.sysfs;
   settings.migration.procfs = settings.procfs;
+  settings.migration.cgroup_root = settings.cgroup_root;
+  settings.migration.run_directory = settings.run_directory;
   settings.migration.libvirt_uri = settings.libvirt_uri;
   if (settings.migration.kubernetes_node.empty()) settings.migration.kubernetes_node = settings.host;
   settings.mover.state_directory = settings.actuator.state_directory;

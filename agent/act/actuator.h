@@ -40,6 +40,8 @@ struct ActionTarget {
   std::string owner_refusal;
   // Non-empty when somebody else keeps its CPUs.
   std::string pin_refusal;
+  // Levers of the actions that are held on it. For the mover alone: the actuator knows what it holds.
+  std::vector<v1::Lever> held_levers;
   // CPUs that somebody was given alone, sorted: nobody is pinned to them.
   std::vector<int> exclusive_cpus;
   // Held by the sampler; outlives the call.

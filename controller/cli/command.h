@@ -86,6 +86,7 @@ absl::Status SetMode(Session& session);
 absl::Status Hold(Session& session);
 absl::Status Resume(Session& session);
 absl::Status Migrate(Session& session);
+absl::Status VerifyMigration(Session& session);
 absl::Status Apply(Session& session);
 absl::Status CertsInit(Session& session);
 absl::Status CertsIssue(Session& session);

@@ -134,6 +134,7 @@ TRUCE_OPERATOR_CALL(GetPolicy)
 TRUCE_OPERATOR_CALL(ApplyPolicy)
 TRUCE_OPERATOR_CALL(ListMigrations)
 TRUCE_OPERATOR_CALL(Migrate)
+TRUCE_OPERATOR_CALL(VerifyMigration)
 #undef TRUCE_OPERATOR_CALL
 
 }  // namespace truce::cli

@@ -42,6 +42,7 @@ class OperatorClient {
   absl::StatusOr<v1::ApplyPolicyResponse> ApplyPolicy(const v1::ApplyPolicyRequest& request);
   absl::StatusOr<v1::ListMigrationsResponse> ListMigrations(const v1::ListMigrationsRequest& request);
   absl::StatusOr<v1::MigrateResponse> Migrate(const v1::MigrateRequest& request);
+  absl::StatusOr<v1::VerifyMigrationResponse> VerifyMigration(const v1::VerifyMigrationRequest& request);
 
  private:
   struct Channel;

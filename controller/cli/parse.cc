@@ -254,6 +254,13 @@ class CommandLine {
     leaf->add_option("--driver", options_->driver,
                      "libvirt, qemu, podman, kubernetes or command (its first one that the other host has too)");
     AddChange(leaf);
+    CLI::App* verify = Verb("verify", "Look again at what nobody could vouch for");
+    leaf =
+        Leaf(verify, "migration", "Have both hosts of an uncertain migration look again, and end it where they agree",
+             "  trucectl verify migration 908bd109-m7 --dry-run\n  trucectl verify migration 908bd109-m7\n",
+             &VerifyMigration);
+    leaf->add_option("ID", options_->name, "As trucectl get migrations names it")->required();
+    AddChange(leaf);
     leaf = Leaf(&app_, "apply", "Change the policy: keys that the file leaves out stay, a list replaces the whole list",
                 "  trucectl get policy -o yaml >policy.yaml\n  trucectl apply -f policy.yaml --dry-run\n"
                 "  trucectl apply -f policy.yaml\n",

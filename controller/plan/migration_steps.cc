@@ -129,9 +129,14 @@ class Stepper {
     if (answered && target.progress() != v1::MIGRATION_PROGRESS_DONE) {
       return TakeBack(StrCat(migration_.target_host(), " can't receive it", Because(target)));
     }
-    if ((answered || WithoutTarget()) && context_.source.connected) {
+    if ((answered || WithoutTarget()) && context_.source.connected && !entry_.acted_on) {
       migration_.set_move_ordered(true);
       return Enter(v1::MIGRATION_PHASE_MOVING, "");
+    }
+    if (entry_.acted_on && Late(context_.source, kReserveLimit)) {
+      return TakeBack(StrCat(migration_.source_host(), " did not release within ",
+                             absl::FormatDuration(absl::Trunc(now_ - entry_.phase_since, absl::Seconds(1))),
+                             " what it holds on it, so the move was not begun"));
     }
     if (!answered && !WithoutTarget() && Late(context_.target, kReserveLimit)) {
       return TakeBack(StrCat(migration_.target_host(), " did not get ready within ",
@@ -220,7 +225,8 @@ class Stepper {
     if (IsOver(target, v1::MIGRATION_STEP_FINISH)) {
       const bool done = target.progress() == v1::MIGRATION_PROGRESS_DONE;
       const v1::MigrationPresence presence = target.presence();
-      if (presence == kRunning || (presence == kUnknown && (done || entry_.target_ran))) {
+      // It may have ended, or been paused by its owner, since it was let run.
+      if (done || presence == kRunning || (presence == kUnknown && entry_.target_ran)) {
         entry_.target_ran = true;
         if (!done) {
           migration_.set_detail(
@@ -228,7 +234,7 @@ class Stepper {
         }
         return SecondHalf();
       }
-      if (presence != kUnknown && !done) {
+      if (presence != kUnknown) {
         if (!entry_.target_ran && IsStoppedOnSource()) {
           return TakeBack(StrCat(migration_.target_host(), " could not let it run", Because(target)));
         }
@@ -264,6 +270,7 @@ class Stepper {
       const bool done = target.progress() == v1::MIGRATION_PROGRESS_DONE;
       const v1::MigrationPresence presence = target.presence();
       if (presence == kAbsent || (done && presence == kUnknown)) return SecondHalf();
+      if (presence == kRunning && migration_.move_ordered()) return TurnedOutToRun();
       if (runs_on_source && presence != kRunning) {
         StrAppend(migration_.mutable_detail(), "; ", migration_.target_host(), " could not remove what came",
                   Because(target));
@@ -278,6 +285,17 @@ class Stepper {
     StrAppend(migration_.mutable_detail(), "; ", migration_.target_host(),
               " did not say that it removed what came, which ends by itself");
     return SecondHalf();
+  }
+
+  // What was to be dropped runs there, and so was not dropped.
+  bool TurnedOutToRun() {
+    entry_.target_ran = true;
+    if (Source() == kRunning) return Uncertain("both hosts say that it runs there");
+    if (Source() == kUnknown && !migration_.move_done()) {
+      return SourceLate() && Uncertain("it was to be taken back and turned out to run on the target");
+    }
+    return Enter(v1::MIGRATION_PHASE_FINISHING,
+                 StrCat("it was to be taken back, and runs on ", migration_.target_host(), " already"));
   }
 
   bool Resume() {

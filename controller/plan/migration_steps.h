@@ -13,7 +13,9 @@
 //  - A host that looked after the source's move was over and saw it run, runs it; the other one then does not, because
 //    drivers let one run only when they are told that the other doesn't (MigrationOrder).
 //  - Who said MOVE done has stopped it, and won't let it run again before it is ordered to.
-//  - A target that said ROLL_BACK done has nothing of it.
+//  - A target that said ROLL_BACK done has nothing of it; one that said FINISH done has let it run, whatever became of
+//    it since.
+//  - Nothing is moved before the source holds no action on it any more: what was taken from it would travel with it.
 // Once it was seen running on the target nothing leads back: what the source still has is older.
 #pragma once
 
@@ -57,6 +59,8 @@ struct MigrationEntry {
   // What a host said since this controller began.
   bool source_spoke_of_it = false;
   bool target_spoke_of_it = false;
+  // Actions are held, or wanted, on the workload at the source: they are released before it is moved.
+  bool acted_on = false;
   // Why it is taken back if it can be; empty: it isn't.
   std::string hold;
   // The source was seen at the move; it can't have refused it any more.

@@ -1,7 +1,6 @@
 #include "controller/plan/migrations.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -26,10 +25,6 @@ std::vector<std::string_view> HostsOf(const v1::Migration& migration) {
 
 bool Involves(const v1::Migration& migration, std::string_view host) {
   return !host.empty() && (migration.source_host() == host || migration.target_host() == host);
-}
-
-auto CreationOrder(const v1::Migration& migration) {
-  return std::tuple(migration.created_at().seconds(), migration.created_at().nanos(), migration.migration_id());
 }
 
 }  // namespace
@@ -98,7 +93,7 @@ size_t Migrations::BegunIn(std::string_view host, Moment now) const {
                                            [&](absl::Duration began) { return now.monotonic - began < kHour; }));
 }
 
-absl::Status Migrations::MayBegin(const v1::Migration& migration, const v1::Policy& policy, Moment now) const {
+absl::Status Migrations::CheckNoOther(const v1::Migration& migration) const {
   for (const auto& [id, entry] : open_) {
     if (!IsUnderWay(entry.migration.phase())) continue;
     for (const std::string_view host : HostsOf(migration)) {
@@ -107,6 +102,11 @@ absl::Status Migrations::MayBegin(const v1::Migration& migration, const v1::Poli
                                                   Describe(entry.migration), "); wait for its end"));
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status Migrations::MayBegin(const v1::Migration& migration, const v1::Policy& policy, Moment now) const {
+  TRUCE_RETURN_IF_ERROR(CheckNoOther(migration));
   for (const std::string_view host : HostsOf(migration)) {
     if (BegunIn(host, now) < policy.host_migrations_per_hour()) continue;
     return absl::FailedPreconditionError(StrCat("host ", host, " had its ", policy.host_migrations_per_hour(),
@@ -135,6 +135,52 @@ absl::StatusOr<v1::Migration> Migrations::Begin(v1::Migration migration, const v
     changed_hosts_.insert(std::string(host));
   }
   changed_.insert(entry.migration.migration_id());
+  return entry.migration;
+}
+
+absl::StatusOr<v1::Migration> Migrations::MayVerify(std::string_view migration_id, std::string_view who,
+                                                    Moment now) const {
+  if (open_.contains(migration_id)) {
+    return absl::FailedPreconditionError(StrCat("migration ", migration_id, " has not ended yet"));
+  }
+  const auto it = std::find_if(ended_.begin(), ended_.end(), [&](const v1::Migration& migration) {
+    return migration.migration_id() == migration_id;
+  });
+  if (it == ended_.end()) {
+    return absl::NotFoundError(StrCat("no migration ", migration_id, " is remembered; see trucectl get migrations"));
+  }
+  if (it->phase() != v1::MIGRATION_PHASE_UNCERTAIN) {
+    return absl::FailedPreconditionError(
+        StrCat("it is known how migration ", migration_id, " ended; only an uncertain one is looked at again"));
+  }
+  TRUCE_RETURN_IF_ERROR(CheckNoOther(*it));
+  for (const std::string_view host : HostsOf(*it)) {
+    if (SignOf(host).connected) continue;
+    return absl::FailedPreconditionError(
+        StrCat("host ", host, " is not connected, so it can't be asked; see trucectl get hosts"));
+  }
+  v1::Migration migration = *it;
+  migration.set_phase(v1::MIGRATION_PHASE_VERIFYING);
+  migration.set_detail(StrCat(who, " asked to look again"));
+  migration.set_move_ordered(true);
+  // Only what they say from now on counts.
+  migration.clear_source();
+  migration.clear_target();
+  SetTime(now.wall, migration.mutable_changed_at());
+  return migration;
+}
+
+absl::StatusOr<v1::Migration> Migrations::Verify(std::string_view migration_id, std::string_view who, Moment now) {
+  TRUCE_ASSIGN_OR_RETURN(v1::Migration migration, MayVerify(migration_id, who, now));
+  std::erase_if(ended_, [&](const v1::Migration& ended) { return ended.migration_id() == migration_id; });
+  MigrationEntry& entry = open_[migration.migration_id()];
+  entry.migration = std::move(migration);
+  entry.phase_since = now.monotonic;
+  // Nobody remembers, so it is not ruled out.
+  entry.target_ran = true;
+  entry.looked_early = true;
+  changed_.insert(entry.migration.migration_id());
+  for (const std::string_view host : HostsOf(entry.migration)) changed_hosts_.insert(std::string(host));
   return entry.migration;
 }
 
@@ -220,73 +266,13 @@ void Migrations::Hold(std::string_view host, std::string_view why, Moment now) {
   }
 }
 
-bool Migrations::IsBusy(std::string_view host, std::string_view workload, Moment now) const {
-  for (const auto& [_, entry] : open_) {
-    const v1::Migration& migration = entry.migration;
-    if (!IsUnderWay(migration.phase())) continue;
-    if (migration.source_host() == host && migration.workload() == workload) return true;
-    if (migration.target_host() == host && !host.empty() &&
-        (migration.workload() == workload || migration.target().workload() == workload)) {
-      return true;
-    }
-  }
-  const auto rest = rests_.find({std::string(host), std::string(workload)});
-  return rest != rests_.end() && rest->second.moved && now.monotonic < rest->second.until;
+void Migrations::SetActedOn(std::string_view migration_id, bool acted_on) {
+  if (const auto it = open_.find(migration_id); it != open_.end()) it->second.acted_on = acted_on;
 }
 
-bool Migrations::WasTriedLately(std::string_view host, std::string_view workload, Moment now) const {
-  const auto rest = rests_.find({std::string(host), std::string(workload)});
-  return rest != rests_.end() && !rest->second.moved && now.monotonic < rest->second.until;
-}
-
-const v1::Migration* Migrations::Find(std::string_view host, std::string_view workload) const {
-  for (const auto& [_, entry] : open_) {
-    if (entry.migration.source_host() == host && entry.migration.workload() == workload) return &entry.migration;
-  }
-  return nullptr;
-}
-
-std::map<std::string, Demand, std::less<>> Migrations::Reserved() const {
-  std::map<std::string, Demand, std::less<>> reserved;
-  for (const auto& [_, entry] : open_) {
-    const v1::Migration& migration = entry.migration;
-    if (!IsUnderWay(migration.phase()) || migration.target_host().empty()) continue;
-    Demand& demand = reserved[migration.target_host()];
-    demand.cpu_cores += migration.cpu_cores();
-    demand.memory_bytes += static_cast<double>(migration.memory_bytes());
-  }
-  return reserved;
-}
-
-std::vector<v1::Migration> Migrations::TakeEnded() {
-  return std::exchange(just_ended_, {});
-}
-
-std::vector<v1::Migration> Migrations::TakeChanged() {
-  std::vector<v1::Migration> changed = std::exchange(changed_ended_, {});
-  for (const std::string& id : std::exchange(changed_, {})) changed.push_back(open_.at(id).migration);
-  return changed;
-}
-
-std::vector<std::string> Migrations::TakeChangedHosts() {
-  changed_hosts_.erase("");
-  std::vector<std::string> hosts(changed_hosts_.begin(), changed_hosts_.end());
-  changed_hosts_.clear();
-  return hosts;
-}
-
-std::vector<v1::Migration> Migrations::Open() const {
-  std::vector<v1::Migration> open;
-  for (const auto& [_, entry] : open_) open.push_back(entry.migration);
-  return open;
-}
-
-std::vector<v1::Migration> Migrations::List() const {
-  std::vector<v1::Migration> all = Open();
-  all.insert(all.end(), ended_.begin(), ended_.end());
-  std::stable_sort(all.begin(), all.end(),
-                   [](const v1::Migration& a, const v1::Migration& b) { return CreationOrder(a) < CreationOrder(b); });
-  return all;
+void Migrations::Stop(std::string_view migration_id, std::string_view why) {
+  const auto it = open_.find(migration_id);
+  if (it != open_.end() && it->second.hold.empty()) it->second.hold = std::string(why);
 }
 
 }  // namespace truce::controller

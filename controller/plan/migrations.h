@@ -65,6 +65,17 @@ class Migrations {
   void OnLost(std::string_view host, Moment now);
   // Moves every migration on as far as it can go. Called after statuses and once a second.
   void Tick(const v1::Policy& policy, Moment now);
+  // Whether actions are held or wanted on the workload at its source; it is not moved before they are released.
+  void SetActedOn(std::string_view migration_id, bool acted_on);
+  // Takes it back if it can be: it must not go on, because of `why`.
+  void Stop(std::string_view migration_id, std::string_view why);
+  // Takes up one that ended UNCERTAIN: both hosts are ordered to look again, and where their answers agree it is
+  // brought to its end. What it was let run once is not forgotten: nothing of the source's is let run again unless it
+  // runs. NotFound for an id that is not remembered; FailedPrecondition when it did not end UNCERTAIN, or when another
+  // migration has to do with either host.
+  absl::StatusOr<v1::Migration> Verify(std::string_view migration_id, std::string_view who, Moment now);
+  // The same without doing it: as it would stand.
+  absl::StatusOr<v1::Migration> MayVerify(std::string_view migration_id, std::string_view who, Moment now) const;
   // On hold nothing begins; what is under way is taken back where that is possible. The host "" is the fleet.
   void Hold(std::string_view host, std::string_view why, Moment now);
   // What the host is ordered now.
@@ -75,6 +86,12 @@ class Migrations {
   bool WasTriedLately(std::string_view host, std::string_view workload, Moment now) const;
   // What is proposed or under way for the workload, as the one that is moved; nullptr for nothing.
   const v1::Migration* Find(std::string_view host, std::string_view workload) const;
+  // One that is proposed or under way; nullptr when there is none of the id.
+  const v1::Migration* Get(std::string_view migration_id) const;
+  // Whether it is of an earlier life of the controller, and its hosts are ordered to go on with what they are at.
+  bool IsRecovering(std::string_view migration_id) const;
+  // Those that the source is not ordered to move yet.
+  std::vector<const v1::Migration*> Reserving() const;
   // What hosts must keep free for what is on its way to them.
   std::map<std::string, Demand, std::less<>> Reserved() const;
 
@@ -113,6 +130,8 @@ class Migrations {
   void Remember(const v1::Migration& ended, Moment now, absl::Duration age);
   // The workload's proposal, or end().
   Entries::iterator ProposalOf(const v1::Migration& migration);
+  // Whether either of its hosts has one under way.
+  absl::Status CheckNoOther(const v1::Migration& migration) const;
   size_t BegunIn(std::string_view host, Moment now) const;
   std::string NewId();
 

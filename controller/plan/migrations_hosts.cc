@@ -28,6 +28,7 @@ void AddOrder(const v1::Migration& migration, v1::MigrationRole role, v1::Migrat
   order.set_victim(migration.victim());
   order.set_reason(migration.reason());
   *order.mutable_avoid_hosts() = migration.avoid_hosts();
+  order.set_journal(is_source ? migration.source_journal() : migration.target_journal());
 }
 
 }  // namespace

@@ -275,7 +275,12 @@ v1::Migration DescribeMove(const MoveWish& wish, const Destination& destination,
   migration.set_memory_bytes(description.memory_bytes());
   migration.set_cpu_cores(description.cpu_cores());
   migration.set_expected_cost_core_seconds(MoveCost(wish.workload, destination.driver));
-  if (!destination.target_host.empty()) return migration;
+  migration.set_source_journal(wish.source.inventory.migration_journal());
+  if (!destination.target_host.empty()) {
+    const HostState* target = elsewhere.fleet.get().Find(destination.target_host);
+    if (target != nullptr) migration.set_target_journal(target->inventory.migration_journal());
+    return migration;
+  }
   migration.add_avoid_hosts(wish.source.name);
   for (const auto& [name, host] : elsewhere.fleet.get().hosts()) {
     if (migration.avoid_hosts_size() >= kMostAvoided) break;

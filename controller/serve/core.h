@@ -31,6 +31,7 @@
 #include "controller/plan/planner.h"
 #include "controller/serve/history.h"
 #include "controller/serve/metrics.h"
+#include "controller/serve/migration_writes.h"
 #include "controller/store/store.h"
 #include "src/base/clock.h"
 #include "truce/v1/agent.pb.h"
@@ -67,6 +68,9 @@ class ControllerCore {
  public:
   // `clock` and `store` outlive it.
   ControllerCore(CoreOptions options, const Clock& clock, Store& store);
+  ~ControllerCore();
+  ControllerCore(const ControllerCore&) = delete;
+  ControllerCore& operator=(const ControllerCore&) = delete;
 
   // Streams. `certified_host` is the host that the caller's certificate names; nullopt on a plain-text server, where
   // only this machine can call.
@@ -97,6 +101,8 @@ class ControllerCore {
   absl::StatusOr<v1::ResumeResponse> Resume(const v1::ResumeRequest& request, std::string_view who);
   absl::StatusOr<v1::ApplyPolicyResponse> ApplyPolicy(const v1::ApplyPolicyRequest& request, std::string_view who);
   absl::StatusOr<v1::MigrateResponse> Migrate(const v1::MigrateRequest& request, std::string_view who);
+  absl::StatusOr<v1::VerifyMigrationResponse> VerifyMigration(const v1::VerifyMigrationRequest& request,
+                                                              std::string_view who);
 
   // What schedulers ask.
   absl::StatusOr<v1::ScoreHostsResponse> ScoreHosts(const v1::ScoreHostsRequest& request);
@@ -146,6 +152,15 @@ class ControllerCore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Moves migrations on, has them stored, tells how they ended and sends what hosts are ordered next.
   void FollowMigrations(Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has it written down; until it is on disk the hosts are ordered what they were before (migration_writes.h).
+  void StoreMigration(v1::Migration migration) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // On the store's thread.
+  void OnMigrationStored(const std::string& migration_id, uint64_t number, const absl::Status& status)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnMigrationRefused(const std::string& migration_id, const absl::Status& status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether actions are held or wanted on the workload that it moves.
+  bool IsActedOn(const v1::Migration& migration) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnMigrationEnded(const v1::Migration& migration) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What would be begun for an operator.
   absl::StatusOr<v1::Migration> PlanMove(const v1::MigrateRequest& request, std::string_view who)
@@ -211,6 +226,7 @@ class ControllerCore {
   absl::Duration store_signatures_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   PlacementLedger placements_ ABSL_GUARDED_BY(mutex_);
   Migrations migrations_ ABSL_GUARDED_BY(mutex_);
+  MigrationWrites migration_writes_ ABSL_GUARDED_BY(mutex_);
   MoveReceipts move_receipts_ ABSL_GUARDED_BY(mutex_);
   MetricsCounts counts_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_session_ ABSL_GUARDED_BY(mutex_) = 1;
@@ -227,6 +243,12 @@ class ControllerCore {
   };
   std::shared_ptr<Saves> saves_ = std::make_shared<Saves>();
   absl::Duration save_again_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
+  // How the store's thread, which may outlive this, finds it: null from its end on. Locked before mutex_.
+  struct Home {
+    absl::Mutex mutex;
+    ControllerCore* core ABSL_GUARDED_BY(mutex) = nullptr;
+  };
+  std::shared_ptr<Home> home_ = std::make_shared<Home>();
 };
 
 }  // namespace truce::controller

@@ -1,5 +1,7 @@
 // ControllerCore's part that moves workloads between hosts: what the planner or an operator wishes is begun, followed
 // step by step, stored and told.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <functional>
 #include <set>
@@ -104,10 +106,16 @@ void ControllerCore::OnMigrationEnded(const v1::Migration& migration) {
 
 void ControllerCore::FollowMigrations(Pumps& pumps) {
   const Moment now = MomentOf(clock_);
+  for (const v1::Migration* migration : migrations_.Reserving()) {
+    migrations_.SetActedOn(migration->migration_id(), IsActedOn(*migration));
+  }
+  for (const std::string& id : migration_writes_.Stuck(now.monotonic)) {
+    migrations_.Stop(id, "the controller could not store that it goes on, so it does not; look at the store's disk");
+  }
   migrations_.Tick(policy_, now);
   for (const v1::Migration& migration : migrations_.TakeEnded()) OnMigrationEnded(migration);
-  // Stored before anybody is ordered to go on.
-  for (v1::Migration& migration : migrations_.TakeChanged()) store_.Add(std::move(migration));
+  for (v1::Migration& migration : migration_writes_.Due(now.monotonic)) StoreMigration(std::move(migration));
+  for (v1::Migration& migration : migrations_.TakeChanged()) StoreMigration(std::move(migration));
   for (const std::string& name : migrations_.TakeChangedHosts()) {
     if (HostState* host = fleet_.Find(name)) SendDesired(*host, false, pumps);
   }
@@ -119,6 +127,50 @@ void ControllerCore::FollowMigrations(Pumps& pumps) {
     *batch.add_receipts() = std::move(*record.mutable_receipt());
     store_.AddReceipts(record.host(), std::move(batch), {});
   }
+}
+
+bool ControllerCore::IsActedOn(const v1::Migration& migration) const {
+  const HostState* source = fleet_.Find(migration.source_host());
+  const auto entry = entries_.find(migration.source_host());
+  const auto is_about = [&](const v1::LeasedAction& action) { return action.workload() == migration.workload(); };
+  return (source != nullptr && std::any_of(source->held.begin(), source->held.end(),
+                                           [&](const v1::HeldAction& held) { return is_about(held.action()); })) ||
+         (entry != entries_.end() && std::any_of(entry->second.plan.actions.begin(), entry->second.plan.actions.end(),
+                                                 [&](const auto& planned) { return is_about(planned.second.action); }));
+}
+
+void ControllerCore::StoreMigration(v1::Migration migration) {
+  const std::string id = migration.migration_id();
+  const uint64_t number = migration_writes_.Begin(migration, clock_.Monotonic());
+  const auto done = [home = home_, id, number](const absl::Status& status) {
+    const absl::MutexLock lock(&home->mutex);
+    if (home->core != nullptr) home->core->OnMigrationStored(id, number, status);
+  };
+  if (store_.Add(std::move(migration), done)) return;
+  const absl::Status full = absl::ResourceExhaustedError("the store's queue is full; its disk is too slow or stuck");
+  (void)migration_writes_.OnStored(id, number, full, clock_.Monotonic());
+  OnMigrationRefused(id, full);
+}
+
+void ControllerCore::OnMigrationStored(const std::string& migration_id, uint64_t number, const absl::Status& status) {
+  Pumps pumps;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!status.ok()) OnMigrationRefused(migration_id, status);
+    if (!migration_writes_.OnStored(migration_id, number, status, clock_.Monotonic())) return;
+    const v1::Migration* migration = migrations_.Get(migration_id);
+    if (migration == nullptr) return;
+    for (const std::string* name : {&migration->source_host(), &migration->target_host()}) {
+      if (HostState* host = fleet_.Find(*name)) SendDesired(*host, false, pumps);
+    }
+  }
+  for (const auto& sink : pumps) sink->Pump();
+}
+
+void ControllerCore::OnMigrationRefused(const std::string& migration_id, const absl::Status& status) {
+  ++counts_.migration_writes_refused;
+  spdlog::error("migration {}: how it goes on could not be stored, so that is not ordered yet; it is tried again: {}",
+                migration_id, StdView(status.message()));
 }
 
 absl::StatusOr<v1::ListMigrationsResponse> ControllerCore::ListMigrations(const v1::ListMigrationsRequest& request) {
@@ -207,6 +259,27 @@ absl::StatusOr<v1::MigrateResponse> ControllerCore::Migrate(const v1::MigrateReq
     const v1::Migration& begun = response.migration();
     Tell(begun.source_host(), begun.workload(), "migration_begun",
          StrCat("moving ", Describe(begun), " has begun: ", begun.reason()));
+    FollowMigrations(pumps);
+  }
+  for (const auto& sink : pumps) sink->Pump();
+  return response;
+}
+
+absl::StatusOr<v1::VerifyMigrationResponse> ControllerCore::VerifyMigration(const v1::VerifyMigrationRequest& request,
+                                                                            std::string_view who) {
+  Pumps pumps;
+  v1::VerifyMigrationResponse response;
+  {
+    absl::MutexLock lock(&mutex_);
+    const Moment now = MomentOf(clock_);
+    if (request.validate_only()) {
+      TRUCE_ASSIGN_OR_RETURN(*response.mutable_migration(), migrations_.MayVerify(request.migration_id(), who, now));
+      return response;
+    }
+    TRUCE_ASSIGN_OR_RETURN(*response.mutable_migration(), migrations_.Verify(request.migration_id(), who, now));
+    const v1::Migration& migration = response.migration();
+    Tell(migration.source_host(), migration.workload(), "migration_verified",
+         StrCat(who, " asked to look again where ", Describe(migration), " stands"));
     FollowMigrations(pumps);
   }
   for (const auto& sink : pumps) sink->Pump();

@@ -51,6 +51,13 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
     RestoreMigrations(store.restored());
   }
   store.DropRestored();
+  const absl::MutexLock lock(&home_->mutex);
+  home_->core = this;
+}
+
+ControllerCore::~ControllerCore() {
+  const absl::MutexLock lock(&home_->mutex);
+  home_->core = nullptr;
 }
 
 uint64_t ControllerCore::OnOpened(std::shared_ptr<SessionSink> sink, std::optional<std::string> certified_host) {
@@ -292,6 +299,9 @@ void ControllerCore::SendDesired(HostState& host, bool always, Pumps& pumps) {
   v1::DesiredSet& desired = *response.mutable_desired_set();
   FillDesiredSet(host, entry.plan, policy_, IsHeld(host.name), &desired);
   migrations_.FillOrders(host.name, policy_, &desired);
+  const Migrations& migrations = migrations_;
+  migration_writes_.HoldBack(
+      clock_.Monotonic(), [&migrations](const std::string& id) { return migrations.IsRecovering(id); }, &desired);
   std::string content = desired.SerializeAsString();
   const bool changed = entry.version == 0 || content != entry.content;
   if (!changed && !always) return;

@@ -83,6 +83,9 @@ std::string RenderMetrics(const MetricsSnapshot& snapshot) {
                    snapshot.migrations_by_phase);
   families.ByLabel("migrations_total", "Migrations that ended, by outcome.", MetricType::Counter, "outcome",
                    counts.migrations_by_outcome);
+  families.Counter("migration_writes_refused_total",
+                   "Phases of migrations that the store refused, whose orders wait for it.",
+                   number(counts.migration_writes_refused));
   families.Counter("events_total", "Events recorded.", number(counts.events));
   families.Gauge("store_queue", "Writes that wait for the store.", snapshot.store.queued);
   families.Counter("store_writes_total", "Writes stored.", number(snapshot.store.written));

@@ -94,6 +94,10 @@ class OperatorServiceImpl final : public v1::OperatorService::Service {
                        v1::MigrateResponse* response) override {
     return Change(context, &ControllerCore::Migrate, request, response);
   }
+  grpc::Status VerifyMigration(grpc::ServerContext* context, const v1::VerifyMigrationRequest* request,
+                               v1::VerifyMigrationResponse* response) override {
+    return Change(context, &ControllerCore::VerifyMigration, request, response);
+  }
 
  private:
   static grpc::Status Check(grpc::ServerContext* context) {

@@ -71,8 +71,9 @@ bool Store::Add(std::vector<v1::ApplicationSignature> learned) {
     return absl::OkStatus();
   }});
 }
-bool Store::Add(v1::Migration migration) {
-  return Post({.run = [row = std::move(migration)](Database& database) { return database.SaveMigration(row); }});
+bool Store::Add(v1::Migration migration, std::function<void(const absl::Status&)> done) {
+  return Post({.run = [row = std::move(migration)](Database& database) { return database.SaveMigration(row); },
+               .done = std::move(done)});
 }
 bool Store::SaveState(std::optional<v1::Policy> policy, std::map<std::string, std::string> holds,
                       std::function<void(const absl::Status&)> done) {

@@ -9,7 +9,7 @@
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/balloon_libvirt.h"
-#include "src/host/file.h"
+#include "src/host/libvirt_api.h"
 #include "src/host/qmp.h"
 
 namespace truce::host {
@@ -124,14 +124,6 @@ class NoBalloonAtAll final : public Balloon {
   const absl::Status status_;
 };
 
-absl::Status CheckLibvirtsPid(const VirtualMachine& machine, const std::string& run_directory) {
-  const std::string file = StrCat(run_directory, "/libvirt/qemu/", machine.name, ".pid");
-  const auto text = machine.name.find('/') == std::string::npos ? ReadFile(file) : absl::NotFoundError("no file");
-  if (text.ok() && FirstNumber(*text) == machine.pid) return absl::OkStatus();
-  return absl::FailedPreconditionError(StrCat("process ", machine.pid, " says that it is libvirt's machine ",
-                                              machine.name, ", and ", file, " does not"));
-}
-
 }  // namespace
 
 std::unique_ptr<Balloon> MakeQmpBalloon(const std::string& monitor, absl::Duration patience, int pid) {
@@ -143,7 +135,7 @@ BalloonMaker SystemBalloons(const std::string& libvirt_uri, absl::Duration patie
   const bool asks_libvirt = !libvirt_uri.empty();
   return [libvirt, asks_libvirt, patience, run_directory](const VirtualMachine& machine) -> std::unique_ptr<Balloon> {
     if (!machine.of_libvirt) return MakeQmpBalloon(machine.monitor, patience, machine.pid);
-    absl::Status known = asks_libvirt ? CheckLibvirtsPid(machine, run_directory) : absl::OkStatus();
+    absl::Status known = asks_libvirt ? CheckLibvirtsPid(machine.name, machine.pid, run_directory) : absl::OkStatus();
     if (!known.ok()) return std::make_unique<NoBalloonAtAll>(std::move(known));
     return MakeLibvirtBalloon(libvirt, machine.name);
   };

@@ -1,15 +1,12 @@
 #include "src/host/balloon_libvirt.h"
 
-#include <dlfcn.h>
-#include <libvirt/libvirt.h>
-#include <libvirt/virterror.h>
-
 #include <thread>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/host/libvirt_api.h"
 
 namespace truce::host {
 namespace {
@@ -18,81 +15,22 @@ constexpr uint64_t kKibibyte = 1024;
 // What a guest said longer ago says nothing about now.
 constexpr absl::Duration kFreshest = absl::Seconds(30);
 
-// What is called of the library.
-struct Api {
-  decltype(&virSetErrorFunc) set_error_function;
-  decltype(&virGetLastError) last_error;
-  decltype(&virConnectOpen) open;
-  decltype(&virConnectIsAlive) is_alive;
-  decltype(&virConnectClose) close;
-  decltype(&virDomainLookupByName) lookup;
-  decltype(&virDomainFree) free;
-  decltype(&virDomainGetInfo) info;
-  decltype(&virDomainMemoryStats) memory_stats;
-  decltype(&virDomainSetMemoryFlags) set_memory;
-};
-
-// libvirt prints errors unless somebody else takes them.
-void Silence(void*, virErrorPtr) {}
-
-// Never unloaded: its threads may be in it.
-absl::StatusOr<Api> Load(const std::string& library) {
-  void* const handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    return absl::FailedPreconditionError(
-        StrCat("its libvirt can't be asked: ", dlerror(), "; install libvirt0 for the agent"));
-  }
-  Api api{};
-  bool complete = true;
-  const auto find = [&]<typename F>(const char* name, F* function) {
-    *function = reinterpret_cast<F>(dlsym(handle, name));
-    complete &= *function != nullptr;
-  };
-  find("virSetErrorFunc", &api.set_error_function);
-  find("virGetLastError", &api.last_error);
-  find("virConnectOpen", &api.open);
-  find("virConnectIsAlive", &api.is_alive);
-  find("virConnectClose", &api.close);
-  find("virDomainLookupByName", &api.lookup);
-  find("virDomainFree", &api.free);
-  find("virDomainGetInfo", &api.info);
-  find("virDomainMemoryStats", &api.memory_stats);
-  find("virDomainSetMemoryFlags", &api.set_memory);
-  if (!complete) return absl::FailedPreconditionError(StrCat(library, " is no libvirt that Truce knows"));
-  api.set_error_function(nullptr, Silence);
-  return api;
-}
-
 }  // namespace
 
 // Used by one thread at a time.
 struct LibvirtSession {
   std::string uri;
   std::string library;
-  absl::StatusOr<Api> api = absl::UnknownError("not loaded");
+  absl::StatusOr<LibvirtApi> api = absl::UnknownError("not loaded");
   virConnectPtr connection = nullptr;
 
   // The last error of this thread.
   absl::Status Failure(std::string_view doing) const {
-    const virErrorPtr error = api->last_error();
-    const std::string said = error == nullptr || error->message == nullptr ? "no reason given" : error->message;
-    const std::string text = StrCat(doing, " at ", uri, ": ", said);
-    switch (error == nullptr ? VIR_ERR_OK : error->code) {
-      case VIR_ERR_NO_DOMAIN:
-        return absl::FailedPreconditionError(StrCat(text, "; set virtual_machines.libvirt_uri to where it is known"));
-      case VIR_ERR_AUTH_FAILED:
-      case VIR_ERR_AUTH_CANCELLED:
-      case VIR_ERR_AUTH_UNAVAILABLE:
-      case VIR_ERR_ACCESS_DENIED:
-        return absl::PermissionDeniedError(
-            StrCat(text, "; let the agent's user manage machines: usermod -aG libvirt truce-agent"));
-      // Somebody else is at the machine: it migrates, is saved, or is looked at.
-      case VIR_ERR_OPERATION_TIMEOUT:
-      case VIR_ERR_RPC:
-        return absl::UnavailableError(text);
-      default:
-        return absl::FailedPreconditionError(text);
-    }
+    absl::Status failure = api->Failure(StrCat(doing, " at ", uri));
+    // NotFound is for a machine that is gone; this one runs, and another libvirt has it.
+    if (!absl::IsNotFound(failure)) return failure;
+    return absl::FailedPreconditionError(
+        StrCat(StdView(failure.message()), "; set virtual_machines.libvirt_uri to where it is known"));
   }
 
   bool Alive() const { return connection != nullptr && api->is_alive(connection) == 1; }
@@ -108,7 +46,7 @@ struct LibvirtSession {
           "it is libvirt's, which is not asked; set virtual_machines.libvirt_uri, such as qemu:///system");
     }
     if (!api.ok()) {
-      api = Load(library);
+      api = LibvirtApi::Load(library);
       TRUCE_RETURN_IF_ERROR(api.status());
     }
     if (Alive()) return absl::OkStatus();
@@ -123,20 +61,14 @@ struct LibvirtSession {
 
 namespace {
 
-struct FreeDomain {
-  const Api& api;
-  void operator()(virDomainPtr domain) const { api.free(domain); }
-};
-using Domain = std::unique_ptr<virDomain, FreeDomain>;
-
-absl::StatusOr<Domain> Find(LibvirtSession& session, const std::string& machine) {
-  virDomainPtr domain = session.api->lookup(session.connection, machine.c_str());
+absl::StatusOr<LibvirtDomain> Find(LibvirtSession& session, const std::string& machine) {
+  virDomainPtr domain = session.api->by_name(session.connection, machine.c_str());
   if (domain == nullptr) return session.Failure("looking for the machine");
-  return Domain(domain, FreeDomain{*session.api});
+  return LibvirtDomain(domain, FreeDomain{&*session.api});
 }
 
 absl::StatusOr<BalloonState> LookWith(LibvirtSession& session, const std::string& machine) {
-  TRUCE_ASSIGN_OR_RETURN(const Domain domain, Find(session, machine));
+  TRUCE_ASSIGN_OR_RETURN(const LibvirtDomain domain, Find(session, machine));
   virDomainInfo info{};
   if (session.api->info(domain.get(), &info) != 0) return session.Failure("asking for its memory");
   BalloonState state{.actual_bytes = info.memory * kKibibyte, .maximum_bytes = info.maxMem * kKibibyte};
@@ -160,7 +92,7 @@ absl::StatusOr<BalloonState> LookWith(LibvirtSession& session, const std::string
 }
 
 absl::StatusOr<BalloonState> AskWith(LibvirtSession& session, const std::string& machine, uint64_t bytes) {
-  TRUCE_ASSIGN_OR_RETURN(const Domain domain, Find(session, machine));
+  TRUCE_ASSIGN_OR_RETURN(const LibvirtDomain domain, Find(session, machine));
   // Of the running machine only: how it is started the next time is not Truce's business.
   const auto kibibytes = static_cast<unsigned long>(bytes / kKibibyte);
   if (session.api->set_memory(domain.get(), kibibytes, VIR_DOMAIN_AFFECT_LIVE) != 0) {

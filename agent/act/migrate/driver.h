@@ -83,7 +83,8 @@ class MigrationDriver {
   virtual absl::StatusOr<DriverMemory> Recall(const v1::MigrationOrder& order, const Movable& workload) = 0;
   // Target: notes what Drop needs to clean up if the agent dies within Reserve. Changes nothing.
   virtual absl::StatusOr<DriverMemory> Plan(const v1::MigrationOrder& order) = 0;
-  // Target: gets ready to receive what `order` names, as it was planned.
+  // Target: gets ready to receive what `order` names, as it was planned. When it fails, Look and Drop are called with
+  // the plan, in case it left something all the same.
   virtual absl::StatusOr<Reservation> Reserve(const v1::MigrationOrder& order, const DriverMemory& plan) = 0;
   // Source: moves it to order.endpoint(). When this returns OK it is stopped here and complete there. Cancelled when
   // `control` said so in time; then it runs here as before. Aborted when it failed and runs here as before,
@@ -138,6 +139,10 @@ struct MigrationSettings {
   std::string kubernetes_ca_file = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
   // Empty: /proc.
   std::string procfs = "/proc";
+  // Where cgroups are mounted, as MoverOptions' layout has it.
+  std::string cgroup_root = "/sys/fs/cgroup";
+  // libvirt writes its machines' processes down below it.
+  std::string run_directory = "/run";
 };
 
 // The drivers named in the settings, in their order. InvalidArgument for an unknown name.

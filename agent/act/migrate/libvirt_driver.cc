@@ -40,10 +40,7 @@ class LibvirtDriver final : public MigrationDriver {
     }
     return absl::OkStatus();
   }
-  bool CanMove(const Movable& workload) override {
-    const auto machine = host::FindVirtualMachine(*workload.cgroup, settings_.procfs);
-    return machine && machine->of_libvirt;
-  }
+  bool CanMove(const Movable& workload) override { return Find(workload).ok(); }
 
   absl::StatusOr<DriverMemory> Recall(const v1::MigrationOrder& order, const Movable& workload) override;
   absl::StatusOr<DriverMemory> Plan(const v1::MigrationOrder& order) override;
@@ -58,6 +55,8 @@ class LibvirtDriver final : public MigrationDriver {
 
  private:
   absl::StatusOr<LibvirtMachines> Connect() { return libvirt_.Connect(settings_.libvirt_uri); }
+  // The machine of libvirt's that runs in the workload's cgroup, vouched for by libvirt.
+  absl::StatusOr<host::VirtualMachine> Find(const Movable& workload) const;
   bool IsPeer(const std::string& uri) const;
   void Watch(const LibvirtMachines& machines, virDomainPtr domain, const std::atomic<bool>& over,
              MoveControl& control) const;
@@ -83,18 +82,24 @@ bool LibvirtDriver::IsPeer(const std::string& uri) const {
   });
 }
 
-absl::StatusOr<DriverMemory> LibvirtDriver::Recall(const v1::MigrationOrder& /*order*/, const Movable& workload) {
-  const auto found = host::FindVirtualMachine(*workload.cgroup, settings_.procfs);
+absl::StatusOr<host::VirtualMachine> LibvirtDriver::Find(const Movable& workload) const {
+  auto found = host::FindVirtualMachine(*workload.cgroup, settings_.procfs);
   if (!found || !found->of_libvirt) {
     return absl::FailedPreconditionError(
         StrCat("there is not exactly one machine of libvirt's in ", workload.workload));
   }
+  TRUCE_RETURN_IF_ERROR(host::CheckLibvirtsPid(found->name, found->pid, settings_.run_directory));
+  return *std::move(found);
+}
+
+absl::StatusOr<DriverMemory> LibvirtDriver::Recall(const v1::MigrationOrder& /*order*/, const Movable& workload) {
+  TRUCE_ASSIGN_OR_RETURN(const host::VirtualMachine found, Find(workload));
   TRUCE_ASSIGN_OR_RETURN(const LibvirtMachines machines, Connect());
-  TRUCE_ASSIGN_OR_RETURN(const LibvirtMachine machine, machines.FindByName(found->name));
+  TRUCE_ASSIGN_OR_RETURN(const LibvirtMachine machine, machines.FindByName(found.name));
   if (machine.presence() != v1::MIGRATION_PRESENCE_RUNNING) {
-    return absl::FailedPreconditionError(StrCat(found->name, " does not run; only one that runs is moved"));
+    return absl::FailedPreconditionError(StrCat(found.name, " does not run; only one that runs is moved"));
   }
-  return MakeMemory({{"uuid", machine.uuid}, {"name", found->name}});
+  return MakeMemory({{"uuid", machine.uuid}, {"name", found.name}});
 }
 
 absl::StatusOr<DriverMemory> LibvirtDriver::Plan(const v1::MigrationOrder& order) {
@@ -151,7 +156,7 @@ absl::Status LibvirtDriver::Migrate(const LibvirtMachines& machines, virDomainPt
   const unsigned flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_UNDEFINE_SOURCE |
                          VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_ABORT_ON_ERROR;
   const bool bounded = settings_.bytes_per_second > 0;
-  const LibvirtApi& api = machines.api();
+  const host::LibvirtApi& api = machines.api();
   const int done = api.migrate(domain, uri.c_str(), bounded ? &bandwidth : nullptr, bounded ? 1 : 0, flags);
   absl::Status status = done == 0 ? absl::OkStatus() : api.Failure(StrCat("moving it to ", uri));
   over = true;

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -78,7 +79,7 @@ v1::MigrationPresence LibvirtMachine::presence() const {
   }
 }
 
-absl::StatusOr<LibvirtMachine> LibvirtMachines::Describe(LibvirtDomain domain) const {
+absl::StatusOr<LibvirtMachine> LibvirtMachines::Describe(host::LibvirtDomain domain) const {
   LibvirtMachine machine{.domain = std::move(domain)};
   char uuid[VIR_UUID_STRING_BUFLEN] = {};
   if (api().uuid(machine.domain.get(), uuid) != 0 ||
@@ -94,14 +95,14 @@ absl::StatusOr<LibvirtMachine> LibvirtMachines::Describe(LibvirtDomain domain) c
 absl::StatusOr<LibvirtMachine> LibvirtMachines::FindByName(const std::string& name) const {
   virDomainPtr domain = api().by_name(connection_.get(), name.c_str());
   if (domain == nullptr) return api().Failure(StrCat("looking for the machine ", name));
-  return Describe(LibvirtDomain(domain, FreeDomain{api_}));
+  return Describe(host::LibvirtDomain(domain, host::FreeDomain{api_}));
 }
 
 absl::StatusOr<LibvirtMachine> LibvirtMachines::Find(const DriverMemory& memory) const {
   const std::string uuid = WordIn(memory, "uuid");
   if (uuid.empty()) return FindByMachineName(WordIn(memory, "machine"));
   virDomainPtr domain = api().by_uuid(connection_.get(), uuid.c_str());
-  if (domain != nullptr) return Describe(LibvirtDomain(domain, FreeDomain{api_}));
+  if (domain != nullptr) return Describe(host::LibvirtDomain(domain, host::FreeDomain{api_}));
   absl::Status failure = api().Failure("looking for the machine");
   if (absl::IsNotFound(failure)) return LibvirtMachine();
   return failure;
@@ -111,15 +112,33 @@ absl::StatusOr<LibvirtMachine> LibvirtMachines::FindByMachineName(const std::str
   virDomainPtr* list = nullptr;
   const int count = api().list(connection_.get(), &list, 0);
   if (count < 0) return api().Failure("listing the machines");
-  LibvirtDomain wanted(nullptr, FreeDomain{api_});
+  std::vector<std::pair<std::string, host::LibvirtDomain>> alike;
   for (int i = 0; i < count; ++i) {
-    LibvirtDomain domain(list[i], FreeDomain{api_});
+    host::LibvirtDomain domain(list[i], host::FreeDomain{api_});
     const char* name = api().name(domain.get());
-    if (name != nullptr && IsMachineOf(machine, name)) wanted = std::move(domain);
+    if (name != nullptr && IsMachineOf(machine, name)) alike.emplace_back(name, std::move(domain));
   }
   std::free(list);
-  if (wanted == nullptr) return LibvirtMachine();
-  return Describe(std::move(wanted));
+  LibvirtMachine found;
+  std::string found_name;
+  for (auto& [name, domain] : alike) {
+    TRUCE_ASSIGN_OR_RETURN(LibvirtMachine one, Describe(std::move(domain)));
+    // It went away just now.
+    if (one.domain == nullptr) continue;
+    const bool here = one.presence() != v1::MIGRATION_PRESENCE_ABSENT;
+    const bool other_here = found.presence() != v1::MIGRATION_PRESENCE_ABSENT;
+    if (found.domain != nullptr && here == other_here) {
+      return absl::FailedPreconditionError(StrCat("the machines ", found_name, " and ", name,
+                                                  " of this host could both ", "have the cgroup ", machine,
+                                                  ", so it can't be told which is meant; rename one of them"));
+    }
+    // What is only defined is in nobody's way.
+    if (found.domain == nullptr || here) {
+      found = std::move(one);
+      found_name = name;
+    }
+  }
+  return found;
 }
 
 absl::Status LibvirtMachines::Remove(const LibvirtMachine& machine, bool definition) const {
@@ -133,7 +152,9 @@ absl::Status LibvirtMachines::Remove(const LibvirtMachine& machine, bool definit
     return absl::IsNotFound(failure) ? absl::OkStatus() : failure;
   }
   if (!persistent || !definition) return absl::OkStatus();
-  constexpr unsigned kFlags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA;
+  // What was moved live has no saved memory here. A machine that has some was saved by somebody, and libvirt refuses to
+  // forget it unless it is told to (VIR_DOMAIN_UNDEFINE_MANAGED_SAVE).
+  constexpr unsigned kFlags = VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA;
   if (api().undefine(machine.domain.get(), kFlags | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM) == 0) return absl::OkStatus();
   // Not every hypervisor has machines with an NVRAM.
   const virErrorPtr error = api().last_error();
@@ -163,21 +184,21 @@ bool LibvirtMachines::HasJob(virDomainPtr domain, MoveControl& control) const {
          type != VIR_DOMAIN_JOB_CANCELLED;
 }
 
-absl::StatusOr<const LibvirtApi*> LibvirtLibrary::Api() {
+absl::StatusOr<const host::LibvirtApi*> LibvirtLibrary::Api() {
   const absl::MutexLock lock(&mutex_);
   if (api_ == nullptr) {
-    TRUCE_ASSIGN_OR_RETURN(const LibvirtApi loaded, LibvirtApi::Load(name_));
-    api_ = std::make_unique<const LibvirtApi>(loaded);
+    TRUCE_ASSIGN_OR_RETURN(const host::LibvirtApi loaded, host::LibvirtApi::Load(name_));
+    api_ = std::make_unique<const host::LibvirtApi>(loaded);
   }
   return api_.get();
 }
 
 absl::StatusOr<LibvirtMachines> LibvirtLibrary::Connect(const std::string& uri) {
   if (uri.empty()) return absl::FailedPreconditionError("virtual_machines.libvirt_uri is not set");
-  TRUCE_ASSIGN_OR_RETURN(const LibvirtApi* const api, Api());
+  TRUCE_ASSIGN_OR_RETURN(const host::LibvirtApi* const api, Api());
   virConnectPtr connection = api->open(uri.c_str());
   if (connection == nullptr) return api->Failure(StrCat("connecting to libvirt at ", uri));
-  return LibvirtMachines(api, LibvirtConnection(connection, CloseConnection{api}));
+  return LibvirtMachines(api, host::LibvirtConnection(connection, host::CloseConnection{api}));
 }
 
 }  // namespace truce::agent

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/act/migrate/driver.h"
-#include "agent/act/migrate/libvirt_api.h"
+#include "src/host/libvirt_api.h"
 
 namespace truce::agent {
 
@@ -20,7 +20,7 @@ bool IsMachineOf(std::string_view machine, std::string_view domain);
 
 struct LibvirtMachine {
   // Null when there is none.
-  LibvirtDomain domain{nullptr, FreeDomain{nullptr}};
+  host::LibvirtDomain domain{nullptr, host::FreeDomain{nullptr}};
   std::string uuid;
   // virDomainState, and the reason that goes with it.
   int state = VIR_DOMAIN_NOSTATE;
@@ -33,26 +33,29 @@ struct LibvirtMachine {
 // A connection may be used by several threads.
 class LibvirtMachines {
  public:
-  LibvirtMachines(const LibvirtApi* api, LibvirtConnection connection)
+  LibvirtMachines(const host::LibvirtApi* api, host::LibvirtConnection connection)
       : api_(api), connection_(std::move(connection)) {}
 
-  const LibvirtApi& api() const { return *api_; }
+  const host::LibvirtApi& api() const { return *api_; }
   // NotFound when there is none of the name.
   absl::StatusOr<LibvirtMachine> FindByName(const std::string& name) const;
   // The machine of a memory: by "uuid" on the source, by "machine" on the target. Without a domain when there is none.
   absl::StatusOr<LibvirtMachine> Find(const DriverMemory& memory) const;
+  // Names of cgroups keep less than the name of a machine, so several may fit: the one that is on, else the one that is
+  // defined. FailedPrecondition when two such fit equally well.
   absl::StatusOr<LibvirtMachine> FindByMachineName(const std::string& machine) const;
-  // Ends it unless it runs (FailedPrecondition), and removes its definition if that is wanted.
+  // Ends it unless it runs (FailedPrecondition), and removes its definition if that is wanted; never one with a managed
+  // save: that is memory that somebody else put there.
   absl::Status Remove(const LibvirtMachine& machine, bool definition) const;
   absl::Status LetRun(const LibvirtMachine& machine) const;
   // Whether a job is under way at the machine, and in `control` how far it is.
   bool HasJob(virDomainPtr domain, MoveControl& control) const;
 
  private:
-  absl::StatusOr<LibvirtMachine> Describe(LibvirtDomain domain) const;
+  absl::StatusOr<LibvirtMachine> Describe(host::LibvirtDomain domain) const;
 
-  const LibvirtApi* api_;
-  LibvirtConnection connection_;
+  const host::LibvirtApi* api_;
+  host::LibvirtConnection connection_;
 };
 
 // Connects to a libvirt, and loads its library when that is first needed. Thread-safe.
@@ -62,12 +65,12 @@ class LibvirtLibrary {
   absl::StatusOr<LibvirtMachines> Connect(const std::string& uri);
 
  private:
-  absl::StatusOr<const LibvirtApi*> Api();
+  absl::StatusOr<const host::LibvirtApi*> Api();
 
   const std::string name_;
   absl::Mutex mutex_;
   // Stays once it is there.
-  std::unique_ptr<const LibvirtApi> api_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<const host::LibvirtApi> api_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace truce::agent

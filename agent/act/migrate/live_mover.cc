@@ -41,6 +41,8 @@ LiveMover::~LiveMover() {
 }
 
 void LiveMover::Recover() {
+  // Without a driver nothing is begun, and there is nothing to write down.
+  if (!drivers_.empty()) journal_->EnsureName();
   for (const std::string& problem : journal_->problems()) ledger_.AddEvent("journal_damaged", "", problem);
   for (const auto& [id, record] : journal_->records()) migrations_[id].record = record;
   for (auto& [id, migration] : migrations_) {
@@ -126,13 +128,15 @@ void LiveMover::Refuse(Migration& migration, const std::string& reason) {
   Tell(migration, "migration_refused", reason);
 }
 
-// Nothing of it was ever begun here, so it is as it was: on the source it lives, on the target there is nothing.
+// Where nothing of it was ever begun it is as it was: on the source it lives, on the target there is nothing.
 void LiveMover::AnswerStranger(Migration& migration, const TargetLookup& targets) {
   const v1::MigrationOrder& order = migration.record.order;
   const v1::MigrationStep step = order.step();
-  if (!migration.refused && !journal_->problems().empty()) {
+  const bool never_begun = migration.refused || (!journal_->name().empty() && order.journal() == journal_->name());
+  if (!never_begun) {
     return Answer(migration, step, v1::MIGRATION_PROGRESS_FAILED,
-                  "this host has no record of it, which may be lost: its journal was damaged; look there");
+                  "this host has no record of it, which may be lost: its journal of migrations (in state_directory) is "
+                  "not the one that was here when it began; look there");
   }
   if (order.role() != v1::MIGRATION_ROLE_SOURCE && order.role() != v1::MIGRATION_ROLE_TARGET) {
     return Answer(migration, step, v1::MIGRATION_PROGRESS_REFUSED, "the order does not say which part this host has");
@@ -212,6 +216,15 @@ uint64_t LiveMover::ReservedBytes() const {
 void LiveMover::Tick() {
   scout_.Tick();
   Work();
+}
+
+std::string LiveMover::MovingRefusal(const std::string& workload) const {
+  for (const auto& [id, migration] : migrations_) {
+    const bool leaves = IsSource(migration.record.order) && migration.record.order.workload() == workload;
+    if (!leaves || (migration.task == nullptr && IsOver(migration))) continue;
+    return StrCat(workload, " is being moved to another host (", id, ")");
+  }
+  return "";
 }
 
 std::vector<v1::MigrationStatus> LiveMover::statuses() const {

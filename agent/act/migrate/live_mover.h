@@ -10,7 +10,7 @@
 //
 //   target                                               source
 //   RESERVE ─ guard ─► kPreparing [plan]                 MOVE ─ guard ─► kPreparing [recall]
-//      journal ─► kReserving [reserve]                      journal ─► kMoving [move]   hold, unattended, another
+//      journal ─► kReserving [reserve; failed: withdraw]    journal ─► kMoving [move]   hold, unattended, another
 //      journal ─► kReserved                                                             step, guard: cancelled
 //        VERIFY ─ journal ─► kArrived [look]                  moved, or nobody knows ─► kMoved
 //        unattended [withdraw] ─► runs here: kArrived         cancelled or failed, and runs as before ─► kStayed
@@ -28,6 +28,9 @@
 //    target drops nothing by itself, because the source may be gone by then.
 //  - A source lets it run again in ROLL_BACK only, which the controller orders when the target has dropped it, and only
 //    what it finds stopped. Unattended it stays stopped, and is told in a status until it is found running or gone.
+//  - "There is no record of it, so nothing was begun" is said only where no record can be lost: what this run refused
+//    itself, and what began when the journal already had its present name (MigrationOrder.journal). Otherwise the
+//    answer is FAILED, without a presence.
 //  - RESERVE and MOVE are done once. VERIFY looks again while it is ordered. FINISH and ROLL_BACK are tried again until
 //    they succeed, while they are ordered.
 #pragma once
@@ -58,8 +61,10 @@ class LiveMover final : public Mover {
 
   void Take(const v1::DesiredSet& desired, const TargetLookup& targets) override;
   void Tick() override;
+  std::string MovingRefusal(const std::string& workload) const override;
   std::vector<v1::MigrationStatus> statuses() const override;
   std::vector<std::string> DriversFor(const Movable& workload) override { return scout_.DriversFor(workload); }
+  std::string journal() const override { return journal_->name(); }
   std::vector<std::string> ReadyDrivers() const override;
   std::map<std::string, std::string> MissingDrivers() const override;
   std::vector<v1::Event> TakeEvents() override { return ledger_.TakeEvents(); }
@@ -96,7 +101,7 @@ class LiveMover final : public Mover {
   void Begin(const v1::MigrationOrder& order, const TargetLookup& targets);
   void BeginToSend(Migration& migration, const std::optional<ActionTarget>& target);
   void BeginToReceive(Migration& migration);
-  // An order for something that this host never began.
+  // An order for something of which this host has no record.
   void AnswerStranger(Migration& migration, const TargetLookup& targets);
   // The step was ordered and is not done for a reason that stands.
   void Refuse(Migration& migration, const std::string& reason);

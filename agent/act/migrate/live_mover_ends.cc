@@ -125,9 +125,9 @@ void LiveMover::OnMoved(Migration& migration, const MoveTaskResult& result) {
 void LiveMover::OnReserved(Migration& migration, MoveTaskResult result) {
   MoveRecord& record = migration.record;
   if (!result.status.ok()) {
-    Answer(migration, v1::MIGRATION_STEP_RESERVE, kFailed, Words(result.status));
-    EnterAnyhow(migration, MoveStage::kDropped);
-    return Tell(migration, "migration_failed", Words(result.status));
+    // A driver that failed may have left something, or not got as far as to remove it.
+    migration.cancelled = Words(result.status);
+    return Start(migration, MoveTask::kWithdraw);
   }
   record.memory = std::move(result.memory);
   record.status.set_endpoint(OnWire(std::move(result.endpoint)));

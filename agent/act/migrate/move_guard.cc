@@ -104,7 +104,12 @@ std::optional<std::string> RefusalOfWorkload(const v1::MigrationOrder& order,
 std::optional<std::string> RefusalToSend(const v1::MigrationOrder& order, const MoveFacts& facts,
                                          const std::optional<ActionTarget>& target) {
   if (auto refusal = RefusalOfHost(order, facts)) return refusal;
-  return RefusalOfWorkload(order, target);
+  if (auto refusal = RefusalOfWorkload(order, target)) return refusal;
+  if (target->held_levers.empty()) return std::nullopt;
+  return StrCat(
+      "actions are held on ", target->name, " (",
+      absl::StrJoin(target->held_levers, ", ", [](std::string* out, v1::Lever lever) { *out += EnumWord(lever); }),
+      "), and what they changed would travel with it or never be put back; they must be released first");
 }
 
 MoveRoom ReadRoom(const std::string& procfs) {

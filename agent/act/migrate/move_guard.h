@@ -43,7 +43,7 @@ struct MoveFacts {
 // Why the workload must not be moved; nullopt when it may. `target` is the workload of the order's name that lives now.
 std::optional<std::string> RefusalOfWorkload(const v1::MigrationOrder& order,
                                              const std::optional<ActionTarget>& target);
-// Why the source must not begin to move it; checks all of the above too.
+// Why the source must not begin to move it; checks all of the above too, and that no action is held on it.
 std::optional<std::string> RefusalToSend(const v1::MigrationOrder& order, const MoveFacts& facts,
                                          const std::optional<ActionTarget>& target);
 

@@ -1,11 +1,15 @@
 #include "agent/act/migrate/move_journal.h"
 
+#include <spdlog/spdlog.h>
+
 #include <array>
 #include <filesystem>
 #include <optional>
+#include <random>
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "agent/act/journal_record.h"
 #include "src/base/text.h"
 
@@ -62,7 +66,21 @@ absl::StatusOr<std::unique_ptr<MoveJournal>> MoveJournal::Open(const std::string
   const absl::Status loaded =
       journal->file_.Load([&journal](const std::vector<std::string>& fields) { return journal->Replay(fields); });
   if (!loaded.ok()) return loaded;
+  if (!journal->problems().empty()) journal->name_.clear();
   return journal;
+}
+
+void MoveJournal::EnsureName() {
+  if (!name_.empty()) return;
+  std::random_device random;
+  name_ = absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
+  std::error_code error;
+  std::filesystem::create_directories(directory_, error);  // what is wrong, the file tells
+  file_.MarkStale();
+  if (absl::Status status = file_.Flush(/*empty=*/false); !status.ok()) {
+    spdlog::warn("{}; until it is, this host can't tell what it never began", StdView(status.message()));
+    name_.clear();
+  }
 }
 
 absl::Status MoveJournal::Replay(const std::vector<std::string>& fields) {
@@ -70,6 +88,10 @@ absl::Status MoveJournal::Replay(const std::vector<std::string>& fields) {
   if (kind == kHeader && fields.size() == 2) {
     if (fields[1] == kFormat) return absl::OkStatus();
     return absl::DataLossError(StrCat("format ", fields[1], " is not known"));
+  }
+  if (kind == "journal" && fields.size() == 2) {
+    name_ = fields[1];
+    return absl::OkStatus();
   }
   if (kind == "over" && fields.size() == 2) {
     records_.erase(fields[1]);
@@ -91,6 +113,7 @@ absl::Status MoveJournal::Replay(const std::vector<std::string>& fields) {
 
 std::string MoveJournal::Snapshot() const {
   std::string text = Header();
+  if (!name_.empty()) text += EncodeRecord({"journal", name_});
   for (const auto& [id, record] : records_) text += Encode(record, *WordOf(record.stage));
   return text;
 }
@@ -108,7 +131,7 @@ absl::Status MoveJournal::Record(const MoveRecord& record) {
 void MoveJournal::Forget(const std::string& migration_id) {
   if (records_.erase(migration_id) == 0) return;
   if (records_.empty() || !file_.Append(EncodeRecord({"over", migration_id}), /*sync=*/false).ok()) file_.MarkStale();
-  (void)file_.Flush(records_.empty());
+  (void)file_.Flush(/*empty=*/records_.empty() && name_.empty());
 }
 
 }  // namespace truce::agent

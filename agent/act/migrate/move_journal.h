@@ -2,6 +2,7 @@
 // whole record for each change of a migration, the last one counts.
 //
 //   header     truce-migrations 1
+//   journal    NAME                            random; another one after the file was lost, emptied or damaged
 //   migration  ID STAGE MEMORY ORDER STATUS    the last two as they are on the wire
 //   over       ID                              nothing of it is left
 //
@@ -63,6 +64,11 @@ class MoveJournal {
   // Forgets it. When the disk does not take it, that costs a look at nothing at the next start.
   void Forget(const std::string& migration_id);
 
+  // Gives it a name if it has none.
+  void EnsureName();
+  // Who knows that the journal had this name at some time knows that nothing was lost of it since: one that lost a line
+  // has lost its name. Empty when it has none, or none that could be written down.
+  const std::string& name() const { return name_; }
   const std::map<std::string, MoveRecord>& records() const { return records_; }
   const std::vector<std::string>& problems() const { return file_.problems(); }
 
@@ -72,6 +78,7 @@ class MoveJournal {
   std::string Snapshot() const;
 
   const std::string directory_;
+  std::string name_;
   RecordFile file_;
   std::map<std::string, MoveRecord> records_;  // by migration
 };

@@ -42,16 +42,22 @@ class Mover {
  public:
   virtual ~Mover() = default;
   // The host's whole set of orders; what is missing from it is over. On hold nothing new begins and what can be
-  // cancelled is. `targets` finds workloads that live here.
+  // cancelled is. `targets` finds workloads that live here, with what is held on them: that is released before a move
+  // begins.
   virtual void Take(const v1::DesiredSet& desired, const TargetLookup& targets) = 0;
   // Once per sampling interval: orders whose time is up, steps that are done.
   virtual void Tick() = 0;
+  // Why nothing may be changed on the workload now: the migration that it leaves this host by; empty when there is
+  // none.
+  virtual std::string MovingRefusal(const std::string& workload) const = 0;
   // One for each migration that this host has a part in. One that is not in the desired set stays as long as something
   // of it is left here that an operator should know of.
   virtual std::vector<v1::MigrationStatus> statuses() const = 0;
   // Drivers by which the workload could be moved, preferred first, as far as is known: they are asked on a thread of
   // their own when it is first named here and then every minute.
   virtual std::vector<std::string> DriversFor(const Movable& workload) = 0;
+  // HostInventory.migration_journal.
+  virtual std::string journal() const = 0;
   // Drivers by which this host could receive, and what each of the others lacks; asked every minute.
   virtual std::vector<std::string> ReadyDrivers() const = 0;
   virtual std::map<std::string, std::string> MissingDrivers() const = 0;
@@ -62,9 +68,10 @@ class Mover {
 };
 
 // Opens the journal: a reservation of an earlier run is dropped unless its workload runs here by now; a move of an
-// earlier run is ended or, if it is over, left as it is, and told so. Asks each driver whether it is ready, so it may
-// take a few seconds. Without drivers every order is refused. Opened after the actuator, whose lock keeps others out of
-// the state directory. `clock` and `layout` outlive the mover.
+// earlier run is ended or, if it is over, left as it is, and told so. Asks each driver whether it is ready, and waits
+// for their answers for at most two seconds; who takes longer is ready when it says so. Without drivers every order is
+// refused. Opened after the actuator, whose lock keeps others out of the state directory. `clock` and `layout` outlive
+// the mover.
 absl::StatusOr<std::unique_ptr<Mover>> OpenMover(const MoverOptions& options,
                                                  std::vector<std::unique_ptr<MigrationDriver>> drivers,
                                                  const host::CgroupLayout& layout, const Clock& clock);

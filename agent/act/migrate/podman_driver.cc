@@ -3,8 +3,13 @@
 //
 //   ID.ready    the target waits, and sees this directory
 //   ID.tar.zst  the container, with its memory
+//   ID.home     the source has begun, and it is the source's; it becomes
 //   ID.moved    the source has let go: whoever renames this may let it run
 //   ID.taken    the target has; ID.back: the source has
+//   ID.ran      the target did let it run: neither is it let run again from the file, nor given back
+//
+// From the beginning of the move on one of home, moved, taken and back is there. Where none is, the directory is not
+// the one of then, and nothing is let run.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,19 +24,13 @@
 #include "absl/strings/str_split.h"
 #include "agent/act/migrate/driver_words.h"
 #include "agent/act/migrate/drivers.h"
-#include "google/protobuf/util/json_util.h"
-#include "src/base/program.h"
+#include "agent/act/migrate/podman.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/file.h"
 
 namespace truce::agent {
 namespace {
-
-using End = ProgramResult::End;
-
-constexpr absl::Duration kAsk = absl::Seconds(20);
-constexpr absl::Duration kThaw = absl::Seconds(100);
 
 // The container's id in the name of its cgroup, "machine.slice/libpod-ID.scope"; empty when there is none.
 std::string IdIn(std::string_view workload) {
@@ -55,15 +54,11 @@ bool IsInPath(const std::string& program) {
   return false;
 }
 
-struct Container {
-  bool exists = false;
-  bool running = false;
-  std::string cgroup;
-};
-
 class PodmanDriver final : public MigrationDriver {
  public:
-  explicit PodmanDriver(const MigrationSettings& settings) : settings_(settings) {}
+  explicit PodmanDriver(const MigrationSettings& settings)
+      : settings_(settings),
+        podman_(settings.podman_program, settings.procfs.empty() ? std::string("/proc") : settings.procfs) {}
 
   std::string_view name() const override { return "podman"; }
   absl::Status Ready() override;
@@ -81,14 +76,7 @@ class PodmanDriver final : public MigrationDriver {
   absl::Status Drop(const v1::MigrationOrder& order, const DriverMemory& memory) override;
 
  private:
-  absl::StatusOr<ProgramResult> Podman(std::vector<std::string> arguments, absl::Duration patience,
-                                       const std::atomic<bool>* cancelled = nullptr) const;
-  // The same, where anything but exit code 0 is an error.
-  absl::Status Do(std::vector<std::string> arguments, absl::Duration patience) const;
-  absl::StatusOr<Container> Inspect(const std::string& id) const;
-  absl::Status Remove(const std::string& id) const;
-  // Lets the container that was frozen here run again.
-  absl::Status Thaw(const std::string& id) const;
+  // Ends a move that was not: waits for a freeze that still goes on, and lets the container run again.
   absl::StatusOr<MoveOutcome> AfterACrash(const v1::MigrationOrder& order, const std::string& id) const;
 
   std::string File(const v1::MigrationOrder& order, std::string_view what) const {
@@ -100,10 +88,18 @@ class PodmanDriver final : public MigrationDriver {
   // Whether the token could be renamed, now or before.
   absl::StatusOr<bool> Claim(const v1::MigrationOrder& order, std::string_view as) const;
   void Erase(const v1::MigrationOrder& order) const {
-    for (const char* what : {"tar.zst", "part", "moved", "taken", "back", "ready"}) unlink(File(order, what).c_str());
+    for (const char* what : {"tar.zst", "part", "home", "moved", "taken", "back", "ran", "ready"}) {
+      unlink(File(order, what).c_str());
+    }
+  }
+  // None of the files says whose it is.
+  absl::Status Lost() const {
+    return absl::FailedPreconditionError(
+        StrCat("nothing in ", settings_.podman_directory, " says that it is this host's; is the directory mounted?"));
   }
 
   const MigrationSettings settings_;
+  const Podman podman_;
 };
 
 absl::Status PodmanDriver::Ready() {
@@ -120,54 +116,6 @@ absl::Status PodmanDriver::Ready() {
                                                 "all hosts share"));
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<ProgramResult> PodmanDriver::Podman(std::vector<std::string> arguments, absl::Duration patience,
-                                                   const std::atomic<bool>* cancelled) const {
-  arguments.insert(arguments.begin(), {settings_.podman_program, "container"});
-  return RunProgram({.arguments = std::move(arguments), .patience = patience, .cancelled = cancelled});
-}
-
-absl::Status PodmanDriver::Do(std::vector<std::string> arguments, absl::Duration patience) const {
-  const std::string step = arguments[0];
-  TRUCE_ASSIGN_OR_RETURN(const ProgramResult result, Podman(std::move(arguments), patience));
-  if (result.exit_code == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      StrCat("podman container ", step, result.end == End::kTimedOut ? " took too long: " : ": ",
-             result.last_error.empty() ? StrCat("exit code ", result.exit_code) : result.last_error));
-}
-
-absl::StatusOr<Container> PodmanDriver::Inspect(const std::string& id) const {
-  TRUCE_ASSIGN_OR_RETURN(const ProgramResult exists, Podman({"exists", id}, kAsk));
-  if (exists.exit_code == 1) return Container();
-  if (exists.exit_code != 0) {
-    return absl::UnavailableError(
-        StrCat("podman does not say whether there is a container ", id, ": ", exists.last_error));
-  }
-  TRUCE_ASSIGN_OR_RETURN(const ProgramResult said, Podman({"inspect", id}, kAsk));
-  google::protobuf::ListValue list;
-  if (said.exit_code != 0 || !google::protobuf::util::JsonStringToMessage(said.output, &list).ok() ||
-      list.values_size() != 1) {
-    return absl::UnavailableError(StrCat("podman does not say how the container ", id, " is: ", said.last_error));
-  }
-  const auto& state = JsonObject(list.values(0).struct_value(), "State");
-  Container container{.exists = true, .running = JsonText(state, "Status") == "running"};
-  container.cgroup = JsonText(state, "CgroupPath");
-  if (container.cgroup.starts_with('/')) container.cgroup.erase(0, 1);
-  return container;
-}
-
-absl::Status PodmanDriver::Remove(const std::string& id) const {
-  TRUCE_ASSIGN_OR_RETURN(const Container container, Inspect(id));
-  if (!container.exists) return absl::OkStatus();
-  if (container.running) return absl::FailedPreconditionError("the container runs, and is not removed");
-  return Do({"rm", id}, kAsk);
-}
-
-absl::Status PodmanDriver::Thaw(const std::string& id) const {
-  TRUCE_RETURN_IF_ERROR(Do({"restore", "--keep", "--tcp-established", id}, kThaw));
-  TRUCE_ASSIGN_OR_RETURN(const Container container, Inspect(id));
-  return container.running ? absl::OkStatus() : absl::UnavailableError("podman restored it, and it does not run");
 }
 
 absl::StatusOr<bool> PodmanDriver::Has(const v1::MigrationOrder& order, std::string_view what) const {
@@ -198,15 +146,19 @@ absl::StatusOr<bool> PodmanDriver::Claim(const v1::MigrationOrder& order, std::s
 
 absl::StatusOr<DriverMemory> PodmanDriver::Recall(const v1::MigrationOrder& /*order*/, const Movable& workload) {
   const std::string id = IdIn(workload.workload);
-  TRUCE_ASSIGN_OR_RETURN(const Container container, Inspect(id));
+  TRUCE_ASSIGN_OR_RETURN(const PodmanContainer container, podman_.Inspect(id));
   if (!container.running) return absl::FailedPreconditionError(StrCat("podman runs no container ", id));
+  if (container.removes_itself) {
+    return absl::FailedPreconditionError(
+        StrCat("the container ", id, " was started with --rm, so that it would be gone once it is frozen"));
+  }
   return MakeMemory({{"id", id}});
 }
 
 absl::StatusOr<DriverMemory> PodmanDriver::Plan(const v1::MigrationOrder& order) {
   const std::string id = IdIn(order.workload());
   if (id.empty()) return absl::FailedPreconditionError(StrCat(order.workload(), " is no container of podman's"));
-  TRUCE_ASSIGN_OR_RETURN(const Container container, Inspect(id));
+  TRUCE_ASSIGN_OR_RETURN(const PodmanContainer container, podman_.Inspect(id));
   if (container.exists) {
     return absl::FailedPreconditionError(StrCat("this host has a container ", id, " already; remove it"));
   }
@@ -227,23 +179,24 @@ absl::StatusOr<MoveOutcome> PodmanDriver::Move(const v1::MigrationOrder& order, 
     return absl::AbortedError(StrCat(settings_.podman_directory, " does not show that ", order.peer_host(),
                                      " waits for it: do both hosts share it?"));
   }
+  if (absl::Status begun = Put(order, "home", id); !begun.ok()) return absl::AbortedError(begun.message());
   const std::string part = File(order, "part");
-  auto frozen = Podman({"checkpoint", "--keep", "--tcp-established", "--compress", "zstd", "--export", part, id},
-                       settings_.longest_move, &control.cancelled);
-  absl::Status failed = frozen.status();
-  if (frozen.ok() && frozen->exit_code != 0) {
-    failed = absl::AbortedError(StrCat("podman could not freeze it: ", frozen->last_error));
+  absl::Status failed = podman_.Freeze(id, part, settings_.longest_move);
+  if (absl::IsInternal(failed)) return failed;
+  if (!failed.ok()) failed = absl::AbortedError(StrCat("podman could not freeze it: ", StdView(failed.message())));
+  // A freeze comes to its end, and is made good for then.
+  if (failed.ok() && control.cancelled) failed = absl::CancelledError("it was called off while it was frozen");
+  for (const auto& [from, to] : {std::pair("part", "tar.zst"), std::pair("home", "moved")}) {
+    if (failed.ok() && rename(File(order, from).c_str(), File(order, to).c_str()) != 0) {
+      failed = ErrnoStatus(errno, StrCat("renaming ", File(order, from)));
+    }
   }
-  if (failed.ok() && rename(part.c_str(), File(order, "tar.zst").c_str()) != 0) {
-    failed = ErrnoStatus(errno, StrCat("renaming ", part));
-  }
-  if (failed.ok()) failed = Put(order, "moved", id);
   if (failed.ok()) {
     struct stat status {};
     stat(File(order, "tar.zst").c_str(), &status);
     return MoveOutcome{.moved_bytes = static_cast<uint64_t>(status.st_size)};
   }
-  // Nobody else can have it, because there is no token.
+  // Nobody else can have it, because it was not let go.
   auto after = AfterACrash(order, id);
   if (!absl::IsCancelled(after.status()) || control.cancelled) return after;
   return absl::AbortedError(StrCat(StdView(failed.message()), "; it runs here"));
@@ -253,27 +206,32 @@ absl::StatusOr<MoveOutcome> PodmanDriver::AfterACrash(const v1::MigrationOrder& 
   TRUCE_ASSIGN_OR_RETURN(const bool moved, Has(order, "moved"));
   TRUCE_ASSIGN_OR_RETURN(const bool taken, Has(order, "taken"));
   if (moved || taken) return MoveOutcome();
-  TRUCE_ASSIGN_OR_RETURN(const Container container, Inspect(id));
+  TRUCE_RETURN_IF_ERROR(podman_.AwaitFreeze(id));
+  TRUCE_ASSIGN_OR_RETURN(const PodmanContainer container, podman_.Inspect(id));
   if (!container.exists) return absl::InternalError("podman has no such container any more");
   if (!container.running) {
-    const absl::Status thawed = Thaw(id);
+    TRUCE_ASSIGN_OR_RETURN(const bool home, Has(order, "home"));
+    TRUCE_ASSIGN_OR_RETURN(const bool back, Has(order, "back"));
+    const absl::Status thawed = home || back ? podman_.Thaw(id) : Lost();
     if (!thawed.ok()) {
-      return absl::InternalError(StrCat("it was frozen and could not be let run again: ", StdView(thawed.message())));
+      return absl::InternalError(StrCat("it does not run and could not be let run again: ", StdView(thawed.message())));
     }
   }
-  unlink(File(order, "part").c_str());
-  unlink(File(order, "tar.zst").c_str());
+  for (const char* what : {"part", "tar.zst", "home"}) unlink(File(order, what).c_str());
   return absl::CancelledError("it runs here");
 }
 
 absl::StatusOr<Presence> PodmanDriver::Look(const v1::MigrationOrder& order, const DriverMemory& memory) {
-  TRUCE_ASSIGN_OR_RETURN(const Container container, Inspect(WordIn(memory, "id")));
-  if (container.exists) {
+  TRUCE_ASSIGN_OR_RETURN(const PodmanContainer container, podman_.Inspect(WordIn(memory, "id")));
+  const bool source = order.role() == v1::MIGRATION_ROLE_SOURCE;
+  // One that ended by itself can't be let run again as it was.
+  const bool ended = source && !container.running && !container.checkpointed;
+  if (container.exists && !ended) {
     return Presence{.where = container.running ? v1::MIGRATION_PRESENCE_RUNNING : v1::MIGRATION_PRESENCE_STOPPED,
                     .workload = container.cgroup.empty() ? order.workload() : container.cgroup};
   }
   Presence presence{.where = v1::MIGRATION_PRESENCE_ABSENT};
-  if (order.role() == v1::MIGRATION_ROLE_TARGET) {
+  if (!source) {
     TRUCE_ASSIGN_OR_RETURN(const bool ready, Has(order, "ready"));
     TRUCE_ASSIGN_OR_RETURN(const bool moved, Has(order, "moved"));
     TRUCE_ASSIGN_OR_RETURN(const bool taken, Has(order, "taken"));
@@ -283,50 +241,62 @@ absl::StatusOr<Presence> PodmanDriver::Look(const v1::MigrationOrder& order, con
 }
 
 absl::Status PodmanDriver::Leave(const v1::MigrationOrder& order, const DriverMemory& memory) {
-  TRUCE_RETURN_IF_ERROR(Remove(WordIn(memory, "id")));
+  TRUCE_RETURN_IF_ERROR(podman_.Remove(WordIn(memory, "id")));
   Erase(order);
   return absl::OkStatus();
 }
 
 absl::Status PodmanDriver::Settle(const v1::MigrationOrder& order, const DriverMemory& memory) {
   const std::string id = WordIn(memory, "id");
-  TRUCE_ASSIGN_OR_RETURN(Container container, Inspect(id));
-  if (!container.running) {
+  TRUCE_ASSIGN_OR_RETURN(PodmanContainer container, podman_.Inspect(id));
+  TRUCE_ASSIGN_OR_RETURN(bool ran, Has(order, "ran"));
+  ran |= container.running || container.restored;
+  if (!ran) {
     TRUCE_ASSIGN_OR_RETURN(const bool claimed, Claim(order, "taken"));
     if (!claimed) {
       return absl::FailedPreconditionError(
           "the source has not let go of it, or has taken it back; it is not let run here");
     }
-    TRUCE_RETURN_IF_ERROR(Remove(id));  // of an earlier try
-    const absl::Status restored = Do({"restore", "--tcp-established", "--import", File(order, "tar.zst")}, kThaw);
-    TRUCE_ASSIGN_OR_RETURN(container, Inspect(id));
-    if (!container.running) {
-      TRUCE_RETURN_IF_ERROR(Remove(id));
+    TRUCE_RETURN_IF_ERROR(podman_.Remove(id));  // what an earlier try left half made
+    const absl::Status restored = podman_.Restore(File(order, "tar.zst"));
+    TRUCE_ASSIGN_OR_RETURN(container, podman_.Inspect(id));
+    ran = restored.ok() || container.running || container.restored;
+    if (!ran) {
+      TRUCE_RETURN_IF_ERROR(podman_.Remove(id));
       // Nothing of it is here, so that the source may take it back.
       if (rename(File(order, "taken").c_str(), File(order, "moved").c_str()) != 0) {
         return ErrnoStatus(errno, StrCat("renaming ", File(order, "taken")));
       }
-      return restored.ok() ? absl::FailedPreconditionError("podman restored it, and it ended at once") : restored;
+      return restored;
     }
   }
+  // From here on its life is its own, and may be over.
+  TRUCE_RETURN_IF_ERROR(Put(order, "ran", id));
   unlink(File(order, "ready").c_str());
   return absl::OkStatus();
 }
 
 absl::Status PodmanDriver::Resume(const v1::MigrationOrder& order, const DriverMemory& memory) {
-  const std::string id = WordIn(memory, "id");
-  TRUCE_ASSIGN_OR_RETURN(const bool claimed, Claim(order, "back"));
-  if (!claimed) {
+  TRUCE_ASSIGN_OR_RETURN(bool is_ours, Claim(order, "back"));
+  if (!is_ours) {
     TRUCE_ASSIGN_OR_RETURN(const bool taken, Has(order, "taken"));
     if (taken) return absl::FailedPreconditionError("the other host has taken it, and may let it run");
+    TRUCE_ASSIGN_OR_RETURN(is_ours, Has(order, "home"));
   }
-  TRUCE_RETURN_IF_ERROR(Thaw(id));
+  if (!is_ours) return Lost();
+  TRUCE_RETURN_IF_ERROR(podman_.Thaw(WordIn(memory, "id")));
   Erase(order);
   return absl::OkStatus();
 }
 
 absl::Status PodmanDriver::Drop(const v1::MigrationOrder& order, const DriverMemory& memory) {
-  TRUCE_RETURN_IF_ERROR(Remove(WordIn(memory, "id")));
+  const std::string id = WordIn(memory, "id");
+  TRUCE_ASSIGN_OR_RETURN(const PodmanContainer container, podman_.Inspect(id));
+  TRUCE_ASSIGN_OR_RETURN(const bool ran, Has(order, "ran"));
+  if (ran || container.restored) {
+    return absl::FailedPreconditionError("it ran here, and what it did is not dropped; look what became of it");
+  }
+  TRUCE_RETURN_IF_ERROR(podman_.Remove(id));
   if (rename(File(order, "taken").c_str(), File(order, "moved").c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus(errno, StrCat("renaming ", File(order, "taken")));
   }

@@ -83,7 +83,11 @@ class QemuDriver final : public MigrationDriver {
  private:
   absl::StatusOr<host::VirtualMachine> Find(const Movable& workload) const;
   // Of the memory; of a plan, the machine that waits where it was planned. nullopt when there is none.
-  std::optional<QemuMachine> Recollect(const DriverMemory& memory) const;
+  absl::StatusOr<std::optional<QemuMachine>> Recollect(const DriverMemory& memory) const;
+  // What waits for `uri` in the cgroup that the operator's program named.
+  absl::StatusOr<QemuMachine> FindWaiting(const std::string& workload, const std::string& uri) const;
+  // Ends what was started and is no reservation.
+  absl::Status EndWaiting(const std::string& uri) const;
   std::string UriOf(int port) const;
   absl::StatusOr<Reservation> Start(const v1::MigrationOrder& order, const std::string& uri) const;
   absl::Status CheckWaiting(const QemuMachine& machine, const std::string& uri) const;
@@ -157,12 +161,22 @@ absl::StatusOr<Reservation> QemuDriver::Reserve(const v1::MigrationOrder& order,
   auto reservation = Start(order, uri);
   if (reservation.ok()) return reservation;
   // Whatever was started goes again.
-  const auto machine = QemuMachine::WaitingFor(uri, settings_.procfs);
-  const absl::Status quit = machine ? machine->Quit() : absl::OkStatus();
+  const absl::Status quit = EndWaiting(uri);
   Release(order);
   if (quit.ok()) return reservation;
   return absl::FailedPreconditionError(
       StrCat(StdView(reservation.status().message()), "; and the machine is still there: ", StdView(quit.message())));
+}
+
+absl::Status QemuDriver::EndWaiting(const std::string& uri) const {
+  TRUCE_ASSIGN_OR_RETURN(const auto machine, QemuMachine::WaitingFor(uri, settings_.procfs));
+  return machine ? machine->Quit() : absl::OkStatus();
+}
+
+absl::StatusOr<QemuMachine> QemuDriver::FindWaiting(const std::string& workload, const std::string& uri) const {
+  TRUCE_ASSIGN_OR_RETURN(const host::CgroupLayout layout, host::CgroupLayout::Detect(settings_.cgroup_root));
+  TRUCE_ASSIGN_OR_RETURN(const auto cgroup, host::Cgroup::Open(layout, workload));
+  return QemuMachine::WaitingIn(*cgroup, uri, settings_.procfs);
 }
 
 absl::StatusOr<Reservation> QemuDriver::Start(const v1::MigrationOrder& order, const std::string& uri) const {
@@ -190,9 +204,10 @@ absl::StatusOr<Reservation> QemuDriver::Start(const v1::MigrationOrder& order, c
     return absl::FailedPreconditionError(
         StrCat(program, " did not say where the monitor is and which cgroup the machine is in: ", result.output));
   }
-  auto machine = QemuMachine::WaitingFor(uri, settings_.procfs);
-  if (!machine) {
-    return absl::FailedPreconditionError(StrCat(program, " started no QEMU with -incoming ", uri));
+  auto machine = FindWaiting(workload, uri);
+  if (!machine.ok()) {
+    return absl::FailedPreconditionError(
+        StrCat(program, " started no QEMU where it says: ", StdView(machine.status().message())));
   }
   machine->set_monitor(monitor);
   TRUCE_RETURN_IF_ERROR(CheckWaiting(*machine, uri));
@@ -228,13 +243,13 @@ absl::StatusOr<MoveOutcome> QemuDriver::Move(const v1::MigrationOrder& order, co
   return MoveMachine(QemuMachine::Of(memory, settings_.procfs), order.endpoint(), settings_, control);
 }
 
-std::optional<QemuMachine> QemuDriver::Recollect(const DriverMemory& memory) const {
+absl::StatusOr<std::optional<QemuMachine>> QemuDriver::Recollect(const DriverMemory& memory) const {
   if (WordIn(memory, "pid").empty()) return QemuMachine::WaitingFor(WordIn(memory, "uri"), settings_.procfs);
-  return QemuMachine::Of(memory, settings_.procfs);
+  return std::optional(QemuMachine::Of(memory, settings_.procfs));
 }
 
 absl::StatusOr<Presence> QemuDriver::Look(const v1::MigrationOrder& /*order*/, const DriverMemory& memory) {
-  const auto machine = Recollect(memory);
+  TRUCE_ASSIGN_OR_RETURN(const auto machine, Recollect(memory));
   if (!machine || !machine->Alive()) return Presence{.where = v1::MIGRATION_PRESENCE_ABSENT};
   const auto state = machine->State();
   if (!state.ok() && !machine->Alive()) return Presence{.where = v1::MIGRATION_PRESENCE_ABSENT};
@@ -244,7 +259,7 @@ absl::StatusOr<Presence> QemuDriver::Look(const v1::MigrationOrder& /*order*/, c
 }
 
 absl::Status QemuDriver::Leave(const v1::MigrationOrder& /*order*/, const DriverMemory& memory) {
-  const auto machine = Recollect(memory);
+  TRUCE_ASSIGN_OR_RETURN(const auto machine, Recollect(memory));
   return machine ? machine->Quit() : absl::OkStatus();
 }
 
@@ -272,7 +287,7 @@ absl::Status QemuDriver::Resume(const v1::MigrationOrder& /*order*/, const Drive
 }
 
 absl::Status QemuDriver::Drop(const v1::MigrationOrder& order, const DriverMemory& memory) {
-  const auto machine = Recollect(memory);
+  TRUCE_ASSIGN_OR_RETURN(const auto machine, Recollect(memory));
   if (machine) TRUCE_RETURN_IF_ERROR(machine->Quit());
   Release(order);
   return absl::OkStatus();

@@ -75,7 +75,8 @@ QemuMachine QemuMachine::Of(const DriverMemory& memory, const std::string& procf
   return {procfs, WordIn(memory, "monitor"), pid, WordIn(memory, "started")};
 }
 
-std::optional<QemuMachine> QemuMachine::WaitingFor(const std::string& uri, const std::string& procfs) {
+absl::StatusOr<std::optional<QemuMachine>> QemuMachine::WaitingFor(const std::string& uri, const std::string& procfs) {
+  std::optional<QemuMachine> found;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(procfs, error)) {
     int pid = 0;
@@ -84,9 +85,30 @@ std::optional<QemuMachine> QemuMachine::WaitingFor(const std::string& uri, const
     if (!WaitsFor(arguments, uri)) continue;
     const auto machine = host::VirtualMachineOf(arguments);
     const auto started = StartOfProcess(procfs, pid);
-    if (machine && started) return QemuMachine(procfs, machine->monitor, pid, *started);
+    if (!machine || !started) continue;
+    if (found) {
+      return absl::UnavailableError(StrCat("the processes ", found->pid(), " and ", pid,
+                                           " both say that they wait for ", uri,
+                                           "; end the one that is not the machine"));
+    }
+    found = QemuMachine(procfs, machine->monitor, pid, *started);
   }
-  return std::nullopt;
+  return found;
+}
+
+absl::StatusOr<QemuMachine> QemuMachine::WaitingIn(const host::Cgroup& cgroup, const std::string& uri,
+                                                   const std::string& procfs) {
+  const auto machine = host::FindVirtualMachine(cgroup, procfs);
+  if (!machine) {
+    return absl::FailedPreconditionError(
+        StrCat("there is not exactly one machine of QEMU's in the cgroup ", cgroup.path()));
+  }
+  const auto started = StartOfProcess(procfs, machine->pid);
+  if (!started || !WaitsFor(machine->arguments, uri)) {
+    return absl::FailedPreconditionError(StrCat("the QEMU in the cgroup ", cgroup.path(), " (process ", machine->pid,
+                                                ") was not started with -incoming ", uri));
+  }
+  return QemuMachine(procfs, machine->monitor, machine->pid, *started);
 }
 
 DriverMemory QemuMachine::Remember(const std::string& uri, const std::string& workload) const {
@@ -99,9 +121,11 @@ bool QemuMachine::Alive() const {
 }
 
 absl::Status QemuMachine::Talk(const std::function<absl::Status(QmpClient& qemu)>& talk) const {
+  // Also a monitor that somebody else listens at by now is not this machine's.
+  if (!Alive()) return absl::NotFoundError(StrCat("QEMU (process ", pid_, ") has ended"));
   const absl::Time deadline = absl::Now() + kTurn;
   while (true) {
-    auto qemu = QmpClient::Connect(monitor_, kAnswer);
+    auto qemu = QmpClient::Connect(monitor_, kAnswer, pid_);
     if (qemu.ok()) return talk(**qemu);
     if (!absl::IsUnavailable(qemu.status()) || absl::Now() >= deadline) return qemu.status();
     absl::SleepFor(kPoll);

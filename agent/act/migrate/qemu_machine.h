@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/act/migrate/driver.h"
+#include "src/host/cgroup.h"
 #include "src/host/qmp.h"
 
 namespace truce::agent {
@@ -46,8 +47,12 @@ class QemuMachine {
       : procfs_(std::move(procfs)), monitor_(std::move(monitor)), pid_(pid), started_(std::move(started)) {}
   // As Remember wrote it.
   static QemuMachine Of(const DriverMemory& memory, const std::string& procfs);
-  // The machine on this host that waits for `uri`; nullopt when there is none.
-  static std::optional<QemuMachine> WaitingFor(const std::string& uri, const std::string& procfs);
+  // The machine on this host whose command line says that it waits for `uri`; nullopt when there is none, Unavailable
+  // when more than one process says so. Anybody may write such a command line: only for what nobody named a cgroup of.
+  static absl::StatusOr<std::optional<QemuMachine>> WaitingFor(const std::string& uri, const std::string& procfs);
+  // The one machine of the cgroup, which waits for `uri`; FailedPrecondition when it isn't that.
+  static absl::StatusOr<QemuMachine> WaitingIn(const host::Cgroup& cgroup, const std::string& uri,
+                                               const std::string& procfs);
 
   DriverMemory Remember(const std::string& uri, const std::string& workload) const;
   const std::string& monitor() const { return monitor_; }
@@ -56,7 +61,8 @@ class QemuMachine {
   // Whether its process still is.
   bool Alive() const;
 
-  // Calls `talk` with a connection. NotFound when nobody listens, Unavailable when others hold it for too long.
+  // Calls `talk` with a connection. NotFound when the process has ended or nobody listens, FailedPrecondition when
+  // another process than the machine's listens there, Unavailable when others hold it for too long.
   absl::Status Talk(const std::function<absl::Status(host::QmpClient& qemu)>& talk) const;
   absl::StatusOr<QemuState> State() const;
   absl::StatusOr<QemuMigration> Migration() const;

@@ -122,6 +122,7 @@ class AgentMigrationTest : public testing::Test {
 TEST_F(AgentMigrationTest, TellsTakesAndAnswers) {
   const v1::Hello hello = stream_->Expect(v1::ConnectRequest::kHello).hello();
   EXPECT_THAT(hello.inventory().migration_drivers(), ElementsAre("command"));
+  EXPECT_EQ(hello.inventory().migration_journal().size(), 32u) << "so that nothing is asked of a lost journal";
   std::string missing;
   for (const v1::MissingCapability& one : hello.inventory().missing()) {
     if (one.name() == "migration") missing = one.reason();

@@ -6,13 +6,16 @@
 
 #include "agent/act/migrate/driver_words.h"
 #include "agent/act/migrate/drivers.h"
-#include "agent/act/migrate/libvirt_api.h"
 #include "src/base/text.h"
+#include "src/host/libvirt_api.h"
 #include "tests/fixtures/tree.h"
 
 namespace truce::agent {
 namespace {
 
+using host::FreeDomain;
+using host::LibvirtApi;
+using host::LibvirtDomain;
 using testing::HasSubstr;
 
 constexpr char kWeb[] = "machine.slice/machine-qemu\\x2d3\\x2dtest.scope";
@@ -29,6 +32,8 @@ class LibvirtTest : public testing::Test {
     settings_.libvirt_uri = "test:///default";
     settings_.address = "192.0.2.7";
     settings_.procfs = files_.Path("proc");
+    settings_.run_directory = files_.Path("run");
+    files_.Put("run/libvirt/qemu/test.pid", "4711\n");
     // All connections to it share one state, for as long as one of them is open.
     connection_ = api_.open(settings_.libvirt_uri.c_str());
     ASSERT_NE(connection_, nullptr);
@@ -54,10 +59,21 @@ class LibvirtTest : public testing::Test {
   Movable Web() const { return {kWeb, "machine", "web", cgroup_.get()}; }
   // libvirt's "test" machine, by name.
   LibvirtDomain Domain() const { return LibvirtDomain(api_.by_name(connection_, "test"), FreeDomain{&api_}); }
-  void Suspend() {
-    auto* suspend =
-        reinterpret_cast<int (*)(virDomainPtr)>(dlsym(dlopen("libvirt.so.0", RTLD_NOW), "virDomainSuspend"));
-    ASSERT_EQ(suspend(Domain().get()), 0);
+  // Of the library, what the driver itself has no use for.
+  template <typename F>
+  static F* Function(const char* name) {
+    return reinterpret_cast<F*>(dlsym(dlopen("libvirt.so.0", RTLD_NOW), name));
+  }
+  void Suspend() { ASSERT_EQ(Function<decltype(virDomainSuspend)>("virDomainSuspend")(Domain().get()), 0); }
+  // Another machine, which is off.
+  LibvirtDomain Define(const std::string& name) const {
+    const std::string xml =
+        StrCat("<domain type='test'><name>", name, "</name><memory>8192</memory><os><type>hvm</type></os></domain>");
+    return LibvirtDomain(Function<decltype(virDomainDefineXML)>("virDomainDefineXML")(connection_, xml.c_str()),
+                         FreeDomain{&api_});
+  }
+  static void TurnOn(const LibvirtDomain& domain) {
+    ASSERT_EQ(Function<decltype(virDomainCreate)>("virDomainCreate")(domain.get()), 0);
   }
   void TurnOff() { ASSERT_EQ(api_.destroy(Domain().get()), 0); }
   v1::MigrationPresence Where(const DriverMemory& memory) { return Driver()->Look(order_, memory)->where; }
@@ -75,6 +91,18 @@ TEST_F(LibvirtTest, MovesLibvirtsMachines) {
   EXPECT_TRUE(Driver()->CanMove(Web()));
   Run({"qemu-system-x86_64", "-name", "test", "-qmp", "unix:/run/qmp,server=on"});
   EXPECT_FALSE(Driver()->CanMove(Web())) << "somebody else's";
+}
+
+// Whoever is in the cgroup may call himself by the name of another's machine.
+TEST_F(LibvirtTest, AProcessThatLibvirtDoesNotKnowIsNotItsMachine) {
+  ASSERT_TRUE(Driver()->Recall(order_, Web()).ok());
+  files_.Put("run/libvirt/qemu/test.pid", "4712\n");
+  EXPECT_FALSE(Driver()->CanMove(Web()));
+  const absl::Status status = Driver()->Recall(order_, Web()).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("process 4711 says that it is libvirt's machine test, and "));
+  files_.Remove("run/libvirt/qemu/test.pid");
+  EXPECT_FALSE(Driver()->CanMove(Web())) << "libvirt says nothing of it";
 }
 
 TEST_F(LibvirtTest, RemembersAMachineByItsUuidAndLooks) {
@@ -166,8 +194,7 @@ TEST_F(LibvirtTest, ATargetKnowsWhatComesByItsName) {
   EXPECT_EQ(reservation->endpoint, "qemu+tls://192.0.2.7/system");
   EXPECT_EQ(Where(reservation->memory), kAbsent);
   // It comes.
-  auto* create = reinterpret_cast<int (*)(virDomainPtr)>(dlsym(dlopen("libvirt.so.0", RTLD_NOW), "virDomainCreate"));
-  ASSERT_EQ(create(Domain().get()), 0);
+  TurnOn(Domain());
   EXPECT_EQ(Where(reservation->memory), kRunning);
   EXPECT_TRUE(driver->Settle(order_, reservation->memory).ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(driver->Drop(order_, reservation->memory)));
@@ -180,6 +207,44 @@ TEST_F(LibvirtTest, ATargetKnowsWhatComesByItsName) {
   EXPECT_NE(Domain(), nullptr) << "it was defined here before";
   EXPECT_TRUE(driver->Drop(order_, reservation->memory).ok());
   EXPECT_NE(Domain(), nullptr);
+}
+
+// A cgroup's name has lost what only some names have: "test" may be "te_st" as well.
+TEST_F(LibvirtTest, WhereTwoNamesFitNeitherIsTaken) {
+  const auto driver = Driver();
+  const LibvirtDomain alike = Define("te_st");
+  ASSERT_NE(alike, nullptr);
+  EXPECT_THAT(std::string(driver->Plan(order_).status().message()), HasSubstr("a machine of that name is on"))
+      << "what is off is in nobody's way";
+  TurnOff();
+  const absl::Status planned = driver->Plan(order_).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(planned)) << planned;
+  EXPECT_THAT(std::string(planned.message()), HasSubstr("te_st"));
+  EXPECT_THAT(std::string(planned.message()), HasSubstr("rename one of them"));
+  const DriverMemory memory = "machine=qemu-3-test defined=";
+  TurnOn(alike);
+  EXPECT_EQ(Where(memory), kRunning);
+  TurnOn(Domain());
+  EXPECT_TRUE(absl::IsFailedPrecondition(driver->Look(order_, memory).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(driver->Drop(order_, memory)));
+  ASSERT_EQ(api_.destroy(alike.get()), 0);
+  ASSERT_EQ(api_.undefine(alike.get(), 0), 0);
+}
+
+// Nothing that came has memory saved here; who saved it wants it back.
+TEST_F(LibvirtTest, AMachineThatSomebodySavedIsNotForgotten) {
+  const auto driver = Driver();
+  ASSERT_EQ(Function<decltype(virDomainManagedSave)>("virDomainManagedSave")(Domain().get(), 0), 0);
+  const DriverMemory memory = "machine=qemu-3-test defined=";
+  ASSERT_EQ(Where(memory), kAbsent);
+  const absl::Status dropped = driver->Drop(order_, memory);
+  EXPECT_FALSE(dropped.ok());
+  EXPECT_THAT(std::string(dropped.message()), HasSubstr("removing the machine's definition: "));
+  ASSERT_NE(Domain(), nullptr);
+  EXPECT_EQ(Function<decltype(virDomainHasManagedSaveImage)>("virDomainHasManagedSaveImage")(Domain().get(), 0), 1);
+  ASSERT_EQ(Function<decltype(virDomainManagedSaveRemove)>("virDomainManagedSaveRemove")(Domain().get(), 0), 0);
+  EXPECT_TRUE(driver->Drop(order_, memory).ok());
+  EXPECT_EQ(Domain(), nullptr);
 }
 
 TEST_F(LibvirtTest, NamesOfCgroupsAreReadAsLibvirtWritesThem) {

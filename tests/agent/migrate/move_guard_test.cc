@@ -96,7 +96,8 @@ TEST(MoveGuardTest, WhatDoesNotLeave) {
       {[](Case& c) { c.target->workload_class = v1::WORKLOAD_CLASS_UNSPECIFIED; }, "class of web is not known"},
       {[](Case& c) { c.target->mode = v1::MODE_ADVISE; }, "web is in mode advise"},
       {[](Case& c) { c.target->mode = v1::MODE_OBSERVE; }, "web is in mode observe"},
-      {[](Case& c) { c.target->allowed_levers = {v1::LEVER_CPU_PIN}; }, "migrate is not in the list of levers"}};
+      {[](Case& c) { c.target->allowed_levers = {v1::LEVER_CPU_PIN}; }, "migrate is not in the list of levers"},
+      {[](Case& c) { c.target->held_levers = {v1::LEVER_CPU_QUOTA}; }, "actions are held on web (cpu_quota)"}};
   for (const auto& [change, reason] : kCases) {
     Case one = Fine();
     change(one);

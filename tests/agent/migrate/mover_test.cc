@@ -199,13 +199,57 @@ TEST_F(MoverTest, WhatCannotBePreparedIsRefusedAndNothingIsChanged) {
   world_.Fail("plan", absl::FailedPreconditionError("no port is free"));
   EXPECT_EQ(Do(Target(kReserve, "m3")).progress(), kRefused);
   world_.Fail("plan", absl::OkStatus());
+  EXPECT_THAT(world_.changes(), ElementsAre("recall m1", "plan m3"));
+}
+
+TEST_F(MoverTest, WhatAFailedReservationLeftIsDropped) {
+  OpenMover();
+  world_.Put("m1", kStopped);  // half a machine
   world_.Fail("reserve", absl::FailedPreconditionError("it did not start"));
-  status = Do(Target(kReserve, "m4"));
+  world_.Fail("drop", absl::UnavailableError("busy"));
+  v1::MigrationStatus status = Do(Target(kReserve));
   EXPECT_EQ(status.progress(), kFailed);
-  EXPECT_EQ(status.reason(), "it did not start");
-  EXPECT_THAT(world_.changes(), ElementsAre("recall m1", "plan m3", "plan m4", "reserve m4"));
-  EXPECT_EQ(Do(Target(kRollBack, "m4")).presence(), kAbsent) << "it failed, so there is nothing to drop";
-  EXPECT_EQ(world_.Count("drop m4"), 0);
+  EXPECT_EQ(status.reason(), "it did not start, and what was reserved could not be dropped yet: busy");
+  world_.Fail("drop", absl::OkStatus());
+  EXPECT_EQ(Do(Target(kRollBack)).presence(), kAbsent);
+  EXPECT_THAT(world_.changes(), ElementsAre("plan m1", "reserve m1", "drop m1", "drop m1"));
+
+  world_.Put("m2", kStopped);
+  status = Do(Target(kReserve, "m2"));
+  EXPECT_EQ(status.progress(), kFailed);
+  EXPECT_EQ(status.reason(), "it did not start; what was reserved was dropped");
+  EXPECT_EQ(world_.Where("m2"), kAbsent);
+  EXPECT_EQ(Do(Target(kRollBack, "m2")).progress(), kDone);
+  EXPECT_EQ(world_.Count("drop m2"), 1);
+
+  world_.Put("m3", kRunning);
+  EXPECT_EQ(Do(Target(kReserve, "m3")).progress(), kDone) << "what runs is not dropped";
+  EXPECT_EQ(Do(Target(kVerify, "m3")).presence(), kRunning);
+}
+
+// A size that was taken from it here would travel with it, and nobody would put it back.
+TEST_F(MoverTest, WhatIsUnderActionIsNotMovedAndWhatIsMovedIsNotActedOn) {
+  OpenMover();
+  world_.Put("m1", kRunning);
+  world_.Put("m2", kRunning);
+  target_.held_levers = {v1::LEVER_CPU_QUOTA, v1::LEVER_MEMORY_SQUEEZE};
+  const v1::MigrationStatus status = Do(Source(kMove));
+  EXPECT_EQ(status.progress(), kRefused);
+  EXPECT_THAT(status.reason(), HasSubstr("(cpu_quota, memory_squeeze)"));
+  EXPECT_THAT(world_.calls(), IsEmpty());
+  EXPECT_EQ(mover_->MovingRefusal(kWeb), "");
+
+  target_.held_levers.clear();
+  world_.Block("move");
+  Take({Source(kMove, "m2")});
+  AwaitCall("move m2");
+  EXPECT_THAT(mover_->MovingRefusal(kWeb), HasSubstr("is being moved to another host (m2)"));
+  EXPECT_EQ(mover_->MovingRefusal("system.slice/db.service"), "");
+  world_.Release("move");
+  AwaitAnswer(kMove, "m2");
+  EXPECT_NE(mover_->MovingRefusal(kWeb), "") << "it is stopped here and may come back";
+  ASSERT_EQ(Do(Source(kRollBack, "m2")).progress(), kDone);
+  EXPECT_EQ(mover_->MovingRefusal(kWeb), "");
 }
 
 // The safety of the whole: nothing runs on two hosts, and what runs is not ended.

@@ -14,6 +14,7 @@ namespace truce::agent {
 namespace {
 
 using testing::AnyOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
@@ -36,8 +37,9 @@ std::string Slurp(const std::string& file) {
   return text.str();
 }
 
-// Containers are files STORE/ID with their state in them. A file STORE/fail_WORD makes the command fail before it did
-// anything; STORE/slow holds a checkpoint until it is told to stop.
+// Containers are files STORE/ID with their state in them; STORE/ID.checkpointed and ID.restored are the flags that
+// podman keeps of them, STORE/rm makes them remove themselves. A file STORE/fail_WORD makes the command fail before it
+// did anything; STORE/slow holds a checkpoint. With STORE/left the runtime goes on where podman has ended.
 constexpr char kPodman[] = R"sh(
 shift
 word=$1; shift
@@ -52,14 +54,21 @@ case $word in
   exists) [ -e "$store/$id" ] ;;
   inspect)
     [ -e "$store/$id" ] || { echo "Error: no such container" >&2; exit 125; }
-    state="{\"Status\": \"$(cat "$store/$id")\", \"CgroupPath\": \"/machine.slice/libpod-$id.scope\"}"
-    echo "[{\"Id\": \"$id\", \"State\": $state}]" ;;
+    flag() { [ -e "$store/$1" ] && echo true || echo false; }
+    state="\"Status\": \"$(cat "$store/$id")\", \"CgroupPath\": \"/machine.slice/libpod-$id.scope\""
+    state="{$state, \"Checkpointed\": $(flag "$id.checkpointed"), \"Restored\": $(flag "$id.restored")}"
+    echo "[{\"Id\": \"$id\", \"State\": $state, \"HostConfig\": {\"AutoRemove\": $(flag rm)}}]" ;;
   checkpoint)
     [ "$(cat "$store/$id")" = running ] || { echo "Error: not running" >&2; exit 125; }
+    if [ -e "$store/left" ]; then
+      "$store/crun" checkpoint "$id" </dev/null >/dev/null 2>&1 &
+      echo "Error: killed" >&2; exit 137
+    fi
     trap 'echo "Error: told to stop" >&2; exit 125' TERM
     while [ -e "$store/slow" ]; do sleep 0.02; done
     echo "$id" >"$file" || exit 125
     echo exited >"$store/$id"
+    touch "$store/$id.checkpointed"
     # It was frozen, and podman fails after that.
     [ -e "$store/fail_after_checkpoint" ] && { echo "Error: half done" >&2; exit 125; }
     exit 0 ;;
@@ -68,16 +77,27 @@ case $word in
       id=$(cat "$file") || exit 125
       [ -e "$store/$id" ] && { echo "Error: it is there already" >&2; exit 125; }
       echo running >"$store/$id"
+      [ -e "$store/fail_after_restore" ] || touch "$store/$id.restored"
+      [ -e "$store/ends" ] && { echo exited >"$store/$id"; exit 0; }
       [ -e "$store/fail_after_restore" ] && { echo exited >"$store/$id"; echo "Error: half done" >&2; exit 125; }
       exit 0
     fi
+    # Like podman, it takes what it has, however old that is.
     [ "$(cat "$store/$id")" = exited ] || { echo "Error: not checkpointed" >&2; exit 125; }
+    rm -f "$store/$id.checkpointed"
     echo running >"$store/$id" ;;
   rm)
     [ "$(cat "$store/$id")" = running ] && { echo "Error: running" >&2; exit 2; }
-    rm -f "$store/$id" ;;
+    rm -f "$store/$id" "$store/$id.checkpointed" "$store/$id.restored" ;;
   *) echo "Error: unknown command $word" >&2; exit 125 ;;
 esac
+)sh";
+
+// The runtime that podman starts: it freezes the container in its own time.
+constexpr char kRuntime[] = R"sh(
+while [ -e "$store/slow" ]; do sleep 0.02; done
+echo exited >"$store/$2"
+touch "$store/$2.checkpointed"
 )sh";
 
 class PodmanTest : public testing::Test {
@@ -95,6 +115,8 @@ class PodmanTest : public testing::Test {
       settings.drivers = {"podman"};
       settings.podman_program =
           PutScript(host->files(), "podman", StrCat("#!/bin/bash\nstore=", host->files().Path("store"), "\n", kPodman));
+      PutScript(host->files(), "store/crun",
+                StrCat("#!/bin/bash\nstore=", host->files().Path("store"), "\n", kRuntime));
       settings.podman_directory = shared_.Path("checkpoints");
     }
     hosts_.driver = "podman";
@@ -189,7 +211,7 @@ TEST_F(PodmanTest, AFreezeThatFailsLeavesItRunning) {
     Fail(hosts_.source, word);
     const v1::MigrationStatus status = hosts_.AtSource(kMove);
     EXPECT_EQ(status.progress(), kFailed);
-    EXPECT_THAT(status.reason(), HasSubstr("podman could not freeze it: Error: "));
+    EXPECT_THAT(status.reason(), HasSubstr("podman could not freeze it: podman container checkpoint: Error: "));
     EXPECT_EQ(States(), "running/") << word;
     Heal(hosts_.source, word);
     EXPECT_EQ(hosts_.AtTarget(kRollBack).presence(), kAbsent);
@@ -198,7 +220,8 @@ TEST_F(PodmanTest, AFreezeThatFailsLeavesItRunning) {
   }
 }
 
-TEST_F(PodmanTest, AFreezeIsEndedWhenAsked) {
+// Who ended podman would leave its helpers at it: a freeze comes to its end, and is made good for.
+TEST_F(PodmanTest, AFreezeThatIsCalledOffComesToItsEndAndIsThawed) {
   Open();
   ASSERT_EQ(hosts_.AtTarget(kReserve).progress(), kDone);
   hosts_.source.files().Put("store/slow", "");
@@ -207,7 +230,111 @@ TEST_F(PodmanTest, AFreezeIsEndedWhenAsked) {
     (void)hosts_.source.Status();
     return Slurp(hosts_.source.files().Path("store/log")).find("checkpoint") != std::string::npos;
   }));
+  hosts_.source.Take(hosts_.Order(v1::MIGRATION_ROLE_SOURCE, kVerify));
+  EXPECT_EQ(hosts_.source.Status().step(), kMove) << "podman was not told to stop in the middle";
+  hosts_.source.files().Remove("store/slow");
   EXPECT_EQ(hosts_.AtSource(kVerify).presence(), kRunning);
+  EXPECT_EQ(States(), "running/");
+  EXPECT_THAT(Slurp(hosts_.source.files().Path("store/log")), HasSubstr("restore --tcp-established 3f2a9c51d0b7"));
+  EXPECT_THAT(SharedFiles(), ElementsAre(hosts_.id + ".ready")) << "nothing was let go of";
+}
+
+// podman may be killed, and leave the runtime and criu at work.
+TEST_F(PodmanTest, AFreezeThatGoesOnWithoutPodmanIsWaitedFor) {
+  Open();
+  ASSERT_EQ(hosts_.AtTarget(kReserve).progress(), kDone);
+  hosts_.source.files().Put("store/slow", "");
+  hosts_.source.files().Put("store/left", "");
+  hosts_.source.Take(hosts_.Order(v1::MIGRATION_ROLE_SOURCE, kMove));
+  ASSERT_TRUE(AwaitFor([&] {
+    (void)hosts_.source.Status();
+    return Slurp(hosts_.source.files().Path("store/log")).find("checkpoint") != std::string::npos;
+  }));
+  absl::SleepFor(absl::Milliseconds(300));
+  EXPECT_EQ(hosts_.source.Status().progress(), v1::MIGRATION_PROGRESS_WORKING) << "it is not said to run on";
+  hosts_.source.files().Remove("store/slow");
+  v1::MigrationStatus status = hosts_.AtSource(kMove);
+  EXPECT_EQ(status.progress(), kFailed);
+  EXPECT_THAT(status.reason(), HasSubstr("podman could not freeze it: podman container checkpoint: Error: killed"));
+  EXPECT_THAT(status.reason(), HasSubstr("it runs here"));
+  EXPECT_EQ(States(), "running/") << "as it was frozen, so it was thawed";
+}
+
+// podman keeps checkpoints, and would restore one that has nothing to do with this move.
+TEST_F(PodmanTest, WhatEndedByItselfIsNotThawedFromAnOlderCheckpoint) {
+  Open();
+  ASSERT_EQ(hosts_.AtTarget(kReserve).progress(), kDone);
+  hosts_.source.files().Put("store/slow", "");
+  hosts_.source.files().Put("store/left", "");
+  hosts_.source.Take(hosts_.Order(v1::MIGRATION_ROLE_SOURCE, kMove));
+  ASSERT_TRUE(AwaitFor([&] {
+    (void)hosts_.source.Status();
+    return Slurp(hosts_.source.files().Path("store/log")).find("checkpoint") != std::string::npos;
+  }));
+  PutScript(hosts_.source.files(), "podman",
+            StrCat("#!/bin/bash\nstore=", hosts_.source.files().Path("store"), "\nrm -f \"$store\"/*.checkpointed\n",
+                   kPodman));
+  hosts_.source.files().Remove("store/slow");
+  const v1::MigrationStatus status = hosts_.AtSource(kMove);
+  EXPECT_EQ(status.progress(), kFailed);
+  EXPECT_THAT(status.reason(), HasSubstr("it ended by itself"));
+  EXPECT_EQ(States(), "exited/");
+  EXPECT_EQ(hosts_.AtSource(kVerify).presence(), kAbsent) << "nothing is left that could go on";
+  ASSERT_EQ(hosts_.AtTarget(kRollBack).presence(), kAbsent);
+  EXPECT_EQ(hosts_.AtSource(kRollBack).progress(), kFailed);
+  EXPECT_EQ(States(), "exited/");
+}
+
+// A batch job that is done soon after it came is done, and not begun again by the next try.
+TEST_F(PodmanTest, WhatHasRunOnTheTargetIsNeitherRestoredAgainNorGivenBack) {
+  hosts_.target.files().Put("store/ends", "");
+  Open();
+  ASSERT_EQ(hosts_.AtTarget(kReserve).progress(), kDone);
+  ASSERT_EQ(hosts_.AtSource(kMove).progress(), kDone);
+  v1::MigrationStatus status = hosts_.AtTarget(kFinish);
+  EXPECT_EQ(status.progress(), kDone) << status.reason();
+  EXPECT_EQ(States(), "exited/exited");
+
+  const auto restores = [&] {
+    const std::string log = Slurp(hosts_.target.files().Path("store/log"));
+    int count = 0;
+    for (size_t at = log.find("restore"); at != std::string::npos; at = log.find("restore", at + 1)) ++count;
+    return count;
+  };
+  ASSERT_EQ(restores(), 1);
+  const auto driver = MakePodmanDriver(hosts_.target.settings());
+  const v1::MigrationOrder order = hosts_.Order(v1::MIGRATION_ROLE_TARGET, kFinish);
+  const DriverMemory memory = StrCat("id=", kId);
+  EXPECT_TRUE(driver->Settle(order, memory).ok());
+  EXPECT_EQ(restores(), 1);
+  EXPECT_TRUE(absl::IsFailedPrecondition(driver->Drop(order, memory)));
+  // An agent that died before it wrote that down knows it by podman; and one whose container is gone, by the file.
+  shared_.Remove(StrCat("checkpoints/", hosts_.id, ".ran"));
+  EXPECT_TRUE(driver->Settle(order, memory).ok());
+  hosts_.target.files().Remove(StrCat("store/", kId));
+  EXPECT_TRUE(driver->Settle(order, memory).ok());
+  EXPECT_EQ(restores(), 1);
+  const v1::MigrationStatus back = hosts_.AtSource(kRollBack);
+  EXPECT_THAT(back.reason(), HasSubstr("the other host has taken it"));
+  EXPECT_EQ(StateAt(hosts_.source), "exited");
+}
+
+// A shared directory that is not mounted looks like one in which nobody has taken anything.
+TEST_F(PodmanTest, WithoutTheFileThatSaysWhoseItIsNothingIsLetRun) {
+  Open();
+  ASSERT_EQ(hosts_.AtTarget(kReserve).progress(), kDone);
+  ASSERT_EQ(hosts_.AtSource(kMove).progress(), kDone);
+  shared_.Remove(StrCat("checkpoints/", hosts_.id, ".moved"));
+  const v1::MigrationStatus status = hosts_.AtSource(kRollBack);
+  EXPECT_EQ(status.progress(), kFailed);
+  EXPECT_THAT(status.reason(), HasSubstr("is the directory mounted?"));
+  EXPECT_EQ(States(), "exited/");
+}
+
+TEST_F(PodmanTest, AContainerThatRemovesItselfIsNotMoved) {
+  hosts_.source.files().Put("store/rm", "");
+  Open();
+  EXPECT_THAT(hosts_.AtSource(kMove).reason(), HasSubstr("was started with --rm"));
   EXPECT_EQ(States(), "running/");
 }
 
@@ -254,6 +381,10 @@ TEST_F(PodmanTest, AnAgentThatDiedInAFreezeFindsOutHowItEnded) {
   cancelled.cancelled = true;
   EXPECT_TRUE(absl::IsCancelled(driver->Move(order, memory, cancelled).status())) << "it had not begun";
   hosts_.source.files().Put(StrCat("store/", kId), "exited");
+  hosts_.source.files().Put(StrCat("store/", kId, ".checkpointed"), "");
+  EXPECT_TRUE(absl::IsInternal(driver->Move(order, memory, cancelled).status())) << "whose it is nobody can say";
+  EXPECT_EQ(States(), "exited/");
+  shared_.Put(StrCat("checkpoints/", hosts_.id, ".home"), "");
   shared_.Put(StrCat("checkpoints/", hosts_.id, ".part"), "half");
   EXPECT_TRUE(absl::IsCancelled(driver->Move(order, memory, cancelled).status())) << "frozen, and nobody else's";
   EXPECT_EQ(States(), "running/");

@@ -49,12 +49,12 @@ std::string Slurp(const std::string& file) {
   return text.str();
 }
 
-// A source with a QEMU that is played: process 4711 of a /proc of files.
+// A source with a QEMU that is played: this process, in a /proc of files.
 class PlayedQemu : public testing::Test {
  protected:
   PlayedQemu() {
     files_.Put("cgroup/cgroup.controllers", "memory\n");
-    files_.Put(StrCat("cgroup/", kWeb, "/cgroup.procs"), "4711\n");
+    files_.Put(StrCat("cgroup/", kWeb, "/cgroup.procs"), StrCat(getpid(), "\n"));
     layout_ = std::make_unique<host::CgroupLayout>(*host::CgroupLayout::Detect(files_.Path("cgroup")));
     cgroup_ = *host::Cgroup::Open(*layout_, kWeb);
     Run({"qemu-system-x86_64", "-name", "web", "-qmp", StrCat("unix:", qemu_.path(), ",server=on,wait=off")});
@@ -73,13 +73,14 @@ class PlayedQemu : public testing::Test {
     order_.set_endpoint("tcp:192.0.2.7:49152");
   }
   // QEMU's process has this command line.
-  void Run(const std::vector<std::string>& arguments) {
+  void Run(const std::vector<std::string>& arguments, int pid = getpid()) {
     std::string text;
     for (const std::string& argument : arguments) text += argument + std::string(1, '\0');
-    files_.Put("proc/4711/cmdline", text);
-    files_.Put("proc/4711/stat", "4711 (qemu (1) x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 987654 1 1\n");
+    files_.Put(StrCat("proc/", pid, "/cmdline"), text);
+    files_.Put(StrCat("proc/", pid, "/stat"),
+               StrCat(pid, " (qemu (1) x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 987654 1 1\n"));
   }
-  void End() { files_.Remove("proc/4711"); }
+  void End() { files_.Remove(StrCat("proc/", getpid())); }
   std::string Status() {
     const absl::MutexLock lock(&mutex_);
     return status_;
@@ -300,8 +301,26 @@ TEST_F(PlayedQemu, LooksByWhatQemuSays) {
   End();
   EXPECT_EQ(where(), kAbsent);
   // Another process has the number now.
-  files_.Put("proc/4711/stat", "4711 (bash) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 999999 1 1\n");
+  files_.Put(StrCat("proc/", getpid(), "/stat"),
+             StrCat(getpid(), " (bash) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 999999 1 1\n"));
   EXPECT_EQ(where(), kAbsent);
+  const absl::Status resumed = driver->Resume(order_, memory);
+  EXPECT_TRUE(absl::IsNotFound(resumed)) << "and is not talked to: " << resumed;
+}
+
+// A command line may name anybody's socket: who listens there must be the process of the workload's cgroup.
+TEST_F(PlayedQemu, AMonitorThatAnotherProcessListensAtIsNotAsked) {
+  const auto driver = Driver();
+  const DriverMemory memory = Recall(*driver);
+  const int liar = getppid();
+  files_.Put(StrCat("cgroup/", kWeb, "/cgroup.procs"), StrCat(liar, "\n"));
+  Run({"qemu-system-x86_64", "-name", "web", "-qmp", StrCat("unix:", qemu_.path(), ",server=on,wait=off")}, liar);
+  const size_t asked = qemu_.commands().size();
+  const auto recalled = driver->Recall(order_, Web());
+  EXPECT_TRUE(absl::IsFailedPrecondition(recalled.status())) << recalled.status();
+  EXPECT_THAT(std::string(recalled.status().message()), HasSubstr(StrCat("process ", getpid(), " listens there")));
+  EXPECT_EQ(qemu_.commands().size(), asked) << "nothing was asked of somebody else's machine";
+  EXPECT_EQ(driver->Look(order_, memory)->where, kRunning) << "its own process may be asked";
 }
 
 TEST_F(PlayedQemu, NeitherLeavesNorDropsAMachineThatRuns) {
@@ -331,6 +350,8 @@ class QemuTarget : public testing::Test {
     order_.set_workload(kWeb);
     order_.set_application("web");
     order_.set_peer_host("web-1");
+    files_.Put("cgroup/cgroup.controllers", "memory\n");
+    settings_.cgroup_root = files_.Path("cgroup");
     order_.set_memory_bytes(64 << 20);
   }
   void StartBy(const std::string& script) {
@@ -411,7 +432,58 @@ TEST_F(QemuTarget, WhatTheProgramSaysIsChecked) {
   StartBy("echo '{\"monitor\": \"/run/qmp\"}'\n");
   EXPECT_THAT(ReserveError(), HasSubstr("did not say"));
   StartBy("echo '{\"monitor\": \"/run/qmp\", \"workload\": \"x\"}'\n");
-  EXPECT_THAT(ReserveError(), HasSubstr("started no QEMU with -incoming tcp:127.0.0.1:49300"));
+  EXPECT_THAT(ReserveError(), HasSubstr("started no QEMU where it says: "));
+}
+
+// Anybody can write on a command line that he waits for the machine.
+TEST_F(QemuTarget, WhoWaitsIsInTheCgroupThatTheProgramNamed) {
+  FakeQemu qemu{files_.Path("qmp")};
+  qemu.On("query-status", R"("return": {"status": "inmigrate", "running": false})");
+  settings_.procfs = files_.Path("proc");
+  StartBy(StrCat("echo '{\"monitor\": \"", qemu.path(), "\", \"workload\": \"", kWeb, "\"}'\n"));
+  const auto run = [&](int pid, const std::string& uri) {
+    const std::string end(1, '\0');
+    files_.Put(StrCat("proc/", pid, "/cmdline"), StrCat("qemu-system-x86_64", end, "-incoming", end, uri, end));
+    files_.Put(StrCat("proc/", pid, "/stat"), StrCat(pid, " (q) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 9 1 1\n"));
+  };
+  const std::string procs = StrCat("cgroup/", kWeb, "/cgroup.procs");
+  const auto driver = MakeQemuDriver(settings_);
+  const auto plan = driver->Plan(order_);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const std::string uri = WordIn(*plan, "uri");
+  const auto why_not = [&] { return std::string(driver->Reserve(order_, *plan).status().message()); };
+
+  // It waits, and is not in there.
+  run(getppid(), uri);
+  files_.Put(procs, "");
+  EXPECT_THAT(why_not(), HasSubstr(StrCat("not exactly one machine of QEMU's in the cgroup ", kWeb)));
+  // Who is in there waits for something else.
+  run(getpid(), "tcp:127.0.0.1:1");
+  files_.Put(procs, StrCat(getpid(), "\n"));
+  EXPECT_THAT(why_not(), HasSubstr(StrCat("was not started with -incoming ", uri)));
+  // Who is in there is not who listens at the monitor.
+  files_.Put(procs, StrCat(getppid(), "\n"));
+  EXPECT_THAT(why_not(), HasSubstr(StrCat("process ", getpid(), " listens there")));
+  EXPECT_THAT(qemu.commands(), Not(Contains("quit"))) << "what is not the machine of the port is not ended";
+
+  // The right one, while somebody else says the same: it is known by its cgroup.
+  run(getpid(), uri);
+  files_.Put(procs, StrCat(getpid(), "\n"));
+  const host::UniqueFd listens(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int port = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(uri.substr(uri.rfind(':') + 1), &port));
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  ASSERT_EQ(bind(listens.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(listens.get(), 1), 0);
+  const auto reservation = driver->Reserve(order_, *plan);
+  ASSERT_TRUE(reservation.ok()) << reservation.status();
+  EXPECT_EQ(WordIn(reservation->memory, "pid"), StrCat(getpid()));
+  // Without that memory nobody knows which of the two it is, and neither is touched.
+  EXPECT_TRUE(absl::IsUnavailable(driver->Look(order_, *plan).status()));
+  EXPECT_TRUE(absl::IsUnavailable(driver->Drop(order_, *plan)));
 }
 
 // The real thing.
@@ -451,13 +523,15 @@ class RealQemuTest : public testing::Test {
   // What the operator's program starts on the target.
   void TargetStarts(const std::string& machine, int mebibytes, const std::string& more = "") {
     test::Tree& files = hosts_.target.files();
+    hosts_.target.AddWorkload("machine.slice/web-here.scope", {});
     const std::string monitor = files.Path("target.qmp");
     hosts_.target.settings().qemu_start_command = PutScript(
         files, "start",
         StrCat("#!/bin/bash\n", kJsonInShell, "set -e\n", RealQemu::kProgram,
                " -nodefaults -no-user-config -display none -accel tcg -machine ", machine, " -m ", mebibytes,
                " -qmp unix:", monitor, ",server=on,wait=off -incoming \"$(text incoming)\" -daemonize -pidfile ",
-               files.Path("pid"), " ", more, "\necho '{\"monitor\": \"", monitor,
+               files.Path("pid"), " ", more, "\ncp ", files.Path("pid"), " ",
+               files.Path("cgroup/machine.slice/web-here.scope/cgroup.procs"), "\necho '{\"monitor\": \"", monitor,
                "\", \"workload\": \"machine.slice/web-here.scope\"}'\n"));
   }
   void StartSource() {

@@ -233,10 +233,13 @@ TEST_F(RestartTest, ADriverThatIsNotConfiguredAnyMoreIsTold) {
 // Disks.
 
 TEST_F(RestartTest, WhatCannotBeWrittenDownIsNotBegun) {
-  OpenMover();
   world_.Put("m1", kRunning);
   for (const auto call : {FaultyDisk::Call::kOpen, FaultyDisk::Call::kWrite, FaultyDisk::Call::kSync}) {
+    disk_.Fail(FaultyDisk::Call::kNone, 0);
+    // One whose file is there and open does not open it again.
+    if (call != FaultyDisk::Call::kOpen) OpenMover();
     disk_.Fail(call, ENOSPC);
+    if (call == FaultyDisk::Call::kOpen) OpenMover();
     const std::string id = StrCat("m", static_cast<int>(call));
     EXPECT_EQ(Do(Source(kMove, id)).progress(), kRefused);
     EXPECT_THAT(StatusOf(id).reason(), HasSubstr("nothing is migrated without it; free some space"));
@@ -327,7 +330,7 @@ TEST_F(RestartTest, ABrokenLineIsNamedAndTheRestIsUsed) {
         }()});
   const v1::MigrationStatus status = AwaitAnswer(kVerify, "m2");
   EXPECT_EQ(status.progress(), kFailed) << "of the lost one nothing is made up";
-  EXPECT_THAT(status.reason(), HasSubstr("its journal was damaged"));
+  EXPECT_THAT(status.reason(), HasSubstr("is not the one that was here when it began"));
   EXPECT_EQ(status.presence(), v1::MIGRATION_PRESENCE_UNSPECIFIED);
   EXPECT_TRUE(std::filesystem::exists(host_.Path("state/migrations.broken")));
   // What this run refused itself has no record that could be lost.
@@ -335,6 +338,52 @@ TEST_F(RestartTest, ABrokenLineIsNamedAndTheRestIsUsed) {
   EXPECT_EQ(Do(Source(kMove, "m3")).progress(), kRefused);
   EXPECT_EQ(Do(Source(kVerify, "m3")).presence(), kRunning);
   EXPECT_EQ(Do(Source(kRollBack, "m3")).progress(), kDone);
+}
+
+// "I have no record" is worth something only from who can't have lost one.
+TEST_F(RestartTest, WhatMayHaveBeenForgottenIsNotSaidToBeAbsent) {
+  OpenMover();
+  Reserved();
+  const v1::MigrationOrder verify = Target(kVerify);
+  v1::MigrationOrder unknown = Target(kVerify, "m2");
+  v1::MigrationOrder at_home = Source(kVerify, "m3");
+  ASSERT_EQ(Do(verify).presence(), kStopped);
+  OpenMover();
+  EXPECT_EQ(Do(unknown).presence(), kAbsent) << "its journal is the one of then";
+  EXPECT_EQ(Do(at_home).presence(), kRunning);
+  std::filesystem::remove_all(host_.Path("state"));
+  OpenMover();
+  EXPECT_NE(mover_->journal(), verify.journal());
+  for (v1::MigrationOrder order : {verify, unknown, at_home}) {
+    for (const v1::MigrationStep step : {kVerify, kRollBack, kFinish}) {
+      order.set_step(step);
+      const v1::MigrationStatus status = Do(order);
+      EXPECT_EQ(status.progress(), kFailed) << order.migration_id() << " " << step;
+      EXPECT_EQ(status.presence(), v1::MIGRATION_PRESENCE_UNSPECIFIED) << order.migration_id() << " " << step;
+    }
+  }
+  unknown.clear_journal();
+  EXPECT_EQ(Do(unknown).progress(), kFailed) << "nobody says which one it was";
+  EXPECT_EQ(Do(Target(kRollBack, "m4")).presence(), kAbsent) << "one that begins from now on is told as before";
+  EXPECT_EQ(world_.Where("m1"), kStopped) << "nothing was done on hearsay";
+}
+
+TEST_F(RestartTest, AJournalKeepsItsNameForAsLongAsItIsWhole) {
+  OpenMover();
+  const std::string name = mover_->journal();
+  EXPECT_EQ(name.size(), 32u);
+  Moved();
+  ASSERT_EQ(Do(Source(kFinish)).progress(), kDone);
+  Take({});
+  Settle();
+  OpenMover();
+  EXPECT_EQ(mover_->journal(), name) << "also when all that was in it is over";
+  // A disk that does not take a name: there is none, and so nothing is proven by it.
+  std::filesystem::remove_all(host_.Path("state"));
+  disk_.Fail(FaultyDisk::Call::kSync, EIO);
+  OpenMover();
+  EXPECT_EQ(mover_->journal(), "");
+  EXPECT_EQ(Do(Target(kVerify, "m5")).progress(), kFailed);
 }
 
 }  // namespace

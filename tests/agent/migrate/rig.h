@@ -96,6 +96,8 @@ class MoverTest : public testing::Test {
     order.set_memory_bytes(100 << 20);
     order.mutable_time_to_live()->set_seconds(30);
     order.set_mode(v1::MODE_ENFORCE);
+    // It begins now.
+    if (mover_ != nullptr) order.set_journal(mover_->journal());
     return order;
   }
   v1::MigrationOrder Source(v1::MigrationStep step, const std::string& id = "m1") const {

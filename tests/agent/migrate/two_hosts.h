@@ -52,6 +52,7 @@ class MigrationHost {
     files_.Put("cgroup/cgroup.controllers", "cpu memory\n");
     files_.Put("proc/meminfo", "MemTotal: 8000000 kB\nMemAvailable: 8000000 kB\n");
     layout_ = std::make_unique<host::CgroupLayout>(*host::CgroupLayout::Detect(files_.Path("cgroup")));
+    settings_.cgroup_root = files_.Path("cgroup");
   }
 
   test::Tree& files() { return files_; }
@@ -76,6 +77,7 @@ class MigrationHost {
     mover_ = *std::move(mover);
   }
   void Close() { mover_.reset(); }
+  bool is_open() const { return mover_ != nullptr; }
   Mover& mover() { return *mover_; }
 
   std::optional<ActionTarget> FindTarget(const std::string& name) {
@@ -143,6 +145,8 @@ class TwoHosts {
     order.set_memory_bytes(64 << 20);
     order.mutable_time_to_live()->set_seconds(60);
     order.set_mode(v1::MODE_ENFORCE);
+    MigrationHost& host = role == v1::MIGRATION_ROLE_SOURCE ? source : target;
+    if (host.is_open()) order.set_journal(host.mover().journal());
     return order;
   }
   v1::MigrationStatus AtSource(v1::MigrationStep step) { return source.Do(Order(v1::MIGRATION_ROLE_SOURCE, step)); }

@@ -71,6 +71,7 @@ class FakeController final : public v1::OperatorService::Service {
   TRUCE_FAKE_CALL(ApplyPolicy, applied)
   TRUCE_FAKE_CALL(ListMigrations, migrations)
   TRUCE_FAKE_CALL(Migrate, migrated)
+  TRUCE_FAKE_CALL(VerifyMigration, verified)
 #undef TRUCE_FAKE_CALL
 
  private:

@@ -103,6 +103,23 @@ TEST_F(MigrationsCliTest, ARefusalIsToldAndNamesThatAreEmptyAreNotAsked) {
   EXPECT_EQ(result.err, "trucectl: no host suits batch (web-18: full)\n");
 }
 
+TEST_F(MigrationsCliTest, VerifyAsksToLookAgain) {
+  *controller_.verified.mutable_migration() = controller_.migrations.migrations(0);
+  const Result result = RunWith({"verify", "migration", "908bd109-m1"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(controller_.verified_request.migration_id(), "908bd109-m1");
+  EXPECT_FALSE(controller_.verified_request.validate_only());
+  EXPECT_EQ(result.out,
+            "web-17 and web-18 look again where shop/nightly-batch runs (908bd109-m1); follow it with: trucectl get "
+            "migrations --watch\n");
+  EXPECT_THAT(RunWith({"verify", "migration", "908bd109-m1", "--dry-run"}).out,
+              AllOf(HasSubstr("dry run, nothing was changed"), Not(HasSubstr("follow it"))));
+  EXPECT_TRUE(controller_.verified_request.validate_only());
+  EXPECT_EQ(RunWith({"verify", "migration"}).code, 2);
+  EXPECT_THAT(RunAlone({"completion", "bash"}).out,
+              HasSubstr("_trucectl_dynamic[\"verify migration\"]=\"get migrations -o name\""));
+}
+
 TEST_F(MigrationsCliTest, DescribeNamesItsMigration) {
   v1::WorkloadStatus* workload = controller_.workloads.add_workloads();
   workload->mutable_report()->mutable_workload()->set_name("batch");

@@ -539,5 +539,108 @@ TEST_F(MigrationsTest, AnUnknownOneOfWhichOnlyOneHostSpeaksEndsAsFarAsIsCertain)
   EXPECT_EQ(Phase(), "ROLLED_BACK");
 }
 
+// What the hosts' journals were called tells an agent whether it could have lost what it is asked about.
+TEST_F(MigrationsTest, OrdersNameTheJournalOfThen) {
+  v1::Migration wish = Wish();
+  wish.set_source_journal("ja");
+  wish.set_target_journal("jb");
+  Begin(wish);
+  EXPECT_EQ(Orders("b").migrations(0).journal(), "jb");
+  Target(kReserve, kDone);
+  EXPECT_EQ(Orders("a").migrations(0).journal(), "ja");
+}
+
+TEST_F(MigrationsTest, NothingIsMovedWhileActionsAreHeldOnIt) {
+  Begin();
+  migrations_.SetActedOn("run-m1", true);
+  Target(kReserve, kDone);
+  EXPECT_EQ(Step("a"), v1::MIGRATION_STEP_UNSPECIFIED);
+  Wait(kReserveLimit / 2);
+  migrations_.SetActedOn("run-m1", false);
+  Wait(absl::Seconds(1));
+  EXPECT_EQ(Step("a"), kMove);
+}
+
+TEST_F(MigrationsTest, ActionsThatAreNotReleasedEndIt) {
+  Begin();
+  migrations_.SetActedOn("run-m1", true);
+  Target(kReserve, kDone);
+  Wait(kReserveLimit);
+  EXPECT_EQ(Step("b"), kRollBack);
+  Target(kRollBack, kDone, kAbsent);
+  EXPECT_EQ(Phase(), "ROLLED_BACK");
+  EXPECT_THAT(Last().detail(), HasSubstr("a did not release within 2m what it holds on it"));
+}
+
+// What its owner paused, or what was done soon after it came, has come all the same.
+TEST_F(MigrationsTest, WhoLetItRunHasItWhateverBecameOfIt) {
+  MoveIt();
+  Source(kVerify, kDone, kStopped);
+  Target(kVerify, kDone, kStopped);
+  EXPECT_EQ(Step("b"), kFinish);
+  Target(kFinish, kDone, kStopped);
+  EXPECT_EQ(Step("a"), kFinish);
+  Source(kFinish, kDone, kAbsent);
+  EXPECT_EQ(Phase(), "MOVED");
+}
+
+// It came after all: the target refuses to drop what runs.
+TEST_F(MigrationsTest, WhatTurnsOutToRunOnTheTargetHasMoved) {
+  MoveIt();
+  Source(kVerify, kDone, kStopped);
+  Target(kVerify, kDone, kAbsent);
+  EXPECT_EQ(Phase(), "ROLLING_BACK");
+  Target(kRollBack, kFailed, kRunning);
+  EXPECT_EQ(Phase(), "FINISHING");
+  Target(kFinish, kDone, kRunning);
+  Source(kFinish, kDone, kAbsent);
+  EXPECT_EQ(Phase(), "MOVED");
+  EXPECT_THAT(Last().detail(), HasSubstr("runs on b already"));
+}
+
+TEST_F(MigrationsTest, WhatTurnsOutToRunOnBothIsForAnOperator) {
+  Begin();
+  Target(kReserve, kDone);
+  Source(kMove, kFailed);
+  Source(kVerify, kDone, kRunning);
+  Target(kVerify, kDone, kAbsent);
+  EXPECT_EQ(Phase(), "ROLLING_BACK");
+  Target(kRollBack, kFailed, kRunning);
+  EXPECT_EQ(Phase(), "UNCERTAIN");
+  EXPECT_THAT(Last().detail(), HasSubstr("both hosts say that it runs there"));
+
+  // Somebody stopped one of them.
+  ASSERT_TRUE(migrations_.Verify("run-m1", "alice", now_).ok());
+  Say("a", {});
+  EXPECT_EQ(Step("a"), kVerify);
+  Source(kVerify, kDone, kRunning);
+  Target(kVerify, kDone, kStopped);
+  EXPECT_EQ(Step("b"), kRollBack);
+  Target(kRollBack, kDone, kAbsent);
+  Source(kRollBack, kDone, kRunning);
+  EXPECT_EQ(Phase(), "ROLLED_BACK");
+}
+
+TEST_F(MigrationsTest, LookingAgainResumesNothingThatMayBeOlder) {
+  MoveIt();
+  Source(kVerify, kDone, kStopped);
+  Lose("b");
+  Wait(absl::Minutes(5));
+  ASSERT_EQ(Phase(), "UNCERTAIN");
+  Say("b", {});
+  ASSERT_TRUE(migrations_.Verify("run-m1", "alice", now_).ok());
+  EXPECT_FALSE(migrations_.Verify("run-m1", "alice", now_).ok()) << "it is under way";
+  EXPECT_FALSE(migrations_.Begin(Wish("other"), policy_, now_).ok());
+  Source(kVerify, kDone, kStopped);
+  Target(kVerify, kDone, kAbsent);
+  EXPECT_EQ(Phase(), "UNCERTAIN") << "it may have run there, and what the source has is from before";
+  ASSERT_TRUE(migrations_.Verify("run-m1", "alice", now_).ok());
+  Source(kVerify, kDone, kStopped);
+  Target(kVerify, kDone, kRunning);
+  Target(kFinish, kDone, kRunning);
+  Source(kFinish, kDone, kAbsent);
+  EXPECT_EQ(Phase(), "MOVED");
+}
+
 }  // namespace
 }  // namespace truce::controller

@@ -60,8 +60,9 @@ class ServeMigrationsTest : public testing::Test {
     std::filesystem::remove_all(directory_);
   }
 
-  void Start() {
+  void Start(int queue_capacity = 10'000) {
     StoreOptions store_options;
+    store_options.queue_capacity = queue_capacity;
     store_options.file = directory_ + "/controller.db";
     auto store = Store::Open(store_options, clock_);
     ASSERT_TRUE(store.ok()) << store.status();
@@ -126,6 +127,8 @@ class ServeMigrationsTest : public testing::Test {
   }
   // The step that the host was ordered last; UNSPECIFIED for nothing.
   v1::MigrationStep Step(const std::string& host) {
+    // What is not stored is not ordered yet.
+    (void)store_->Flush();
     const v1::DesiredSet& desired = agents_[host].sink->desired;
     return desired.migrations().empty() ? v1::MIGRATION_STEP_UNSPECIFIED : desired.migrations(0).step();
   }
@@ -255,6 +258,101 @@ TEST_F(ServeMigrationsTest, ALostHostMakesItUncertainAndAnOperatorIsTold) {
   EXPECT_EQ(List()[0].phase(), v1::MIGRATION_PHASE_UNCERTAIN);
   EXPECT_EQ(Events(), "migration_begun migration_uncertain");
   EXPECT_EQ(core_->ListReceipts({})->receipts(0).receipt().outcome(), v1::RECEIPT_OUTCOME_RESTORE_FAILED);
+}
+
+// The other host is back, or an operator has looked: what both say decides, and nobody has to guess.
+TEST_F(ServeMigrationsTest, AnUncertainOneIsLookedAtAgainWhenAnOperatorAsks) {
+  ASSERT_TRUE(Migrate().ok());
+  MoveIt();
+  const auto stopped = Source(v1::MIGRATION_STEP_VERIFY, v1::MIGRATION_PROGRESS_DONE, v1::MIGRATION_PRESENCE_STOPPED);
+  v1::VerifyMigrationRequest request;
+  request.set_migration_id("run-m1");
+  const auto refusal = [&] {
+    return std::string(core_->VerifyMigration(request, "operator alice").status().message());
+  };
+  EXPECT_THAT(refusal(), HasSubstr("has not ended yet"));
+  core_->OnClosed(agents_["web-2"].session);
+  for (int i = 0; i < 30; ++i) {
+    clock_.Advance(absl::Seconds(5));
+    Report("web-1", {stopped});
+    core_->Tick();
+  }
+  ASSERT_EQ(List()[0].phase(), v1::MIGRATION_PHASE_UNCERTAIN);
+  EXPECT_THAT(refusal(), HasSubstr("host web-2 is not connected"));
+  Connect("web-2");
+  request.set_validate_only(true);
+  ASSERT_TRUE(core_->VerifyMigration(request, "operator alice").ok());
+  EXPECT_EQ(List()[0].phase(), v1::MIGRATION_PHASE_UNCERTAIN) << "a dry run";
+  request.set_validate_only(false);
+  const auto verified = core_->VerifyMigration(request, "operator alice");
+  ASSERT_TRUE(verified.ok()) << verified.status();
+  EXPECT_EQ(verified->migration().phase(), v1::MIGRATION_PHASE_VERIFYING);
+  EXPECT_EQ(Step("web-1"), v1::MIGRATION_STEP_VERIFY);
+  Report("web-1", {stopped});
+  EXPECT_EQ(Step("web-2"), v1::MIGRATION_STEP_VERIFY);
+  Report("web-2", {Target(v1::MIGRATION_STEP_VERIFY, v1::MIGRATION_PROGRESS_DONE, v1::MIGRATION_PRESENCE_RUNNING)});
+  EXPECT_EQ(Step("web-2"), v1::MIGRATION_STEP_FINISH);
+  Report("web-2", {Target(v1::MIGRATION_STEP_FINISH, v1::MIGRATION_PROGRESS_DONE, v1::MIGRATION_PRESENCE_RUNNING)});
+  Report("web-1", {Source(v1::MIGRATION_STEP_FINISH, v1::MIGRATION_PROGRESS_DONE, v1::MIGRATION_PRESENCE_ABSENT)});
+  ASSERT_THAT(List(), SizeIs(1));
+  EXPECT_EQ(List()[0].phase(), v1::MIGRATION_PHASE_MOVED);
+  EXPECT_EQ(Events(), "migration_begun migration_uncertain migration_verified migration_moved");
+  EXPECT_THAT(refusal(), HasSubstr("it is known how migration run-m1 ended"));
+  request.set_migration_id("run-m9");
+  EXPECT_EQ(core_->VerifyMigration(request, "alice").status().code(), absl::StatusCode::kNotFound);
+}
+
+// A controller that is started anew would know nothing of what was ordered.
+TEST_F(ServeMigrationsTest, WhatTheStoreRefusesIsNotBegun) {
+  Stop();
+  Start(/*queue_capacity=*/0);
+  for (const char* host : {"web-1", "web-2"}) Connect(host);
+  ASSERT_TRUE(Migrate().ok());
+  for (int i = 0; i < 5; ++i) {
+    core_->Tick();
+    clock_.Advance(absl::Seconds(5));
+    for (const char* host : {"web-1", "web-2"}) Report(host);
+    EXPECT_EQ(Step("web-2"), v1::MIGRATION_STEP_UNSPECIFIED) << i;
+  }
+  EXPECT_GE(core_->Metrics().counts.migration_writes_refused, 4u) << "it is tried again";
+  clock_.Advance(absl::Seconds(6));
+  core_->Tick();
+  EXPECT_EQ(Step("web-2"), v1::MIGRATION_STEP_ROLL_BACK) << "what leads to a safe end does not wait for ever";
+  EXPECT_EQ(Step("web-1"), v1::MIGRATION_STEP_UNSPECIFIED);
+  Report("web-2", {Target(v1::MIGRATION_STEP_ROLL_BACK, v1::MIGRATION_PROGRESS_DONE, v1::MIGRATION_PRESENCE_ABSENT)});
+  EXPECT_EQ(List()[0].phase(), v1::MIGRATION_PHASE_ROLLED_BACK);
+  EXPECT_THAT(List()[0].detail(), HasSubstr("the controller could not store that it goes on"));
+}
+
+// One that the store has lost is looked at; until then its hosts must not think that nobody orders it any more.
+TEST_F(ServeMigrationsTest, WhatHostsAreAtIsRenewedThoughItIsNotStored) {
+  Stop();
+  Start(/*queue_capacity=*/0);
+  Connect("web-1");
+  auto reserved = Target(v1::MIGRATION_STEP_RESERVE, v1::MIGRATION_PROGRESS_DONE);
+  reserved.set_migration_id("old-m7");
+  Connect("web-2", {reserved});
+  EXPECT_EQ(Step("web-2"), v1::MIGRATION_STEP_RESERVE);
+}
+
+// What was taken from it here would travel with it.
+TEST_F(ServeMigrationsTest, ItIsMovedWhenNothingIsHeldOnItAnyMore) {
+  ASSERT_TRUE(Migrate().ok());
+  v1::HeldAction& held = *agents_["web-1"].report.add_held();
+  held.mutable_action()->set_lease_id("run-1");
+  held.mutable_action()->set_workload("shop/batch");
+  held.mutable_action()->set_lever(v1::LEVER_CPU_QUOTA);
+  held.mutable_action()->set_quota_cores(1);
+  held.mutable_action()->set_mode(v1::MODE_ENFORCE);
+  Report("web-1");
+  const auto reserved = Target(v1::MIGRATION_STEP_RESERVE, v1::MIGRATION_PROGRESS_DONE);
+  Report("web-2", {reserved});
+  EXPECT_EQ(Step("web-1"), v1::MIGRATION_STEP_UNSPECIFIED);
+  EXPECT_THAT(agents_["web-1"].sink->desired.actions(), IsEmpty()) << "it is released";
+  EXPECT_EQ(Step("web-2"), v1::MIGRATION_STEP_RESERVE);
+  agents_["web-1"].report.clear_held();
+  Report("web-1");
+  EXPECT_EQ(Step("web-1"), v1::MIGRATION_STEP_MOVE);
 }
 
 TEST_F(ServeMigrationsTest, AControllerThatIsStartedAnewGoesOnWithWhatItStored) {

@@ -1,10 +1,11 @@
-#include "agent/act/migrate/libvirt_api.h"
+#include "src/host/libvirt_api.h"
 
 #include <dlfcn.h>
 
 #include "src/base/text.h"
+#include "src/host/file.h"
 
-namespace truce::agent {
+namespace truce::host {
 namespace {
 
 // libvirt prints errors unless somebody else takes them.
@@ -26,6 +27,7 @@ absl::StatusOr<LibvirtApi> LibvirtApi::Load(const std::string& library) {
   find("virSetErrorFunc", &api.set_error_function);
   find("virGetLastError", &api.last_error);
   find("virConnectOpen", &api.open);
+  find("virConnectIsAlive", &api.is_alive);
   find("virConnectClose", &api.close);
   find("virConnectListAllDomains", &api.list);
   find("virDomainLookupByName", &api.by_name);
@@ -34,6 +36,9 @@ absl::StatusOr<LibvirtApi> LibvirtApi::Load(const std::string& library) {
   find("virDomainGetName", &api.name);
   find("virDomainGetUUIDString", &api.uuid);
   find("virDomainGetState", &api.state);
+  find("virDomainGetInfo", &api.info);
+  find("virDomainMemoryStats", &api.memory_stats);
+  find("virDomainSetMemoryFlags", &api.set_memory);
   find("virDomainIsPersistent", &api.is_persistent);
   find("virDomainMigrateToURI3", &api.migrate);
   find("virDomainMigrateSetMaxDowntime", &api.set_downtime);
@@ -70,4 +75,12 @@ absl::Status LibvirtApi::Failure(std::string_view doing) const {
   }
 }
 
-}  // namespace truce::agent
+absl::Status CheckLibvirtsPid(const std::string& machine, int pid, const std::string& run_directory) {
+  const std::string file = StrCat(run_directory, "/libvirt/qemu/", machine, ".pid");
+  const auto text = machine.find('/') == std::string::npos ? ReadFile(file) : absl::NotFoundError("no file");
+  if (text.ok() && FirstNumber(*text) == pid) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      StrCat("process ", pid, " says that it is libvirt's machine ", machine, ", and ", file, " does not"));
+}
+
+}  // namespace truce::host
