@@ -24,6 +24,7 @@ using testing::HasSubstr;
 constexpr absl::Duration kMigrationPatience = absl::Minutes(4);
 
 // What an operator installs on a host that receives machines: starts one that waits for its state.
+// clang-format off: it takes the script for C++.
 constexpr char kStartCommand[] = R"sh(#!/bin/bash
 set -e
 incoming=$(sed 's/.*"incoming":"\([^"]*\)".*/\1/')
@@ -38,11 +39,11 @@ setsid QEMU -nodefaults -no-user-config -display none -accel tcg -name indexer -
 echo $! >ROOT/pid
 echo $! >$cgroup/cgroup.procs
 ln -s /proc/$! ROOT/proc/$!
-for i in $(seq 300);
-do [!-S ROOT / monitor] || break;
-sleep 0.1; done
+tries=300
+while [ ! -S ROOT/monitor ] && [ $((tries--)) -gt 0 ]; do sleep 0.1; done
 echo '{"monitor": "ROOT/monitor", "workload": "batch/indexer"}'
 )sh";
+// clang-format on
 
 class MigrationTest : public testing::Test {
  protected:
