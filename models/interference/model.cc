@@ -18,11 +18,6 @@ void Fade(const Value& value, float* samples, Mean&& mean) {
   mean += (value - mean) / *samples;
 }
 
-template <typename Derived>
-auto Sigmoid(const Eigen::ArrayBase<Derived>& x) {
-  return (1.0F + (-x).exp()).inverse();
-}
-
 // log(1 + slowdown) from which on it is noticed.
 float Bound() {
   return static_cast<float>(std::log1p(kNoticedSlowdown));
@@ -73,13 +68,7 @@ void InterferenceModel::Step(const Rows& inputs, Rows* fingerprints, Rows* memor
   projected_.noalias() = inputs * weights_.project.transpose();
   projected_.rowwise() += weights_.project_bias;
   projected_ = projected_.array().tanh();
-  gates_.noalias() = projected_ * weights_.input_gates.transpose();
-  gates_.noalias() += fingerprints->leftCols(width) * weights_.hidden_gates.transpose();
-  gates_.rowwise() += weights_.gate_bias;
-  const auto gate = [&](Eigen::Index which) { return gates_.middleCols(which * width, width).array(); };
-  auto cell = memory->leftCols(width).array();
-  cell = Sigmoid(gate(1)) * cell + Sigmoid(gate(0)) * gate(2).tanh();
-  fingerprints->leftCols(width) = Sigmoid(gate(3)) * cell.tanh();
+  StepLstm(weights_.cell, projected_, &gates_, fingerprints->leftCols(width), memory->leftCols(width));
   for (Eigen::Index i = 0; i < inputs.rows(); ++i) {
     Fade(projected_.row(i), &(*memory)(i, width), fingerprints->row(i).segment(width, weights_.projected()));
     const std::span<const float, kModelInputs> input(inputs.row(i).data(), kModelInputs);

@@ -15,8 +15,7 @@
 //   log(1 + slowdown of v) ~ Normal(log(1 + sum over a of c(v, a)), s0^2 + sum over a of s(v, a)^2)
 // so any set of neighbours can be priced and one aggressor's part is read off. They add up as times do, not as
 // logarithms: between two others that want a CPU as much as it does, a program takes three times as long, not four.
-// LSTM: Hochreiter and Schmidhuber 1997, with the gates in libtorch's order (input, forget, cell, output). Matrices
-// have one row per workload or pair.
+// Matrices have one row per workload or pair.
 #pragma once
 
 #include <Eigen/Core>
@@ -30,12 +29,11 @@
 
 #include "models/features.h"
 #include "models/interference/example.h"
+#include "models/lstm_cell.h"
+#include "models/matrix.h"
 #include "models/pair_context.h"
 
 namespace truce {
-
-using Rows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using Row = Eigen::Matrix<float, 1, Eigen::Dynamic, Eigen::RowMajor>;
 
 // What a new sample weighs in the means.
 inline constexpr float kMeanWeight = 0.2F;
@@ -48,9 +46,7 @@ inline constexpr size_t kPairInputs = PairContext::kSize + 2;
 struct InterferenceWeights {
   Rows project;  // [projected, kModelInputs]
   Row project_bias;
-  Rows input_gates;   // [4 * hidden, projected]
-  Rows hidden_gates;  // [4 * hidden, hidden]
-  Row gate_bias;
+  LstmCellWeights cell;  // of the projected inputs
   // A and D, B and E, one below the other: [2 * pair, fingerprint].
   Rows victim;
   Rows aggressor;
@@ -63,7 +59,7 @@ struct InterferenceWeights {
   Row base_spread;  // [1]
 
   Eigen::Index projected() const { return project.rows(); }
-  Eigen::Index hidden() const { return hidden_gates.cols(); }
+  Eigen::Index hidden() const { return cell.hidden(); }
   // Hidden state, mean, demand.
   Eigen::Index fingerprint() const { return hidden() + projected() + 1; }
   Eigen::Index pair() const { return context.rows() / 2; }

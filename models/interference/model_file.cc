@@ -45,9 +45,9 @@ template <typename Weights, typename Body>
 void ForEach(Weights& weights, Familiarity& familiarity, const Body& body) {
   body("project", weights.project);
   body("project_bias", weights.project_bias);
-  body("input_gates", weights.input_gates);
-  body("hidden_gates", weights.hidden_gates);
-  body("gate_bias", weights.gate_bias);
+  body("input_gates", weights.cell.input_gates);
+  body("hidden_gates", weights.cell.hidden_gates);
+  body("gate_bias", weights.cell.gate_bias);
   body("victim", weights.victim);
   body("aggressor", weights.aggressor);
   body("context", weights.context);
@@ -84,8 +84,8 @@ bool Consistent(const InterferenceWeights& w, const Familiarity& f) {
     return matrix.rows() == rows && matrix.cols() == columns && IsSound(matrix);
   };
   return projected > 0 && hidden > 0 && pair > 0 && is(w.project, projected, inputs) &&
-         is(w.project_bias, 1, projected) && is(w.input_gates, 4 * hidden, projected) &&
-         is(w.hidden_gates, 4 * hidden, hidden) && is(w.gate_bias, 1, 4 * hidden) &&
+         is(w.project_bias, 1, projected) && is(w.cell.input_gates, 4 * hidden, projected) &&
+         is(w.cell.hidden_gates, 4 * hidden, hidden) && is(w.cell.gate_bias, 1, 4 * hidden) &&
          is(w.victim, 2 * pair, fingerprint) && is(w.aggressor, 2 * pair, fingerprint) &&
          is(w.context, 2 * pair, shared) && is(w.pair_bias, 1, 2 * pair) && is(w.slowdown, resources, pair) &&
          is(w.slowdown_bias, 1, resources) && is(w.spread, 1, pair) && is(w.spread_bias, 1, 1) &&

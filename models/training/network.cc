@@ -127,9 +127,9 @@ InterferenceWeights InterferenceNetImpl::Export() const {
   project.narrow(1, values, values) -= project.narrow(1, 0, values) * mean_.narrow(0, 0, values);
   weights.project = ToRows(project);
   weights.project_bias = ToRows(project_->bias);
-  weights.input_gates = ToRows(cell_->weight_ih);
-  weights.hidden_gates = ToRows(cell_->weight_hh);
-  weights.gate_bias = ToRows(cell_->bias_ih + cell_->bias_hh);
+  weights.cell.input_gates = ToRows(cell_->weight_ih);
+  weights.cell.hidden_gates = ToRows(cell_->weight_hh);
+  weights.cell.gate_bias = ToRows(cell_->bias_ih + cell_->bias_hh);
   weights.victim = ToRows(victim_->weight);
   weights.aggressor = ToRows(aggressor_->weight);
   weights.context = ToRows(context_->weight * used_shares_);

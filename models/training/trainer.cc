@@ -1,7 +1,5 @@
 #include "models/training/trainer.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -15,6 +13,7 @@
 #include "models/training/batch.h"
 #include "models/training/calibrate.h"
 #include "models/training/network.h"
+#include "models/training/one_thread.h"
 
 namespace truce {
 namespace {
@@ -99,18 +98,6 @@ InterferenceNet NewNetwork(const TrainingOptions& options) {
   shape.hidden = options.hidden;
   shape.pair = options.pair;
   return InterferenceNet(shape);
-}
-
-// The matrices are small: threads of libtorch's and of its BLAS would only wait for each other, for most of the time.
-void UseOneThread() {
-  torch::set_num_threads(1);  // of this thread
-  static std::once_flag once;
-  std::call_once(once, [] {
-    // Which BLAS is behind libtorch is the host's choice (update-alternatives); OpenBLAS has threads of its own.
-    using SetThreads = void (*)(int);
-    const auto set = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
-    if (set != nullptr) set(1);
-  });
 }
 
 // Calls `body` with every sample of all workloads.

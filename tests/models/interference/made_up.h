@@ -61,9 +61,9 @@ inline InterferenceWeights RandomWeights(uint64_t seed, Eigen::Index projected =
   InterferenceWeights weights;
   weights.project = rows(projected, inputs);
   weights.project_bias = rows(1, projected);
-  weights.input_gates = rows(4 * hidden, projected);
-  weights.hidden_gates = rows(4 * hidden, hidden);
-  weights.gate_bias = rows(1, 4 * hidden);
+  weights.cell.input_gates = rows(4 * hidden, projected);
+  weights.cell.hidden_gates = rows(4 * hidden, hidden);
+  weights.cell.gate_bias = rows(1, 4 * hidden);
   weights.victim = rows(2 * pair, hidden + projected + 1);
   weights.aggressor = rows(2 * pair, hidden + projected + 1);
   weights.context = rows(2 * pair, static_cast<Eigen::Index>(kPairInputs));

@@ -1,0 +1,121 @@
+#include "models/forecast/demand_forecaster.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "models/forecast/coverage.h"
+#include "models/forecast/demand_features.h"
+#include "src/base/text.h"
+
+namespace truce {
+namespace {
+
+constexpr size_t kCount = kDemandQuantiles.size();
+// Two weeks of five minutes: means and coverage have settled by then.
+constexpr size_t kMostFitted = 4032;
+
+// A step between two horizons: their positions, and how far it is from the first to the second.
+struct Between {
+  size_t first = 0;
+  size_t second = 0;
+  double part = 0;
+};
+
+Between HorizonsAt(size_t steps_ahead) {
+  const auto second = std::lower_bound(kDemandHorizons.begin(), kDemandHorizons.end(), steps_ahead);
+  const auto at = static_cast<size_t>(second - kDemandHorizons.begin());
+  if (*second == steps_ahead) return {at, at, 0};
+  const auto before = static_cast<double>(kDemandHorizons[at - 1]);
+  return {at - 1, at, (static_cast<double>(steps_ahead) - before) / (static_cast<double>(*second) - before)};
+}
+
+size_t ValueTarget(size_t horizon) {
+  return horizon;
+}
+
+// The most until the first horizon is the value there.
+size_t PeakTarget(size_t horizon) {
+  return horizon == 0 ? 0 : kDemandHorizons.size() + horizon - 1;
+}
+
+class DemandForecaster final : public Forecaster {
+ public:
+  DemandForecaster(std::shared_ptr<const DemandModel> model, size_t season_steps)
+      : model_(std::move(model)), season_steps_(season_steps), features_(season_steps), state_(model_->NewState()) {}
+
+  absl::Status Fit(absl::Span<const double> history) override {
+    const auto known = [](double value) { return std::isfinite(value); };
+    if (std::none_of(history.begin(), history.end(), known)) {
+      return absl::InvalidArgumentError("the series has no value; a forecast needs at least one");
+    }
+    features_ = DemandFeatures(season_steps_);
+    state_ = model_->NewState();
+    coverage_ = Coverage();
+    never_negative_ = true;
+    if (history.size() > kMostFitted) history.remove_prefix(history.size() - kMostFitted);
+    // Before the first that is known there is nothing to go by.
+    history.remove_prefix(static_cast<size_t>(std::find_if(history.begin(), history.end(), known) - history.begin()));
+    for (const double value : history) Observe(value);
+    return absl::OkStatus();
+  }
+
+  void Observe(double value) override {
+    coverage_.Came(value);
+    if (value < 0) never_negative_ = false;
+    features_.Observe(value);
+    model_->Step(features_.Current(), &state_);
+    said_ = state_.outputs;
+    coverage_.Correct(features_.newest(), features_.unit(), &said_);
+  }
+
+  absl::StatusOr<Forecast> Predict(size_t steps, absl::Span<const double> quantiles) const override {
+    if (absl::Status status = CheckRequest(steps, quantiles); !status.ok()) return status;
+    if (features_.seen() == 0) return absl::FailedPreconditionError("nothing was fitted yet");
+    if (steps > kDemandHorizons.back()) {
+      return absl::InvalidArgumentError(StrCat("the LSTM looks ", kDemandHorizons.back(), " steps ahead and not ",
+                                               steps, "; ask for fewer, or give it a series with larger steps"));
+    }
+    Forecast forecast;
+    forecast.steps = steps;
+    forecast.quantiles.assign(quantiles.begin(), quantiles.end());
+    for (size_t step = 1; step <= steps; ++step) {
+      const Between at = HorizonsAt(step);
+      for (const double quantile : quantiles) {
+        forecast.values.push_back(Demand(at, ValueTarget, quantile));
+        double peak = std::max(Demand(at, PeakTarget, quantile), forecast.values.back());
+        // No peak is below that of fewer steps.
+        if (step > 1) peak = std::max(peak, forecast.peaks[forecast.peaks.size() - quantiles.size()]);
+        forecast.peaks.push_back(peak);
+      }
+    }
+    return forecast;
+  }
+
+ private:
+  template <typename Target>
+  double Demand(const Between& at, const Target& target, double quantile) const {
+    const auto out = [&](size_t horizon) { return QuantileAt(said_.data() + target(horizon) * kCount, quantile); };
+    const double first = out(at.first);
+    const double asinh = first + at.part * (out(at.second) - first);
+    const double value = features_.newest() + features_.unit() * std::sinh(asinh);
+    return never_negative_ ? std::max(0.0, value) : value;
+  }
+
+  std::shared_ptr<const DemandModel> model_;
+  size_t season_steps_;
+  DemandFeatures features_;
+  DemandState state_;
+  Coverage coverage_;
+  // The model's outputs as coverage has corrected them.
+  std::array<float, kDemandOutputs> said_ = {};
+  bool never_negative_ = true;
+};
+
+}  // namespace
+
+std::unique_ptr<Forecaster> NewDemandForecaster(std::shared_ptr<const DemandModel> model, size_t season_steps) {
+  return std::make_unique<DemandForecaster>(std::move(model), season_steps);
+}
+
+}  // namespace truce
