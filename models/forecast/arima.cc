@@ -50,7 +50,7 @@ class Problem {
     gaps_ = CountKnown(values) < values.size();
     base_ = order.Lost() > 0 ? MeanOf(values) : 0;
     known_ = gaps_ && order.Lost() > 0 ? CountKnown(values) - std::min(order.Lost(), CountKnown(values))
-                                      : CountKnown(differenced_);
+                                       : CountKnown(differenced_);
     centre_ = CountKnown(differenced_) > 0 ? MeanOf(differenced_) : 0;
     const double variance = VarianceOf(differenced_);
     for (const double value : values_)

@@ -1,5 +1,5 @@
-// Fitting seasonal ARIMA models, and choosing their orders. As R's arima and forecast::auto.arima do it, so that results
-// can be compared (Hyndman and Khandakar, Automatic time series forecasting, JSS 27(3), 2008). Pure.
+// Fitting seasonal ARIMA models, and choosing their orders. As R's arima and forecast::auto.arima do it, so that
+// results can be compared (Hyndman and Khandakar, Automatic time series forecasting, JSS 27(3), 2008). Pure.
 #pragma once
 
 #include <memory>
@@ -27,9 +27,9 @@ struct ArimaFit {
 inline constexpr size_t kLongestArimaPeriod = 12;
 
 // Maximum likelihood from where the conditional sum of squares is least (R's "CSS-ML"). AR and MA parts are kept
-// stationary and invertible through partial autocorrelations (Monahan, Biometrika 71, 1984). NaN are gaps; InvalidArgument
-// when fewer values are there than differencing takes and one more, or for orders that are none: a constant with two
-// differences, seasonal terms without a period of 2 to kLongestArimaPeriod.
+// stationary and invertible through partial autocorrelations (Monahan, Biometrika 71, 1984). NaN are gaps;
+// InvalidArgument when fewer values are there than differencing takes and one more, or for orders that are none: a
+// constant with two differences, seasonal terms without a period of 2 to kLongestArimaPeriod.
 absl::StatusOr<ArimaFit> FitArima(absl::Span<const double> values, const ArimaOrder& order);
 
 // The AICc that a fit by the conditional sum of squares alone reaches; quick, and comparable between orders of the same

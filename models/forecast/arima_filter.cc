@@ -110,12 +110,10 @@ class Filter {
 
   void Correct(double innovation, ArimaLikelihood& likelihood) {
     seen_ = covariance_.row(0);
-    for (size_t i = 0; i < lags_; ++i)
-      seen_ += differences_[i] * covariance_.row(static_cast<Eigen::Index>(r_ + i));
+    for (size_t i = 0; i < lags_; ++i) seen_ += differences_[i] * covariance_.row(static_cast<Eigen::Index>(r_ + i));
     const double variance = Seen(seen_.data());
     Count(innovation, variance, likelihood);
-    for (size_t i = 0; i < state_.size(); ++i)
-      state_[i] += seen_(static_cast<Eigen::Index>(i)) * innovation / variance;
+    for (size_t i = 0; i < state_.size(); ++i) state_[i] += seen_(static_cast<Eigen::Index>(i)) * innovation / variance;
     covariance_.noalias() -= seen_.transpose() * (seen_ / variance);
   }
 
@@ -126,8 +124,7 @@ class Filter {
     const Row first = covariance_.row(0);
     if (lags_ > 0) {
       seen_ = first;
-      for (size_t i = 0; i < lags_; ++i)
-        seen_ += differences_[i] * covariance_.row(r + static_cast<Eigen::Index>(i));
+      for (size_t i = 0; i < lags_; ++i) seen_ += differences_[i] * covariance_.row(r + static_cast<Eigen::Index>(i));
     }
     for (Eigen::Index i = 0; i + 1 < r; ++i)
       covariance_.row(i).noalias() = covariance_.row(i + 1) + ar_[static_cast<size_t>(i)] * first;

@@ -41,14 +41,13 @@ std::string ArimaOrder::Name() const {
 
 ArimaPolynomials Expand(const ArimaOrder& order, const ArimaParameters& parameters) {
   ArimaPolynomials polynomials;
-  polynomials.ar = WithoutFirst(
-      Product(Polynomial(parameters.ar, 1, -1), Polynomial(parameters.seasonal_ar, order.period, -1)), -1);
+  polynomials.ar =
+      WithoutFirst(Product(Polynomial(parameters.ar, 1, -1), Polynomial(parameters.seasonal_ar, order.period, -1)), -1);
   polynomials.ma =
       WithoutFirst(Product(Polynomial(parameters.ma, 1, 1), Polynomial(parameters.seasonal_ma, order.period, 1)), 1);
   std::vector<double> differences = {1};
   for (size_t i = 0; i < order.d; ++i) differences = Product(differences, Polynomial({1.0}, 1, -1));
-  for (size_t i = 0; i < order.seasonal_d; ++i)
-    differences = Product(differences, Polynomial({1.0}, order.period, -1));
+  for (size_t i = 0; i < order.seasonal_d; ++i) differences = Product(differences, Polynomial({1.0}, order.period, -1));
   polynomials.differences = WithoutFirst(differences, -1);
   return polynomials;
 }

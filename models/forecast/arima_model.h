@@ -11,7 +11,8 @@
 
 namespace truce {
 
-// ARIMA(p,d,q)(P,D,Q)[period]: (1 - phi(B)) (1 - Phi(B^m)) (1 - B)^d (1 - B^m)^D (y - c) = (1 + theta(B)) (1 + Theta(B^m)) e.
+// ARIMA(p,d,q)(P,D,Q)[period]: (1 - phi(B)) (1 - Phi(B^m)) (1 - B)^d (1 - B^m)^D (y - c) = (1 + theta(B)) (1 +
+// Theta(B^m)) e.
 struct ArimaOrder {
   size_t p = 0, d = 0, q = 0;
   size_t seasonal_p = 0, seasonal_d = 0, seasonal_q = 0;

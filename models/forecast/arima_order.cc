@@ -119,10 +119,10 @@ class Search {
 
   // Tries the neighbours of the best order; true as soon as one is better.
   bool Improve() {
-    static constexpr int kSteps[][4] = {{0, 0, -1, 0},  {0, 0, 0, -1}, {0, 0, 1, 0},   {0, 0, 0, 1},   {0, 0, -1, -1},
-                                        {0, 0, -1, 1},  {0, 0, 1, -1}, {0, 0, 1, 1},   {-1, 0, 0, 0},  {0, -1, 0, 0},
-                                        {1, 0, 0, 0},   {0, 1, 0, 0},  {-1, -1, 0, 0}, {-1, 1, 0, 0},  {1, -1, 0, 0},
-                                        {1, 1, 0, 0}};
+    static constexpr int kSteps[][4] = {{0, 0, -1, 0},  {0, 0, 0, -1}, {0, 0, 1, 0},  {0, 0, 0, 1},
+                                        {0, 0, -1, -1}, {0, 0, -1, 1}, {0, 0, 1, -1}, {0, 0, 1, 1},
+                                        {-1, 0, 0, 0},  {0, -1, 0, 0}, {1, 0, 0, 0},  {0, 1, 0, 0},
+                                        {-1, -1, 0, 0}, {-1, 1, 0, 0}, {1, -1, 0, 0}, {1, 1, 0, 0}};
     const ArimaOrder from = best_.order;
     for (const auto& step : kSteps)
       if (TryStep(from, step[0], step[1], step[2], step[3])) return true;

@@ -25,7 +25,8 @@ constexpr double kRounding = 1e-20;
 // usual region a box.
 class Coordinates {
  public:
-  Coordinates(const EtsForm& form, size_t period, const ModelState& first, double spread) : form_(form), period_(period) {
+  Coordinates(const EtsForm& form, size_t period, const ModelState& first, double spread)
+      : form_(form), period_(period) {
     const double seasons = static_cast<double>(form.season == EtsPart::kNone ? 1 : period);
     Add(kSmallest + 0.2 * (kLargest - kSmallest) / seasons, 0.1, kSmallest, kLargest);
     if (form.trend != EtsPart::kNone) Add(0.1, 0.1, kSmallest, kLargest);
@@ -38,7 +39,8 @@ class Coordinates {
     const bool multiplicative = form.season == EtsPart::kMultiplicative;
     // The last phase follows from the others.
     for (size_t phase = 0; phase + 1 < period; ++phase)
-      Add(first.numbers[2 + phase], multiplicative ? 0.02 : 0.1 * spread, multiplicative ? 1e-3 : -kInfinity, kInfinity);
+      Add(first.numbers[2 + phase], multiplicative ? 0.02 : 0.1 * spread, multiplicative ? 1e-3 : -kInfinity,
+          kInfinity);
   }
 
   EtsParameters Parameters(absl::Span<const double> point) const {
@@ -90,7 +92,8 @@ struct Likelihood {
 };
 
 // Runs the model through the values. False when the likelihood is not defined: a mean <= 0 with multiplicative parts.
-bool Filter(EtsModel& model, absl::Span<const double> values, Likelihood& likelihood, std::vector<double>* innovations) {
+bool Filter(EtsModel& model, absl::Span<const double> values, Likelihood& likelihood,
+            std::vector<double>* innovations) {
   const bool multiplicative_error = model.form().error == EtsPart::kMultiplicative;
   ModelState state = model.state();
   // The product of many units is cheaper to take the logarithm of than each of them.
@@ -211,15 +214,15 @@ absl::StatusOr<EtsFit> FitEts(absl::Span<const double> values, size_t period, co
     return likelihood.Lik(kRounding) / likelihood.count;
   };
   const int evaluations = 300 + 200 * static_cast<int>(coordinates.start.size());
-  const Minimum best =
-      MinimiseSubplex(objective, coordinates.start, coordinates.step, coordinates.lower, coordinates.upper, evaluations);
+  const Minimum best = MinimiseSubplex(objective, coordinates.start, coordinates.step, coordinates.lower,
+                                       coordinates.upper, evaluations);
 
   coordinates.First(best.point, first);
   first.numbers[0] *= scale;
   if (form.trend == EtsPart::kAdditive) first.numbers[1] *= scale;
   if (form.season == EtsPart::kAdditive)
     std::for_each(first.numbers.begin() + 2, first.numbers.end(), [&](double& number) { number *= scale; });
-  EtsFit fit{EtsModel(form, coordinates.Parameters(best.point), period, first)};
+  EtsFit fit{EtsModel(form, coordinates.Parameters(best.point), period, first), first};
   Likelihood likelihood;
   if (!Filter(fit.model, values, likelihood, &fit.innovations))
     return absl::InvalidArgumentError(StrCat(form.Name(), " can't follow these values"));

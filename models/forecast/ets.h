@@ -35,7 +35,8 @@ class EtsModel : public InnovationModel {
 };
 
 struct EtsFit {
-  EtsModel model;  // after the newest value
+  EtsModel model;    // after the newest value
+  ModelState first;  // before the first one
   // As R prints them: the likelihood without its constant, -n/2 log(sum of squared innovations) - sum log |unit|, over
   // the n values that are there. AICc is infinite when there are too few values for the form's parameters.
   double log_likelihood = 0;

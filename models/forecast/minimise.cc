@@ -91,8 +91,11 @@ Minimum MinimiseSubplex(const Objective& objective, absl::Span<const double> sta
     nlopt_set_upper_bounds(optimiser, upper.data());
     nlopt_set_initial_step(optimiser, step.data());
     nlopt_set_maxeval(optimiser, evaluations);
-    nlopt_set_ftol_abs(optimiser, kNoGain);
-    nlopt_set_xtol_rel(optimiser, 1e-6);
+    // By each parameter's own step, not by its size: a level of 580 that moves by 1 must be found as well as any.
+    std::vector<double> tolerance(step.begin(), step.end());
+    for (double& one : tolerance) one *= 1e-4;
+    nlopt_set_xtol_abs(optimiser, tolerance.data());
+    nlopt_set_ftol_abs(optimiser, kNoGain * 1e-3);
   });
 }
 
