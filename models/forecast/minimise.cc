@@ -15,6 +15,7 @@ constexpr double kForbidden = 1e30;
 // Differences of this size balance what is cut off against what is rounded (Press et al., Numerical Recipes, 5.7).
 constexpr double kDifference = 1e-5;
 constexpr double kNoGain = 1e-8;
+constexpr double kWorthAnother = 1e-6;
 
 // One search: counts what the function was asked and keeps the best it said, whatever NLopt makes of it.
 class Search {
@@ -85,18 +86,25 @@ class Search {
 
 Minimum MinimiseSubplex(const Objective& objective, absl::Span<const double> start, absl::Span<const double> step,
                         absl::Span<const double> lower, absl::Span<const double> upper, int evaluations) {
+  // By each parameter's own step, not by its size: a level of 580 that moves by 1 must be found as well as any.
+  std::vector<double> tolerance(step.begin(), step.end());
+  for (double& one : tolerance) one *= 1e-4;
   Search search(objective, start, evaluations);
-  return search.Run(NLOPT_LN_SBPLX, [&](nlopt_opt optimiser) {
-    nlopt_set_lower_bounds(optimiser, lower.data());
-    nlopt_set_upper_bounds(optimiser, upper.data());
-    nlopt_set_initial_step(optimiser, step.data());
-    nlopt_set_maxeval(optimiser, evaluations);
-    // By each parameter's own step, not by its size: a level of 580 that moves by 1 must be found as well as any.
-    std::vector<double> tolerance(step.begin(), step.end());
-    for (double& one : tolerance) one *= 1e-4;
-    nlopt_set_xtol_abs(optimiser, tolerance.data());
-    nlopt_set_ftol_abs(optimiser, kNoGain * 1e-3);
-  });
+  // A simplex that ran into a bound is flat and stays there: begin anew where it ended, until that is no gain.
+  constexpr int kRounds = 4;
+  Minimum best;
+  for (int round = 0; round < kRounds; ++round) {
+    const double before = round == 0 ? kForbidden : best.value;
+    best = search.Run(NLOPT_LN_SBPLX, [&](nlopt_opt optimiser) {
+      nlopt_set_lower_bounds(optimiser, lower.data());
+      nlopt_set_upper_bounds(optimiser, upper.data());
+      nlopt_set_initial_step(optimiser, step.data());
+      nlopt_set_xtol_abs(optimiser, tolerance.data());
+      nlopt_set_ftol_abs(optimiser, kNoGain);
+    });
+    if (!(best.value < before - kWorthAnother)) break;
+  }
+  return best;
 }
 
 Minimum MinimiseSmooth(const Objective& objective, absl::Span<const double> start, int evaluations) {
