@@ -115,7 +115,7 @@ class Problem {
     for (size_t i = 0; i < lost; ++i) newest.push_back((whole ? state[r + i] : levels[levels.size() - 1 - i]) + base_);
     ArimaFit fit{ArimaModel(order_, parameters, state.subspan(0, r), newest, values_.size())};
     fit.innovations = std::move(filtered.innovations);
-    if (!whole) fit.innovations.insert(fit.innovations.begin(), std::min(lost, values_.size()), 0);
+    if (!whole) fit.innovations.insert(fit.innovations.begin(), std::min(lost, values_.size()), std::nan(""));
     ArimaLikelihood likelihood = filtered.likelihood;
     fit.sigma2 = Floored(likelihood);
     likelihood.squares = fit.sigma2 * likelihood.count;

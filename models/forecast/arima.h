@@ -18,7 +18,7 @@ struct ArimaFit {
   // Infinite when there are too few values for the order's parameters.
   double aicc = 0;
   double sigma2 = 0;  // of the innovations, by maximum likelihood
-  // One for each value, NaN at gaps; before differencing has begun they are 0.
+  // One for each value, NaN at gaps and for those that differencing takes.
   std::vector<double> innovations;
 };
 
