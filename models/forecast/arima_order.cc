@@ -19,7 +19,7 @@ constexpr double kStrongSeason = 0.64;
 // As many orders as R tries at most.
 constexpr size_t kMostModels = 94;
 // How many of the best quick fits are fitted exactly.
-constexpr size_t kFinalists = 4;
+constexpr size_t kFinalists = 3;
 
 // Whether a level-stationary series would look like this less than once in twenty times (Kwiatkowski, Phillips,
 // Schmidt, Shin, Journal of Econometrics 54, 1992; critical value of their table 1).
@@ -174,11 +174,13 @@ absl::StatusOr<ArimaFit> SelectArima(absl::Span<const double> values, size_t per
   const ArimaOrder differences = SelectDifferences(recent, usable);
   absl::StatusOr<ArimaFit> best = absl::InternalError("no order was tried");
   for (const ArimaOrder& order : Search(recent, differences, search).Run()) {
-    absl::StatusOr<ArimaFit> fit = FitArima(values, order);
+    absl::StatusOr<ArimaFit> fit = FitArima(recent, order);
     if (!fit.ok() || !RootsKeepAway(fit->model)) continue;
     if (!best.ok() || fit->aicc < best->aicc) best = std::move(fit);
   }
-  if (!best.ok()) best = FitArima(values, differences);
+  const ArimaOrder order = best.ok() ? best->model.order() : differences;
+  if (best.ok() && recent.size() == values.size()) return best;
+  best = FitArima(values, order);
   return best.ok() ? std::move(best) : FitArima(values, mean);
 }
 

@@ -1,7 +1,6 @@
 // The choice among methods that Truce's forecasts are based on.
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -17,21 +16,22 @@ constexpr size_t kFewest = 48;
 constexpr size_t kLongestTail = 288;
 constexpr size_t kOrigins = 24;
 constexpr size_t kHorizon = 12;
+// With so many values before the tail, fitting again with the tail changes little and doubles the time.
+constexpr size_t kEnough = 1000;
 constexpr size_t kMostMembers = 3;
 constexpr double kAboutAsGood = 1.15;
 constexpr double kJudged[] = {0.5, 0.95};
 
-using NewMember = std::function<std::unique_ptr<Forecaster>()>;
-
 // Every method, without a season, and with it when there is one.
-std::vector<NewMember> Candidates(const Season& season) {
+std::vector<std::unique_ptr<Forecaster>> Candidates(const Season& season) {
   std::vector<SeasonRule> rules = {{SeasonRule::Kind::kNone, {}}};
   if (season) rules.push_back({SeasonRule::Kind::kGiven, {season.period}});
-  std::vector<NewMember> candidates = {NewNaiveForecaster};
+  std::vector<std::unique_ptr<Forecaster>> candidates;
+  candidates.push_back(NewNaiveForecaster());
   for (const SeasonRule& rule : rules) {
-    candidates.push_back([rule] { return NewSesForecaster(rule); });
-    candidates.push_back([rule] { return NewEtsForecaster(rule); });
-    candidates.push_back([rule] { return NewArimaForecaster(rule); });
+    candidates.push_back(NewSesForecaster(rule));
+    candidates.push_back(NewEtsForecaster(rule));
+    candidates.push_back(NewArimaForecaster(rule));
   }
   return candidates;
 }
@@ -79,16 +79,17 @@ class BaseForecaster : public Forecaster {
     const size_t tail = std::min(history.size() / 4, kLongestTail);
     const absl::Span<const double> head = history.subspan(0, history.size() - tail);
     const bool judged = CountKnown(head) >= kFewest / 2 && CountKnown(history) >= kFewest && !IsConstant(head);
-    std::vector<Chosen> chosen;
-    if (judged) chosen = Choose(head, history.subspan(head.size()));
-    if (chosen.empty()) chosen = {{NewNaiveForecaster, 1}, {[] { return NewSesForecaster(); }, 1}};
-    double weights = 0;
     std::vector<Member> members;
-    for (const Chosen& one : chosen) {
-      Member member{one.make(), one.weight};
-      if (const absl::Status status = member.method->Fit(history); !status.ok()) return status;
+    if (judged) members = Choose(head, history.subspan(head.size()));
+    if (members.empty()) {
+      members.push_back({NewNaiveForecaster(), 1});
+      members.push_back({NewSesForecaster(), 1});
+    }
+    double weights = 0;
+    for (Member& member : members) {
       weights += member.weight;
-      members.push_back(std::move(member));
+      if (judged && CountKnown(head) >= kEnough) continue;
+      if (const absl::Status status = member.method->Fit(history); !status.ok()) return status;
     }
     for (Member& member : members) member.weight /= weights;
     members_ = std::move(members);
@@ -119,33 +120,28 @@ class BaseForecaster : public Forecaster {
   }
 
  private:
-  struct Chosen {
-    NewMember make;
-    double weight;
-  };
   struct Member {
     std::unique_ptr<Forecaster> method;
     double weight;
   };
 
-  // None when the tail has nothing to judge by.
-  std::vector<Chosen> Choose(absl::Span<const double> head, absl::Span<const double> tail) const {
+  // The best, fitted to the head and taken through the tail. None when the tail has nothing to judge by.
+  std::vector<Member> Choose(absl::Span<const double> head, absl::Span<const double> tail) const {
     struct Judged {
-      NewMember make;
+      std::unique_ptr<Forecaster> method;
       double loss;
     };
     std::vector<Judged> judged;
-    for (NewMember& make : Candidates(ApplyRule(rule_, head))) {
-      const double loss = LossOnTail(*make(), head, tail);
-      if (std::isfinite(loss)) judged.push_back({std::move(make), loss});
+    for (std::unique_ptr<Forecaster>& method : Candidates(ApplyRule(rule_, head))) {
+      const double loss = LossOnTail(*method, head, tail);
+      if (std::isfinite(loss)) judged.push_back({std::move(method), loss});
     }
     std::stable_sort(judged.begin(), judged.end(), [](const Judged& a, const Judged& b) { return a.loss < b.loss; });
-    std::vector<Chosen> chosen;
+    std::vector<Member> chosen;
+    const double least = judged.empty() ? 0 : judged[0].loss;
     for (Judged& one : judged) {
-      if (chosen.size() == kMostMembers || one.loss > kAboutAsGood * judged[0].loss) break;
-      // A method without any loss is the only one that is needed.
-      const double weight = judged[0].loss > 0 ? std::pow(judged[0].loss / one.loss, 2) : 1;
-      chosen.push_back({std::move(one.make), weight});
+      if (chosen.size() == kMostMembers || one.loss > kAboutAsGood * least) break;
+      chosen.push_back({std::move(one.method), least > 0 ? std::pow(least / one.loss, 2) : 1});
     }
     return chosen;
   }

@@ -12,8 +12,8 @@ namespace {
 
 // NLopt's algorithms expect numbers; where a point is not allowed this one is worse than any.
 constexpr double kForbidden = 1e30;
-// Differences of this size balance what is cut off against what is rounded (Press et al., Numerical Recipes, 5.7).
-constexpr double kDifference = 1e-5;
+// Small enough that a slope's error is below what is worth a step, large enough that rounding is, too.
+constexpr double kDifference = 1e-6;
 constexpr double kNoGain = 1e-8;
 constexpr double kWorthAnother = 1e-6;
 
@@ -40,9 +40,10 @@ class Search {
   // As NLopt calls it. Bounds of the differences don't matter: only the search without bounds asks for them.
   static double Call(unsigned size, const double* point, double* gradient, void* data) {
     auto& search = *static_cast<Search*>(data);
-    if (gradient != nullptr) search.Differentiate({point, size}, gradient);
+    const double value = search.Ask({point, size});
+    if (gradient != nullptr) search.Differentiate({point, size}, value, gradient);
     if (search.asked_ > search.evaluations_) nlopt_force_stop(search.optimiser_.get());
-    return search.Ask({point, size});
+    return value;
   }
 
   Minimum Run(nlopt_algorithm algorithm, const std::function<void(nlopt_opt)>& configure) {
@@ -62,16 +63,14 @@ class Search {
     void operator()(nlopt_opt optimiser) const { nlopt_destroy(optimiser); }
   };
 
-  void Differentiate(absl::Span<const double> point, double* gradient) {
+  void Differentiate(absl::Span<const double> point, double value, double* gradient) {
     std::vector<double> moved(point.begin(), point.end());
     for (size_t i = 0; i < moved.size(); ++i) {
       moved[i] = point[i] + kDifference;
-      const double above = Ask(moved);
-      moved[i] = point[i] - kDifference;
-      const double below = Ask(moved);
+      const double there = Ask(moved);
       moved[i] = point[i];
-      const bool known = above < kForbidden && below < kForbidden;
-      gradient[i] = known ? (above - below) / (2 * kDifference) : 0;
+      const bool known = value < kForbidden && there < kForbidden;
+      gradient[i] = known ? (there - value) / kDifference : 0;
     }
   }
 

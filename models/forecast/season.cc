@@ -9,7 +9,7 @@ namespace truce {
 namespace {
 
 constexpr size_t kMostPeriods = 14;
-constexpr double kWeakest = 0.1;
+constexpr double kWeakest = 0.2;
 constexpr double kCertain = 2.33;       // 1 % of a normal distribution
 constexpr double kVeryCertain = 3.5;    // after having looked at many periods
 constexpr double kAboutAsStrong = 0.9;  // of the strongest
