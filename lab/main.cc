@@ -9,6 +9,7 @@
 
 #include "lab/collect.h"
 #include "lab/command_line.h"
+#include "lab/forecast/conformance.h"
 #include "lab/learn/commands.h"
 #include "lab/levers/commands.h"
 #include "lab/load.h"
@@ -189,6 +190,7 @@ int main(int argc, char** argv) {
   AddProtect(app, protect, policies, chosen);
   AddSummary(app, file, format, chosen);
   truce::lab::AddLeversCommand(app, chosen);
+  truce::lab::AddConformanceCommand(app, chosen);
   truce::lab::AddLearningCommands(app, chosen);
   try {
     app.parse(argc, argv);

@@ -1,0 +1,201 @@
+#include "models/forecast/season.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/forecast/line.h"
+
+namespace truce {
+namespace {
+
+constexpr size_t kMostPeriods = 14;
+constexpr double kWeakest = 0.2;
+constexpr double kCertain = 2.33;       // 1 % of a normal distribution
+constexpr double kVeryCertain = 3.5;    // after having looked at many periods
+constexpr double kAboutAsStrong = 0.9;  // of the strongest
+constexpr size_t kSearchValues = 4096;
+constexpr size_t kPeaks = 6;
+constexpr size_t kFewPhases = 24;
+
+absl::Span<const double> Newest(absl::Span<const double> values, size_t count) {
+  return values.subspan(values.size() - std::min(values.size(), count));
+}
+
+// Values less the mean of the `window` around them; near the ends, of the first or last window. NaN stay.
+std::vector<double> WithoutSlow(absl::Span<const double> values, size_t window) {
+  std::vector<double> sums(values.size() + 1), counts(values.size() + 1);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const bool known = !std::isnan(values[i]);
+    sums[i + 1] = sums[i] + (known ? values[i] : 0);
+    counts[i + 1] = counts[i] + (known ? 1 : 0);
+  }
+  window = std::min(window, values.size());
+  std::vector<double> rest(values.begin(), values.end());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const size_t begin = std::min(i - std::min(i, window / 2), values.size() - window);
+    const double count = counts[begin + window] - counts[begin];
+    if (count > 0) rest[i] -= (sums[begin + window] - sums[begin]) / count;
+  }
+  return rest;
+}
+
+// Outliers are cut to six robust spreads, so that two of them at one phase are no season. Nothing is cut where most
+// values are equal: there everything that happens is far out.
+void CutOutliers(std::vector<double>& values) {
+  std::vector<double> sizes;
+  for (const double value : values)
+    if (!std::isnan(value)) sizes.push_back(std::fabs(value));
+  if (sizes.empty()) return;
+  const auto middle = sizes.begin() + static_cast<ptrdiff_t>(sizes.size() / 2);
+  std::nth_element(sizes.begin(), middle, sizes.end());
+  const double limit = 6 * 1.4826 * *middle;
+  if (limit <= 0) return;
+  for (double& value : values)
+    if (!std::isnan(value)) value = std::clamp(value, -limit, limit);
+}
+
+double Autocorrelation(absl::Span<const double> values, double squares, size_t lag) {
+  double products = 0;
+  for (size_t i = lag; i < values.size(); ++i) products += values[i] * values[i - lag];
+  return squares > 0 ? products / squares : 0;
+}
+
+// Sums and counts of each phase.
+struct Phases {
+  std::vector<double> sums, counts;
+  Phases(absl::Span<const double> values, size_t period) : sums(period), counts(period) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (std::isnan(values[i])) continue;
+      sums[i % period] += values[i];
+      counts[i % period] += 1;
+    }
+  }
+};
+
+struct Evidence {
+  double strength = 0;
+  double deviation = 0;  // of the strength from 0, in standard deviations of chance
+};
+
+Evidence Test(absl::Span<const double> values, size_t period) {
+  std::vector<double> rest = WithoutSlow(Newest(values, kMostPeriods * period), period);
+  CutOutliers(rest);
+  const Phases phases(rest, period);
+  std::vector<double> unexplained(rest.size());
+  double products = 0, squares = 0, unexplained_squares = 0, count = 0;
+  for (size_t i = 0; i < rest.size(); ++i) {
+    const double others = phases.counts[i % period] - 1;
+    if (std::isnan(rest[i]) || others < 1) continue;
+    const double foretold = (phases.sums[i % period] - rest[i]) / others;
+    products += rest[i] * foretold;
+    squares += rest[i] * rest[i];
+    unexplained[i] = rest[i] - foretold;
+    unexplained_squares += unexplained[i] * unexplained[i];
+    count += 1;
+  }
+  const double others = count / static_cast<double>(period) - 1;
+  if (squares <= 0 || others <= 0) return {};
+  // What is left keeps the autocorrelation that chance works with, whether there is a season or not.
+  double bartlett = 1;
+  for (size_t lag = 1; lag <= period / 2; ++lag) {
+    const double correlation = Autocorrelation(unexplained, unexplained_squares, lag);
+    bartlett += 2 * correlation * correlation;
+  }
+  Evidence evidence;
+  evidence.strength = std::clamp(products / squares, 0.0, 1.0);
+  evidence.deviation = evidence.strength / std::sqrt(2 * bartlett / (count * others));
+  return evidence;
+}
+
+Season Strongest(absl::Span<const double> values, absl::Span<const size_t> periods, double certain) {
+  std::vector<Season> seasons;
+  double strongest = 0;
+  for (const size_t period : periods) {
+    if (period < 2 || values.size() < 2 * period) continue;
+    const Evidence evidence = Test(values, period);
+    if (evidence.strength < kWeakest || evidence.deviation < certain) continue;
+    seasons.push_back({period, evidence.strength});
+    strongest = std::max(strongest, evidence.strength);
+  }
+  Season best;
+  for (const Season& season : seasons) {
+    if (season.strength < kAboutAsStrong * strongest) continue;
+    if (!best || season.period < best.period) best = season;
+  }
+  return best;
+}
+
+// Means of the neighbours around each phase, those nearby weighing more, round the season.
+std::vector<double> SmoothAround(absl::Span<const double> profile, size_t reach) {
+  std::vector<double> smooth(profile.size());
+  for (size_t phase = 0; phase < profile.size(); ++phase) {
+    double sum = 0, weights = 0;
+    for (size_t step = 0; step <= 2 * reach; ++step) {
+      const double far = std::fabs(static_cast<double>(step) - static_cast<double>(reach));
+      const double weight = 1 - far / static_cast<double>(reach + 1);
+      sum += weight * profile[(phase + profile.size() + step - reach) % profile.size()];
+      weights += weight;
+    }
+    smooth[phase] = sum / weights;
+  }
+  return smooth;
+}
+
+}  // namespace
+
+Season FindSeason(absl::Span<const double> values, absl::Span<const size_t> periods) {
+  return Strongest(values, periods, kCertain);
+}
+
+Season FindSeason(absl::Span<const double> values) {
+  const absl::Span<const double> newest = Newest(values, kSearchValues);
+  if (CountKnown(newest) == 0) return {};
+  std::vector<double> rest = WithoutSlow(newest, newest.size() / 2);
+  for (double& value : rest)
+    if (std::isnan(value)) value = 0;
+  CutOutliers(rest);
+  double squares = 0;
+  for (const double value : rest) squares += value * value;
+  std::vector<double> correlations;
+  for (size_t lag = 0; lag <= newest.size() / 3 + 1; ++lag) correlations.push_back(Autocorrelation(rest, squares, lag));
+  std::vector<size_t> peaks;
+  for (size_t lag = 2; lag + 1 < correlations.size(); ++lag) {
+    const bool peak = correlations[lag] > correlations[lag - 1] && correlations[lag] >= correlations[lag + 1];
+    if (peak && correlations[lag] > 0) peaks.push_back(lag);
+  }
+  const auto higher = [&](size_t a, size_t b) { return correlations[a] > correlations[b]; };
+  std::stable_sort(peaks.begin(), peaks.end(), higher);
+  peaks.resize(std::min(peaks.size(), kPeaks));
+  return Strongest(values, peaks, kVeryCertain);
+}
+
+SeasonProfile::SeasonProfile(absl::Span<const double> values, size_t period) {
+  if (period < 2 || CountKnown(values) == 0) return;
+  const absl::Span<const double> newest = Newest(values, kMostPeriods * period);
+  const size_t shift = (values.size() - newest.size()) % period;
+  const std::vector<double> rest = WithoutSlow(newest, period);
+  const Phases phases(rest, period);
+  std::vector<double> means(period);
+  for (size_t i = 0; i < period; ++i) means[i] = phases.counts[i] > 0 ? phases.sums[i] / phases.counts[i] : 0;
+  double noise = 0, count = 0;
+  for (size_t i = 0; i < rest.size(); ++i) {
+    if (std::isnan(rest[i])) continue;
+    noise += (rest[i] - means[i % period]) * (rest[i] - means[i % period]);
+    count += 1;
+  }
+  // The variance of a phase's mean, were there nothing but noise.
+  const double periods = count / static_cast<double>(period);
+  const double chance = periods > 1 ? noise / (count - static_cast<double>(period)) / periods : noise;
+  std::vector<double> smooth(period);
+  if (period > kFewPhases) smooth = SmoothAround(means, std::max<size_t>(1, period / 48));
+  double single = 0;
+  for (size_t i = 0; i < period; ++i)
+    single += (means[i] - smooth[i]) * (means[i] - smooth[i]) / static_cast<double>(period);
+  const double kept = single > chance ? 1 - chance / single : 0;
+  profile_.resize(period);
+  for (size_t i = 0; i < period; ++i) profile_[(i + shift) % period] = smooth[i] + kept * (means[i] - smooth[i]);
+  const double mean = MeanOf(profile_);
+  for (double& part : profile_) part -= mean;
+}
+
+}  // namespace truce
