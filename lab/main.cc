@@ -9,6 +9,7 @@
 
 #include "lab/collect.h"
 #include "lab/command_line.h"
+#include "lab/forecast/commands.h"
 #include "lab/learn/commands.h"
 #include "lab/levers/commands.h"
 #include "lab/load.h"
@@ -172,7 +173,8 @@ int main(int argc, char** argv) {
       "  truce-lab collect --budget 30m   measure programs alone and together, into truce-lab.db\n"
       "  truce-lab summary truce-lab.db   who slowed whom, and how well it repeats\n"
       "  truce-lab levers                 what each means of separating two programs does here\n"
-      "  truce-lab evaluate truce-lab.db  how well that is predicted for programs never seen, beside other methods\n"};
+      "  truce-lab evaluate truce-lab.db  how well that is predicted for programs never seen, beside other methods\n"
+      "  truce-lab evaluate forecast DIR  how well forecasts come true on published traces, beside other methods\n"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "truce-lab " TRUCE_VERSION);
   std::function<int()> chosen;
@@ -190,6 +192,7 @@ int main(int argc, char** argv) {
   AddSummary(app, file, format, chosen);
   truce::lab::AddLeversCommand(app, chosen);
   truce::lab::AddLearningCommands(app, chosen);
+  truce::lab::AddForecastCommands(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

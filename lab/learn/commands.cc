@@ -107,7 +107,8 @@ void AddLearningCommands(CLI::App& app, std::function<int()>& chosen) {
   auto output = std::make_shared<Output>();
   CLI::App* evaluate = app.add_subcommand(
       "evaluate", "How well slowdowns are told for programs that training never saw, beside what others do");
-  evaluate->add_option("FILE", options->file, "The data set")->required();
+  // Not required of a command below evaluate.
+  evaluate->add_option("FILE", options->file, "The data set");
   evaluate->add_option("--held-out", options->held_out, "Programs held out at a time")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
@@ -126,8 +127,11 @@ void AddLearningCommands(CLI::App& app, std::function<int()>& chosen) {
                        "Directory of its own; with it a training that was ended goes on");
   evaluate->add_option("--seed", options->seed, "Of everything random")->capture_default_str();
   AddFormat(evaluate, *output);
-  evaluate->callback(
-      [options, output, &chosen] { chosen = [options, output] { return RunEvaluate(*options, *output); }; });
+  evaluate->callback([evaluate, options, output, &chosen] {
+    if (!evaluate->get_subcommands().empty()) return;
+    if (options->file.empty()) throw CLI::RequiredError("FILE");
+    chosen = [options, output] { return RunEvaluate(*options, *output); };
+  });
 }
 
 }  // namespace truce::lab
