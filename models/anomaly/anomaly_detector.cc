@@ -20,8 +20,10 @@ constexpr double kLeastUnit = 0.02;
 // Steps of the medians, in distances. Distances count up to this many median ones, or one outlier would ruin them.
 constexpr double kStep = 3 / kMemory;
 constexpr double kMostReach = 100;
-// Distances are cut here: beyond, none is any clearer.
+// Distances are cut here: beyond, none is any clearer. A smaller one is all that the mean takes in at once, or it would
+// remember an absurd value for months.
 constexpr double kMostDistance = 1e6;
+constexpr double kMostTaken = 1e5;
 // How fast the spacing is learned: a gap must not change it.
 constexpr double kSpacingStep = 1.01;
 // Values whose differences could overflow.
@@ -42,7 +44,7 @@ void AnomalyDetector::FadingMean::Add(double newest, double samples, double step
 }
 
 double AnomalyDetector::Observe(double time_seconds, double value) {
-  const double steps = Elapse(time_seconds);
+  Elapse(time_seconds);
   if (!std::isfinite(value)) return 0;
   value = std::clamp(value, -kLargest, kLargest);
   ++seen_;
@@ -51,16 +53,17 @@ double AnomalyDetector::Observe(double time_seconds, double value) {
     last_value_ = value;
     return 0;
   }
-  const double significance = Learn(time_seconds, value, steps);
+  const double significance = Learn(time_seconds, value);
+  steps_ = 0;
   const double score = 1 / (1 + std::exp(bar_.Height() - significance));
   bar_.Judge(significance);
   return score;
 }
 
-double AnomalyDetector::Elapse(double time_seconds) {
+void AnomalyDetector::Elapse(double time_seconds) {
   if (seen_ == 0) {
     begin_seconds_ = time_seconds_ = time_seconds;
-    return 1;
+    return;
   }
   const double elapsed = std::max(0.0, time_seconds - time_seconds_);
   time_seconds_ += elapsed;
@@ -70,14 +73,15 @@ double AnomalyDetector::Elapse(double time_seconds) {
     spacing_seconds_ *= elapsed > spacing_seconds_ ? kSpacingStep : 1 / kSpacingStep;
   }
   bar_.Pass(elapsed, spacing_seconds_);
-  return spacing_seconds_ > 0 ? std::max(1.0, std::round(elapsed / spacing_seconds_)) : 1;
+  steps_ += spacing_seconds_ > 0 ? std::max(1.0, std::round(elapsed / spacing_seconds_)) : 1;
 }
 
-double AnomalyDetector::Learn(double time_seconds, double value, double steps) {
+double AnomalyDetector::Learn(double time_seconds, double value) {
   const auto seen = static_cast<double>(seen_);
   const double weight = std::max(1 / kMemory, 1 / seen);
   const double away = value - middle_.value();
-  mean_distance_ += weight * (std::abs(away) - mean_distance_);
+  const double taken = mean_distance_ > 0 ? std::min(std::abs(away), kMostTaken * mean_distance_) : std::abs(away);
+  mean_distance_ += weight * (taken - mean_distance_);
   const auto in_distances = [&](double difference) {
     return mean_distance_ > 0 ? std::clamp(difference / mean_distance_, -kMostDistance, kMostDistance) : 0;
   };
@@ -90,10 +94,10 @@ double AnomalyDetector::Learn(double time_seconds, double value, double steps) {
   Follow(value);
   const double beyond = habit_.Beyond(time_seconds, point, weight);
   const double log_beyond = log_habit_.Beyond(time_seconds, log_point, weight);
-  short_.Add(beyond, kShort, steps, seen);
-  long_.Add(beyond, kLong, steps, seen);
-  log_short_.Add(log_beyond, kShort, steps, seen);
-  log_long_.Add(log_beyond, kLong, steps, seen);
+  short_.Add(beyond, kShort, steps_, seen);
+  long_.Add(beyond, kLong, steps_, seen);
+  log_short_.Add(log_beyond, kShort, steps_, seen);
+  log_long_.Add(log_beyond, kLong, steps_, seen);
   const std::array<View, kViews> views = {{{point},
                                            {jump},
                                            {-log_point},

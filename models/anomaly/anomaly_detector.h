@@ -38,16 +38,18 @@ class AnomalyDetector {
   };
   struct View;
   static constexpr size_t kViews = 9;
-  // Samples since the last value, and what is known of their spacing.
-  double Elapse(double time_seconds);
+  // A sample came, whether its value is known or not.
+  void Elapse(double time_seconds);
   // The significance of `value`, which is then learned.
-  double Learn(double time_seconds, double value, double steps);
+  double Learn(double time_seconds, double value);
   void Follow(double value);
 
   size_t seen_ = 0;
   double begin_seconds_ = 0;
   double time_seconds_ = 0;
   double spacing_seconds_ = 0;
+  // Samples since the last known value.
+  double steps_ = 0;
   double last_value_ = 0;
   // Where the series usually is, and how far from there: median and mean.
   RunningQuantile middle_{0.5};
