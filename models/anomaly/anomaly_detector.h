@@ -19,7 +19,7 @@ namespace truce {
 // each other) gives one significance, which the bar (see alarm_bar.h) turns into a score. As in Lavin and Ahmad 2015
 // what counts is how unusual the recent past is, not how large one error is.
 //
-// Nothing alarms in the first two days. About 5 KB, 1 µs a value.
+// Nothing alarms in the first two days. About 6 KB, less than 1 µs a value.
 class AnomalyDetector {
  public:
   // At or above: an alarm. One event alarms once, at its onset; a change that stays becomes the usual.
