@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lab/anomaly/commands.h"
 #include "lab/collect.h"
 #include "lab/command_line.h"
 #include "lab/forecast/commands.h"
@@ -175,7 +176,8 @@ int main(int argc, char** argv) {
       "  truce-lab summary truce-lab.db   who slowed whom, and how well it repeats\n"
       "  truce-lab levers                 what each means of separating two programs does here\n"
       "  truce-lab evaluate truce-lab.db  how well that is predicted for programs never seen, beside other methods\n"
-      "  truce-lab evaluate forecast DIR  how well forecasts come true on published traces, beside other methods\n"};
+      "  truce-lab evaluate forecast DIR  how well forecasts come true on published traces, beside other methods\n"
+      "  truce-lab evaluate anomalies DIR how well labelled anomalies are found, beside other methods\n"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "truce-lab " TRUCE_VERSION);
   std::function<int()> chosen;
@@ -195,6 +197,7 @@ int main(int argc, char** argv) {
   truce::lab::AddConformanceCommand(app, chosen);
   truce::lab::AddLearningCommands(app, chosen);
   truce::lab::AddForecastCommands(app, chosen);
+  truce::lab::AddAnomalyCommands(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
