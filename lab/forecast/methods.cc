@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lab/forecast/baselines.h"
+#include "lab/forecast/own_methods.h"
 #include "lab/forecast/point_method.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -71,6 +72,7 @@ std::vector<ForecastMethod> MakeMethods() {
   AddRule(
       "vpa", "Kubernetes' vertical pod autoscaler's decaying histogram",
       [](const MethodSetting& setting) { return NewDecayingHistogram(setting.StepsPerDay()); }, &methods);
+  AddOwnMethods(&methods);
   return methods;
 }
 
