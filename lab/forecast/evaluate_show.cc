@@ -44,7 +44,7 @@ void AddHorizon(const TaskResult& task, const MethodResult& method, const Horizo
   add("MAE", marks.mae, task.unit, MaeTarget(task, marks.steps));
   add("MAE against naive", marks.relative_mae, "x", AtMost(kRelativeMae));
   add("coverage of p95", marks.coverage, "ratio", std::nullopt);
-  add("coverage of p95, off by", std::abs(marks.coverage - kHighQuantile), "ratio", AtMost(kCoverageOff));
+  add("coverage of p95, off by", marks.CoverageOff(), "ratio", AtMost(kCoverageOff));
 }
 
 void AddPeakAndTimes(const TaskResult& task, const MethodResult& method, std::vector<Figure>* figures) {
@@ -94,7 +94,8 @@ void WriteForecastEvaluation(const ForecastEvaluation& evaluation, std::ostream&
   }
   out << R"(
 h: steps ahead. MASE: mean absolute error over what naive errs by in training; mean and median over series. MAE in the
-series' unit. /naive: MAE over naive's, geometric mean over series. <=p95: share of values not above the 0.95-quantile.
+series' unit. /naive: MAE over naive's, geometric mean over series. <=p95: share of values not above the 0.95-quantile;
+more than 0.95 is right where that is itself a value that comes often, such as 0.
 Peak: of the next hour; pinball loss of its 0.95-quantile, scaled as MASE, and the share of peaks above it. Fit: once
 a series; step: a forecast and the values taken in since the one before.
 

@@ -24,6 +24,7 @@ HorizonMarks MarksAt(size_t horizon, absl::Span<const SeriesSums> method, absl::
                      absl::Span<const double> scales) {
   std::vector<double> scaled, errors, relative;
   size_t covered = 0;
+  size_t below = 0;
   size_t count = 0;
   for (size_t i = 0; i < method.size(); ++i) {
     const HorizonSums& sums = method[i].horizons[horizon];
@@ -33,6 +34,7 @@ HorizonMarks MarksAt(size_t horizon, absl::Span<const SeriesSums> method, absl::
     const double naives = Mae(naive[i].horizons[horizon]);
     if (naives > 0) relative.push_back(errors.back() / naives);
     covered += sums.covered;
+    below += sums.below;
     count += sums.count;
   }
   HorizonMarks marks;
@@ -41,10 +43,16 @@ HorizonMarks MarksAt(size_t horizon, absl::Span<const SeriesSums> method, absl::
   marks.mae = Mean(errors);
   marks.relative_mae = GeometricMean(relative);
   marks.coverage = Ratio(static_cast<double>(covered), static_cast<double>(count));
+  marks.below = Ratio(static_cast<double>(below), static_cast<double>(count));
   return marks;
 }
 
 }  // namespace
+
+double HorizonMarks::CoverageOff() const {
+  // NaN, where nothing was judged, stays NaN: it meets no target.
+  return std::isnan(coverage) ? coverage : std::max({0.0, kHighQuantile - coverage, below - kHighQuantile});
+}
 
 double NaiveError(absl::Span<const double> history) {
   double sum = 0;
@@ -86,6 +94,7 @@ void AddErrors(const Forecast& forecast, absl::Span<const double> actual, absl::
     HorizonSums& at = sums->horizons[i];
     at.absolute_error += std::abs(actual[step] - forecast.Value(step, 0));
     at.covered += actual[step] <= forecast.Value(step, 1);
+    at.below += actual[step] < forecast.Value(step, 1);
     ++at.count;
   }
 }

@@ -33,6 +33,8 @@ struct HorizonSums {
   size_t count = 0;
   // Values not above the forecast's high quantile.
   size_t covered = 0;
+  // Those that are below it: fewer, where it is itself a value that comes often, such as 0.
+  size_t below = 0;
 };
 struct SeriesSums {
   std::vector<HorizonSums> horizons;
@@ -68,6 +70,12 @@ struct HorizonMarks {
   double relative_mae = 0;
   // Share of all values not above the high quantile.
   double coverage = 0;
+  // Share of all values below it.
+  double below = 0;
+
+  // How far the high quantile is from being one: of a true one at least that share is not above, and at most that share
+  // below.
+  double CoverageOff() const;
 };
 struct MethodMarks {
   std::vector<HorizonMarks> horizons;

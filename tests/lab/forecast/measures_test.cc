@@ -51,6 +51,7 @@ TEST(AddErrorsTest, EachHorizonHasItsValue) {
   EXPECT_EQ(sums.horizons[1].absolute_error, 28);
   EXPECT_EQ(sums.horizons[1].count, 1u);
   EXPECT_EQ(sums.horizons[1].covered, 0u);
+  EXPECT_EQ(sums.horizons[0].below, 2u) << "nor is it below";
 }
 
 TEST(AddPeakTest, ThePeakIsOfAllValues) {
@@ -64,15 +65,22 @@ TEST(AddPeakTest, ThePeakIsOfAllValues) {
   EXPECT_EQ(sums.peaks_under, 1u);
 }
 
+TEST(HorizonMarksTest, AQuantileThatComesOftenMayCoverMore) {
+  EXPECT_EQ((HorizonMarks{.coverage = 1, .below = 0.5}).CoverageOff(), 0);
+  EXPECT_NEAR((HorizonMarks{.coverage = 1, .below = 0.98}).CoverageOff(), 0.03, 1e-12);
+  EXPECT_NEAR((HorizonMarks{.coverage = 0.92, .below = 0.92}).CoverageOff(), 0.03, 1e-12);
+  EXPECT_THAT((HorizonMarks{.coverage = NAN, .below = NAN}).CoverageOff(), IsNan());
+}
+
 TEST(MarksOfTest, MeansOverSeriesSharesOverAll) {
   const std::vector<size_t> horizons = {12};
   std::vector<SeriesSums> naive(3), method(3);
-  naive[0].horizons = {{8, 4, 4}};     // MAE 2
-  method[0].horizons = {{4, 4, 3}};    // MAE 1
-  naive[1].horizons = {{10, 10, 10}};  // MAE 1
-  method[1].horizons = {{20, 10, 7}};  // MAE 2
-  naive[2].horizons = {{0, 5, 5}};     // never erred, never changed in training
-  method[2].horizons = {{15, 5, 5}};   // MAE 3
+  naive[0].horizons = {{8, 4, 4}};      // MAE 2
+  method[0].horizons = {{4, 4, 3, 2}};  // MAE 1
+  naive[1].horizons = {{10, 10, 10}};   // MAE 1
+  method[1].horizons = {{20, 10, 7}};   // MAE 2
+  naive[2].horizons = {{0, 5, 5}};      // never erred, never changed in training
+  method[2].horizons = {{15, 5, 5}};    // MAE 3
   for (size_t i = 0; i < 3; ++i) {
     method[i].peaks = 10;
     method[i].peaks_under = i;
@@ -89,6 +97,7 @@ TEST(MarksOfTest, MeansOverSeriesSharesOverAll) {
   EXPECT_DOUBLE_EQ(at.mae, 2);
   EXPECT_DOUBLE_EQ(at.relative_mae, 1) << "half and twice cancel; where naive never errs there is no ratio";
   EXPECT_DOUBLE_EQ(at.coverage, 15.0 / 19);
+  EXPECT_DOUBLE_EQ(at.below, 2.0 / 19);
   EXPECT_DOUBLE_EQ(marks.peak_pinball, (1 / 0.5 + 1.0 / 4) / 2);
   EXPECT_DOUBLE_EQ(marks.peaks_under, 0.1);
   EXPECT_DOUBLE_EQ(marks.fit_seconds, 2);
