@@ -83,6 +83,8 @@ void DemandFeatures::FillInput(double value, bool missing) {
 // What came a season ago at the steps that lie ahead now, the largest of them, and then.
 void DemandFeatures::FillSeason(double value) {
   constexpr size_t kFirst = 16;
+  // What many size by: the largest of the last hour and of the same hour yesterday.
+  input_[kDemandInputs - 1] = input_[5];
   const size_t farthest = kDemandHorizons.back();
   if (season_steps_ <= farthest || seen_ <= season_steps_) return;
   size_t at = kFirst;
@@ -91,7 +93,8 @@ void DemandFeatures::FillSeason(double value) {
   double highest = Ago(season_steps_ - 1);
   for (size_t step = 2; step <= farthest; ++step) highest = std::max(highest, Ago(season_steps_ - step));
   input_[at++] = Scaled(highest - value);
-  input_[at] = Scaled(Ago(season_steps_) - value);
+  input_[at++] = Scaled(Ago(season_steps_) - value);
+  input_[at] = std::max(input_[5], Scaled(highest - value));
 }
 
 }  // namespace truce

@@ -17,7 +17,7 @@ namespace truce {
 // Steps ahead of which something is said, and whose values of a season ago are told.
 inline constexpr std::array<size_t, 5> kDemandHorizons = {1, 2, 3, 6, 12};
 // One reading and whether it is there, in the order of DemandFeatures::Current.
-inline constexpr size_t kDemandInputs = 24;
+inline constexpr size_t kDemandInputs = 25;
 using DemandInput = std::array<float, kDemandInputs>;
 
 class DemandFeatures {

@@ -34,7 +34,7 @@ struct DemandTrainingOptions {
   size_t most_values = 1'500'000;
   // The quantile loss is taken where the network works, of asinh values, in which a spike is one value like any other;
   // and, by so much, of the values themselves, in which a spike is what capacity is needed for.
-  double spike_weight = 0.3;
+  double spike_weight = 1.0;
 };
 
 struct DemandEpoch {
