@@ -15,7 +15,8 @@ constexpr double kCertain = 2.33;       // 1 % of a normal distribution
 constexpr double kVeryCertain = 4.5;    // after having looked at many periods
 constexpr double kAboutAsStrong = 0.9;  // of the strongest
 constexpr size_t kSearchValues = 4096;
-constexpr size_t kPeaks = 6;
+constexpr size_t kThinnest = 4;
+constexpr size_t kPeaks = 4;
 constexpr size_t kFewPhases = 24;
 
 absl::Span<const double> Newest(absl::Span<const double> values, size_t count) {
@@ -150,6 +151,41 @@ Season Strongest(absl::Span<const double> values, absl::Span<const size_t> perio
   return best;
 }
 
+// Means of so many values each, of those that are there.
+std::vector<double> Thinned(absl::Span<const double> values, size_t block) {
+  std::vector<double> means;
+  for (size_t i = values.size() % block; i < values.size(); i += block)
+    means.push_back(MeanOf(values.subspan(i, block)));
+  return means;
+}
+
+// The lags at which the autocorrelation is the highest within a quarter of the lag to either side, once the likeness of
+// neighbours has worn off; the highest first.
+std::vector<size_t> Peaks(absl::Span<const double> values) {
+  std::vector<double> rest = WithoutSlow(values, values.size() / 2);
+  CutOutliers(rest);
+  double squares = 0;
+  for (double& value : rest) {
+    if (std::isnan(value)) value = 0;
+    squares += value * value;
+  }
+  std::vector<double> correlations;
+  for (size_t lag = 0; lag <= values.size() / 3 + 1; ++lag) correlations.push_back(Autocorrelation(rest, squares, lag));
+  std::vector<size_t> peaks;
+  size_t lag = 1;
+  while (lag < correlations.size() && correlations[lag] > 0) ++lag;
+  for (lag = std::max<size_t>(lag, 2); lag + 1 < correlations.size(); ++lag) {
+    const auto at = correlations.begin() + static_cast<ptrdiff_t>(lag);
+    const auto reach = static_cast<ptrdiff_t>(std::max<size_t>(1, lag / 4));
+    const auto end = correlations.end() - at > reach ? at + reach + 1 : correlations.end();
+    if (correlations[lag] > 0 && std::max_element(at - reach, end) == at) peaks.push_back(lag);
+  }
+  const auto higher = [&](size_t a, size_t b) { return correlations[a] > correlations[b]; };
+  std::stable_sort(peaks.begin(), peaks.end(), higher);
+  peaks.resize(std::min(peaks.size(), kPeaks));
+  return peaks;
+}
+
 // The period near this one that explains most: the top of an autocorrelation is flat, and over many periods a small
 // error adds up.
 size_t Nearby(absl::Span<const double> values, size_t period) {
@@ -188,31 +224,14 @@ Season FindSeason(absl::Span<const double> values, absl::Span<const size_t> peri
 }
 
 Season FindSeason(absl::Span<const double> values) {
-  const absl::Span<const double> newest = Newest(values, kSearchValues);
+  const absl::Span<const double> newest = Newest(values, kSearchValues * kThinnest);
   if (CountKnown(newest) == 0) return {};
-  std::vector<double> rest = WithoutSlow(newest, newest.size() / 2);
-  for (double& value : rest)
-    if (std::isnan(value)) value = 0;
-  CutOutliers(rest);
-  double squares = 0;
-  for (const double value : rest) squares += value * value;
-  std::vector<double> correlations;
-  for (size_t lag = 0; lag <= newest.size() / 3 + 1; ++lag) correlations.push_back(Autocorrelation(rest, squares, lag));
-  // The highest within a quarter of the lag to either side, once the likeness of neighbours has worn off.
-  std::vector<size_t> peaks;
-  size_t lag = 1;
-  while (lag < correlations.size() && correlations[lag] > 0) ++lag;
-  for (lag = std::max<size_t>(lag, 2); lag + 1 < correlations.size(); ++lag) {
-    const auto at = correlations.begin() + static_cast<ptrdiff_t>(lag);
-    const auto reach = static_cast<ptrdiff_t>(std::max<size_t>(1, lag / 4));
-    const auto end = std::min(at + reach + 1, correlations.end());
-    if (correlations[lag] > 0 && std::max_element(at - reach, end) == at) peaks.push_back(lag);
-  }
-  const auto higher = [&](size_t a, size_t b) { return correlations[a] > correlations[b]; };
-  std::stable_sort(peaks.begin(), peaks.end(), higher);
-  peaks.resize(std::min(peaks.size(), kPeaks));
-  for (size_t& peak : peaks) peak = Nearby(newest, peak);
-  return Strongest(newest, peaks, kVeryCertain);
+  std::vector<size_t> periods = Peaks(Newest(newest, kSearchValues));
+  const size_t block = (newest.size() + kSearchValues - 1) / kSearchValues;
+  if (block > 1)
+    for (const size_t peak : Peaks(Thinned(newest, block))) periods.push_back(peak * block);
+  for (size_t& period : periods) period = Nearby(newest, period);
+  return Strongest(newest, periods, kVeryCertain);
 }
 
 SeasonProfile::SeasonProfile(absl::Span<const double> values, size_t period) {

@@ -24,8 +24,9 @@ struct Season {
 // periods count. NaN are gaps. O(14 period^2) for each.
 Season FindSeason(absl::Span<const double> values, absl::Span<const size_t> periods);
 
-// The same without knowing the periods: tries where the autocorrelation of the newest 4,096 values peaks, and asks for
-// more certainty, as many periods were looked at. Finds periods up to a third of that, near enough.
+// The same without knowing the periods: tries where the autocorrelation peaks, of the newest 4,096 values and of the
+// newest 16,384 thinned to as many, and asks for more certainty, as many periods were looked at. Finds periods up to a
+// third of those, near enough.
 Season FindSeason(absl::Span<const double> values);
 
 // What a season adds at each phase; its mean is 0.

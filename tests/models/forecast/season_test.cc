@@ -27,6 +27,10 @@ TEST(SeasonTest, FindsAPeriodThatNobodyNamed) {
   }
 }
 
+TEST(SeasonTest, FindsADayOfMinutesThatNobodyNamed) {
+  EXPECT_NEAR(static_cast<double>(FindSeason(Wave(7 * 1440, 1440, 3, 0, 2)).period), 1440, 3);
+}
+
 TEST(SeasonTest, SeesOneThroughGapsAndTrends) {
   std::vector<double> values = Wave(6 * 288, 288, 2, 0, 3);
   for (size_t i = 0; i < values.size(); ++i) {
