@@ -47,7 +47,8 @@ struct ArimaSearch {
   size_t exact_values = 150;
 };
 
-// Differences by the seasonal strength (> 0.64) and repeated KPSS tests (5 %, at most 2), then orders stepwise up to
+// Differences by the seasonal strength (> 0.64) and repeated KPSS tests (5 %, at most 2, the
+// second only when it reduces the variance, unlike R), then orders stepwise up to
 // p, q <= 5 and P, Q <= 2. `period` 1 for no season; one that is longer than kLongestArimaPeriod, or of which there are
 // not two in the series, counts as none. Whatever can't be fitted to a series this short ends in its mean.
 // InvalidArgument when there is no value.

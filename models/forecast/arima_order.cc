@@ -153,8 +153,11 @@ ArimaOrder SelectDifferences(absl::Span<const double> values, size_t period) {
     rest = Differences(rest, period);
   }
   while (order.d < kMostDifferences && rest.size() > 2 && !IsConstant(rest) && KpssRejects(rest)) {
+    std::vector<double> next = Differences(rest, 1);
+    // One test in twenty is wrong. A second difference that adds variation is one too many, and no order mends that.
+    if (order.d > 0 && VarianceOf(next) > VarianceOf(rest)) break;
     ++order.d;
-    rest = Differences(rest, 1);
+    rest = std::move(next);
   }
   return order;
 }

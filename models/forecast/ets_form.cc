@@ -53,14 +53,16 @@ size_t EtsForm::Parameters(size_t period) const {
 
 bool Admissible(const EtsForm& form, const EtsParameters& parameters, size_t period) {
   const auto [alpha, beta, gamma, phi] = parameters;
+  // What the trend adds one step later.
+  const double next = phi * beta;
   if (form.season == EtsPart::kNone) {
     if (alpha < 1 - 1 / phi || alpha > 1 + 1 / phi) return false;
-    return form.trend == EtsPart::kNone || (beta >= alpha * (phi - 1) && beta <= (1 + phi) * (2 - alpha));
+    return form.trend == EtsPart::kNone || (next >= alpha * (phi - 1) && next <= (1 + phi) * (2 - alpha));
   }
-  // The characteristic polynomial of the matrix that discounts old states, by powers of 1/z from the highest one.
-  std::vector<double> polynomial(period + 1, alpha + beta - alpha * phi);
-  polynomial[0] = alpha + beta - phi;
-  polynomial[period - 1] = alpha + beta - alpha * phi + gamma - 1;
+  // The moving average polynomial of the reduced form, (1 - phi L)(1 - L^m) times the impulse response.
+  std::vector<double> polynomial(period + 1, alpha + next - alpha * phi);
+  polynomial[0] = alpha + next - phi;
+  polynomial[period - 1] = alpha + next - alpha * phi + gamma - 1;
   polynomial[period] = phi * (1 - alpha - gamma);
   // Without a trend one root is 1 by construction, so the circle is a little smaller than the unit circle.
   constexpr double kNearlyOne = 1 - 1e-6;

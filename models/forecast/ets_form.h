@@ -40,7 +40,8 @@ struct EtsParameters {
 };
 
 // Whether old values lose their weight (Hyndman, Akram, Archibald, The admissible parameter space for exponential
-// smoothing models, AISM 60, 2008). Holds for additive forms and is used for all, as the literature does.
+// smoothing models, AISM 60, 2008; with a damped trend theirs is another beta, phi times ours). Holds for additive
+// forms and is used for all, as the literature does.
 bool Admissible(const EtsForm& form, const EtsParameters& parameters, size_t period);
 
 // The forms among which a choice is made by likelihood. Left out, as usual, because their variance is infinite or

@@ -35,14 +35,14 @@ std::unique_ptr<Forecaster> NewArimaForecaster(SeasonRule season = {});
 std::unique_ptr<Forecaster> NewSesForecaster(SeasonRule season = {SeasonRule::Kind::kNone, {}});
 // Theta (theta.h).
 std::unique_ptr<Forecaster> NewThetaForecaster(SeasonRule season = {});
-// The newest value goes on; innovations are the differences.
+// The newest value goes on, as a random walk whose steps are those that were (so with their drift, if they have one).
 std::unique_ptr<Forecaster> NewNaiveForecaster();
 
 // The base of Truce's forecasts: those of the above, with and without the season, that did best on the newest quarter
 // of the history (at most 288 values, the models fitted to what was before it; quantile loss of 0.5 and 0.95 over 12
 // steps). The best three, as far as they lose at most 15 % more than the best, are fitted to the whole history (unless
-// there were 1,000 values before the tail: then they stay as they are, taken through the tail), and their quantiles are
-// averaged with weights that fall with the square of the loss (quantiles rather than probabilities:
+// there were 200 values before the tail: then they stay as they were judged, taken through the tail), and their
+// quantiles are averaged with weights that fall with the square of the loss (quantiles rather than probabilities:
 // Lichtendahl, Grushka-Cockayne, Winkler, Is it better to average probabilities or quantiles?, Management Science
 // 59(7), 2013). As the naive method is among them, it is not much worse than that on any series that goes on as it was.
 // With less than 48 values there is no tail to judge by: SES and naive, half each.

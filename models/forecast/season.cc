@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "models/forecast/line.h"
 
@@ -11,10 +12,11 @@ namespace {
 constexpr size_t kMostPeriods = 14;
 constexpr double kWeakest = 0.2;
 constexpr double kCertain = 2.33;       // 1 % of a normal distribution
-constexpr double kVeryCertain = 3.5;    // after having looked at many periods
+constexpr double kVeryCertain = 4.5;    // after having looked at many periods
 constexpr double kAboutAsStrong = 0.9;  // of the strongest
 constexpr size_t kSearchValues = 4096;
-constexpr size_t kPeaks = 6;
+constexpr size_t kThinnest = 4;
+constexpr size_t kPeaks = 4;
 constexpr size_t kFewPhases = 24;
 
 absl::Span<const double> Newest(absl::Span<const double> values, size_t count) {
@@ -39,19 +41,27 @@ std::vector<double> WithoutSlow(absl::Span<const double> values, size_t window) 
   return rest;
 }
 
-// Outliers are cut to six robust spreads, so that two of them at one phase are no season. Nothing is cut where most
-// values are equal: there everything that happens is far out.
-void CutOutliers(std::vector<double>& values) {
-  std::vector<double> sizes;
+double MedianOfKnown(absl::Span<const double> values) {
+  std::vector<double> known;
   for (const double value : values)
-    if (!std::isnan(value)) sizes.push_back(std::fabs(value));
-  if (sizes.empty()) return;
-  const auto middle = sizes.begin() + static_cast<ptrdiff_t>(sizes.size() / 2);
-  std::nth_element(sizes.begin(), middle, sizes.end());
-  const double limit = 6 * 1.4826 * *middle;
-  if (limit <= 0) return;
+    if (!std::isnan(value)) known.push_back(value);
+  if (known.empty()) return 0;
+  const auto middle = known.begin() + static_cast<ptrdiff_t>(known.size() / 2);
+  std::nth_element(known.begin(), middle, known.end());
+  return *middle;
+}
+
+// Outliers are cut to six robust spreads, so that two of them at one phase are no season. Nothing is cut where most
+// values are equal: there everything that happens is far out. The mean is 0 afterwards.
+void CutOutliers(std::vector<double>& values) {
+  const double median = MedianOfKnown(values);
+  std::vector<double> sizes;
+  for (const double value : values) sizes.push_back(std::fabs(value - median));
+  const double limit = 6 * 1.4826 * MedianOfKnown(sizes);
   for (double& value : values)
-    if (!std::isnan(value)) value = std::clamp(value, -limit, limit);
+    if (limit > 0 && !std::isnan(value)) value = std::clamp(value, median - limit, median + limit);
+  const double mean = MeanOf(values);
+  for (double& value : values) value -= mean;
 }
 
 double Autocorrelation(absl::Span<const double> values, double squares, size_t lag) {
@@ -72,38 +82,54 @@ struct Phases {
   }
 };
 
+// How many standard deviations of a normal distribution are as rare as this value of the F distribution (Paulson, An
+// approximate normalization of the analysis of variance distribution, Annals of Mathematical Statistics 13, 1942).
+double NormalOfF(double f, double above, double below) {
+  const double a = 2 / (9 * above), b = 2 / (9 * below);
+  const double root = std::cbrt(f);
+  return ((1 - b) * root - (1 - a)) / std::sqrt(b * root * root + a);
+}
+
 struct Evidence {
   double strength = 0;
-  double deviation = 0;  // of the strength from 0, in standard deviations of chance
+  double deviation = 0;  // how far beyond chance, in standard deviations of a normal distribution
 };
 
-Evidence Test(absl::Span<const double> values, size_t period) {
+// The strength alone costs O(values).
+Evidence Test(absl::Span<const double> values, size_t period, bool strength_only = false) {
   std::vector<double> rest = WithoutSlow(Newest(values, kMostPeriods * period), period);
   CutOutliers(rest);
   const Phases phases(rest, period);
   std::vector<double> unexplained(rest.size());
-  double products = 0, squares = 0, unexplained_squares = 0, count = 0;
+  double products = 0, squares = 0, unexplained_squares = 0, between = 0, within = 0, count = 0;
   for (size_t i = 0; i < rest.size(); ++i) {
     const double others = phases.counts[i % period] - 1;
     if (std::isnan(rest[i]) || others < 1) continue;
     const double foretold = (phases.sums[i % period] - rest[i]) / others;
+    const double mean = phases.sums[i % period] / phases.counts[i % period];
     products += rest[i] * foretold;
     squares += rest[i] * rest[i];
+    between += mean * mean;
+    within += (rest[i] - mean) * (rest[i] - mean);
     unexplained[i] = rest[i] - foretold;
     unexplained_squares += unexplained[i] * unexplained[i];
     count += 1;
   }
-  const double others = count / static_cast<double>(period) - 1;
-  if (squares <= 0 || others <= 0) return {};
-  // What is left keeps the autocorrelation that chance works with, whether there is a season or not.
-  double bartlett = 1;
-  for (size_t lag = 1; lag <= period / 2; ++lag) {
-    const double correlation = Autocorrelation(unexplained, unexplained_squares, lag);
-    bartlett += 2 * correlation * correlation;
-  }
+  const double m = static_cast<double>(period);
+  if (squares <= 0 || count <= m) return {};
   Evidence evidence;
   evidence.strength = std::clamp(products / squares, 0.0, 1.0);
-  evidence.deviation = evidence.strength / std::sqrt(2 * bartlett / (count * others));
+  if (strength_only) return evidence;
+  // Values that resemble their neighbours tell as much as fewer independent ones would (Bartlett 1946). What is left
+  // keeps that resemblance whether there is a season or not.
+  double alike = 1;
+  for (size_t lag = 1; lag <= period / 2; ++lag) {
+    const double correlation = Autocorrelation(unexplained, unexplained_squares, lag);
+    alike += 2 * correlation * correlation;
+  }
+  // An exact repetition leaves nothing: more certain than any number.
+  const double f = within > 0 ? between / m / (within / (count - m)) : std::numeric_limits<double>::max();
+  evidence.deviation = NormalOfF(f, m / alike, (count - m) / alike);
   return evidence;
 }
 
@@ -121,6 +147,56 @@ Season Strongest(absl::Span<const double> values, absl::Span<const size_t> perio
   for (const Season& season : seasons) {
     if (season.strength < kAboutAsStrong * strongest) continue;
     if (!best || season.period < best.period) best = season;
+  }
+  return best;
+}
+
+// Means of so many values each, of those that are there.
+std::vector<double> Thinned(absl::Span<const double> values, size_t block) {
+  std::vector<double> means;
+  for (size_t i = values.size() % block; i < values.size(); i += block)
+    means.push_back(MeanOf(values.subspan(i, block)));
+  return means;
+}
+
+// The lags at which the autocorrelation is the highest within a quarter of the lag to either side, once the likeness of
+// neighbours has worn off; the highest first.
+std::vector<size_t> Peaks(absl::Span<const double> values) {
+  std::vector<double> rest = WithoutSlow(values, values.size() / 2);
+  CutOutliers(rest);
+  double squares = 0;
+  for (double& value : rest) {
+    if (std::isnan(value)) value = 0;
+    squares += value * value;
+  }
+  std::vector<double> correlations;
+  for (size_t lag = 0; lag <= values.size() / 3 + 1; ++lag) correlations.push_back(Autocorrelation(rest, squares, lag));
+  std::vector<size_t> peaks;
+  size_t lag = 1;
+  while (lag < correlations.size() && correlations[lag] > 0) ++lag;
+  for (lag = std::max<size_t>(lag, 2); lag + 1 < correlations.size(); ++lag) {
+    const auto at = correlations.begin() + static_cast<ptrdiff_t>(lag);
+    const auto reach = static_cast<ptrdiff_t>(std::max<size_t>(1, lag / 4));
+    const auto end = correlations.end() - at > reach ? at + reach + 1 : correlations.end();
+    if (correlations[lag] > 0 && std::max_element(at - reach, end) == at) peaks.push_back(lag);
+  }
+  const auto higher = [&](size_t a, size_t b) { return correlations[a] > correlations[b]; };
+  std::stable_sort(peaks.begin(), peaks.end(), higher);
+  peaks.resize(std::min(peaks.size(), kPeaks));
+  return peaks;
+}
+
+// The period near this one that explains most: the top of an autocorrelation is flat, and over many periods a small
+// error adds up.
+size_t Nearby(absl::Span<const double> values, size_t period) {
+  const size_t reach = (period + 24) / 25;
+  size_t best = period;
+  double most = 0;
+  for (size_t near = std::max<size_t>(2, period - std::min(period, reach)); near <= period + reach; ++near) {
+    if (values.size() < 2 * near) continue;
+    const double strength = Test(values, near, true).strength;
+    if (strength > most) best = near;
+    most = std::max(most, strength);
   }
   return best;
 }
@@ -148,25 +224,14 @@ Season FindSeason(absl::Span<const double> values, absl::Span<const size_t> peri
 }
 
 Season FindSeason(absl::Span<const double> values) {
-  const absl::Span<const double> newest = Newest(values, kSearchValues);
+  const absl::Span<const double> newest = Newest(values, kSearchValues * kThinnest);
   if (CountKnown(newest) == 0) return {};
-  std::vector<double> rest = WithoutSlow(newest, newest.size() / 2);
-  for (double& value : rest)
-    if (std::isnan(value)) value = 0;
-  CutOutliers(rest);
-  double squares = 0;
-  for (const double value : rest) squares += value * value;
-  std::vector<double> correlations;
-  for (size_t lag = 0; lag <= newest.size() / 3 + 1; ++lag) correlations.push_back(Autocorrelation(rest, squares, lag));
-  std::vector<size_t> peaks;
-  for (size_t lag = 2; lag + 1 < correlations.size(); ++lag) {
-    const bool peak = correlations[lag] > correlations[lag - 1] && correlations[lag] >= correlations[lag + 1];
-    if (peak && correlations[lag] > 0) peaks.push_back(lag);
-  }
-  const auto higher = [&](size_t a, size_t b) { return correlations[a] > correlations[b]; };
-  std::stable_sort(peaks.begin(), peaks.end(), higher);
-  peaks.resize(std::min(peaks.size(), kPeaks));
-  return Strongest(values, peaks, kVeryCertain);
+  std::vector<size_t> periods = Peaks(Newest(newest, kSearchValues));
+  const size_t block = (newest.size() + kSearchValues - 1) / kSearchValues;
+  if (block > 1)
+    for (const size_t peak : Peaks(Thinned(newest, block))) periods.push_back(peak * block);
+  for (size_t& period : periods) period = Nearby(newest, period);
+  return Strongest(newest, periods, kVeryCertain);
 }
 
 SeasonProfile::SeasonProfile(absl::Span<const double> values, size_t period) {

@@ -17,15 +17,16 @@ struct Season {
 
 // Tests each period (>= 2, at least two of them in the series): what is left after a moving average over one period is
 // foretold, phase by phase, from the other periods (leave-one-out). A season is there when that explains at least a
-// fifth (a weaker one does more harm when it is wrong than good when it is right), and more than chance does in a
-// series with the same autocorrelation (Bartlett's variance, as for sample autocorrelations: Brockwell and Davis,
-// section 7.2; one-sided 1 %). The strongest is returned, a shorter one when it is about as strong, none when there is
-// none: a season that is forced onto a series without one does harm. Only the newest 14 periods count. NaN are gaps.
-// O(14 period^2) for each.
+// fifth (a weaker one does more harm when it is wrong than good when it is right), and when the means of the phases
+// differ more than they would by chance: an F test at 1 % whose degrees of freedom are reduced by the autocorrelation
+// of what is left (Bartlett, JRSS Supplement 8, 1946). The strongest is returned, a shorter one when it is about as
+// strong, none when there is none: a season that is forced onto a series without one does harm. Only the newest 14
+// periods count. NaN are gaps. O(14 period^2) for each.
 Season FindSeason(absl::Span<const double> values, absl::Span<const size_t> periods);
 
-// The same without knowing the periods: tries where the autocorrelation of the newest 4,096 values peaks, and asks for
-// more certainty, as many periods were looked at. Finds periods up to a third of that.
+// The same without knowing the periods: tries where the autocorrelation peaks, of the newest 4,096 values and of the
+// newest 16,384 thinned to as many, and asks for more certainty, as many periods were looked at. Finds periods up to a
+// third of those, near enough.
 Season FindSeason(absl::Span<const double> values);
 
 // What a season adds at each phase; its mean is 0.
