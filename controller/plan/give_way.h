@@ -21,9 +21,9 @@ Contention ContentionOf(const v1::WorkloadReport& victim, const v1::WorkloadRepo
 
 // Whether Truce has a lever against contention for this resource.
 bool HasLever(v1::Resource resource);
-// Whether the need for the lever shows in the giver's use of CPUs.
 // Whether it raises its own victim, which gives way to nobody.
 bool IsBoost(const v1::LeasedAction& action);
+// Whether the need for the lever shows in the giver's use of CPUs.
 bool IsAboutCpus(v1::Lever lever);
 // Whether the operator allows the lever on the workload.
 bool Allows(const v1::Workload& workload, v1::Lever lever);

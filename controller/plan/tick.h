@@ -59,6 +59,8 @@ class PlanTick {
   // The victim's own weight is raised where the aggressor can't be made to give way; false, and why, when it isn't, or
   // was and suffers on. For critical victims of somebody of less rank.
   bool Boost(const Trouble& trouble, std::string* why_not);
+  // The pair, if any, in which a critical workload that ranks no lower suffers from one that is, or would be, raised.
+  const v1::PairScore* HurtByBoost(const v1::WorkloadReport& boosted) const;
   // Gives a new action its first value; what that is, for people.
   std::string SetValue(const Trouble& trouble, PlannedAction* planned) const;
   void SetDiskCaps(const Trouble& trouble, v1::LeasedAction* action) const;

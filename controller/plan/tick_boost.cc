@@ -21,17 +21,24 @@ bool Outranks(const v1::Workload& victim, const v1::Workload& aggressor) {
 
 }  // namespace
 
+const v1::PairScore* PlanTick::HurtByBoost(const v1::WorkloadReport& boosted) const {
+  for (const v1::PairScore& score : host_.report.pairs()) {
+    if (score.aggressor() != boosted.workload().name() || score.confidence() < policy_.minimum_confidence()) continue;
+    const v1::WorkloadReport* other = host_.Find(score.victim());
+    if (other == nullptr || other->diagnosis() != v1::DIAGNOSIS_NEIGHBOUR ||
+        other->workload().workload_class() != v1::WORKLOAD_CLASS_CRITICAL ||
+        Outranks(boosted.workload(), other->workload())) {
+      continue;
+    }
+    if (score.score() >= ThresholdOf(policy_, other->workload(), boosted.workload()).trigger_score()) return &score;
+  }
+  return nullptr;
+}
+
 bool PlanTick::Boost(const Trouble& trouble, std::string* why_not) {
   std::string unused;
   std::string& reason = why_not == nullptr ? unused : *why_not;
   const v1::Workload& victim = trouble.victim->workload();
-  if (const PlannedAction* held = Find(victim.name(), v1::LEVER_CPU_WEIGHT)) {
-    const bool has_had_its_chance = held->state == v1::ACTION_STATE_APPLIED && held->applied_at.has_value() &&
-                                    now_ - held->applied_at->monotonic >= step();
-    reason = "it is already, and suffers on";
-    return IsBoost(held->action) &&
-           (!has_had_its_chance || StillSuffers(trouble) < policy_.escalation_severity_ratio());
-  }
   const v1::Mode mode = ModeOf(policy_, host_, victim);
   if (victim.workload_class() != v1::WORKLOAD_CLASS_CRITICAL) {
     reason = "it is not critical";
@@ -41,6 +48,14 @@ bool PlanTick::Boost(const Trouble& trouble, std::string* why_not) {
     reason = "neither has the higher priority";
   } else if (mode == v1::MODE_OBSERVE) {
     reason = "its mode is observe";
+  } else if (const PlannedAction* held = Find(victim.name(), v1::LEVER_CPU_WEIGHT)) {
+    // One that is only advised changes nothing, and has had its chance as well.
+    const absl::Duration since = held->applied_at ? held->applied_at->monotonic : held->created_at.monotonic;
+    reason = "it is already, or that was advised, and it suffers on";
+    return IsBoost(held->action) &&
+           (now_ - since < step() || StillSuffers(trouble) < policy_.escalation_severity_ratio());
+  } else if (const v1::PairScore* hurt = HurtByBoost(*trouble.victim)) {
+    reason = StrCat("it slows ", hurt->victim(), ", which is critical and ranks no lower");
   } else {
     // It is asked of the victim what else is asked of who gives way.
     Trouble own = trouble;

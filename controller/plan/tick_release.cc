@@ -37,6 +37,12 @@ std::string PlanTick::Obstacle(PlannedAction& planned) {
   const bool critical = workload.workload_class() == v1::WORKLOAD_CLASS_CRITICAL;
   if (critical != IsBoost(planned.action))
     return critical ? "the workload is critical now" : "it is not critical any more";
+  if (const v1::PairScore* hurt = critical ? HurtByBoost(*giver) : nullptr) {
+    // And not to and fro.
+    plan_.blocked[{workload.name(), workload.name(), planned.action.lever()}] = {.until = now_ + kFutileBackoff};
+    return StrCat("it slows ", hurt->victim(), ", which is critical and ranks no lower; not raised again for ",
+                  absl::FormatDuration(kFutileBackoff));
+  }
   // What is bounded here would travel with it, or would not be there to be restored.
   if (IsBusy(workload.name())) return "the workload is being moved to another host, or was moved lately";
   if (!Allows(workload, planned.action.lever())) return "the lever is no longer allowed on the workload";

@@ -85,6 +85,69 @@ TEST(PlannerBoostTest, ComesWhereNoLeverOfTheOtherIsLeft) {
   EXPECT_THAT(Verdicts(standard.Round(report)), ElementsAre("leave_alone"));
 }
 
+// The boosted one's neighbour is critical as well, of this priority, and suffers from it.
+v1::Report CriticalWithABystander(int priority) {
+  v1::Report report = Critical(1);
+  AddWorkload({"truce/billing", v1::WORKLOAD_CLASS_CRITICAL, 1, priority, v1::DIAGNOSIS_NEIGHBOUR}, &report);
+  AddPair("truce/billing", "truce/redis", 90, &report);
+  return report;
+}
+
+TEST(PlannerBoostTest, NotAtTheCostOfACriticalWorkloadThatRanksNoLower) {
+  for (const int priority : {1, 2}) {
+    BenchHost host;
+    host.Round(Critical());
+    host.ApplyAll();
+    ASSERT_NE(host.Find("truce/redis", kWeight), nullptr);
+    const auto decisions = host.Round(CriticalWithABystander(priority));
+    ASSERT_THAT(Verdicts(decisions), Contains("release"));
+    EXPECT_THAT(decisions[0].reason(), HasSubstr("it slows truce/billing"));
+    EXPECT_EQ(host.Find("truce/redis", kWeight), nullptr);
+    // Nor again when the bystander has recovered because of that.
+    for (int i = 0; i < 100; ++i) {
+      host.Round(Critical());
+      EXPECT_EQ(host.Find("truce/redis", kWeight), nullptr);
+    }
+    BenchHost fresh;
+    fresh.Round(CriticalWithABystander(priority));
+    EXPECT_EQ(fresh.Find("truce/redis", kWeight), nullptr) << "nor does it begin";
+  }
+  BenchHost lower;
+  lower.Round(CriticalWithABystander(0));
+  EXPECT_NE(lower.Find("truce/redis", kWeight), nullptr);
+}
+
+TEST(PlannerBoostTest, CoversNoContentionForAnythingElse) {
+  BenchHost host;
+  host.Round(Critical());
+  host.ApplyAll();
+  v1::Report report = Critical();
+  report.mutable_workloads(0)->set_slowdown_ratio(0.05);
+  AddWorkload({"truce/search", v1::WORKLOAD_CLASS_CRITICAL, 1}, &report);
+  AddPair("truce/redis", "truce/search", 90, &report, v1::RESOURCE_LLC);
+  const auto decisions = host.Round(report);
+  ASSERT_THAT(Verdicts(decisions), ElementsAre("leave_alone"));
+  EXPECT_THAT(decisions[0].reason(), HasSubstr("its weight is of no use against contention for"));
+}
+
+TEST(PlannerBoostTest, OneThatIsOnlyAdvisedIsNoHelp) {
+  BenchHost host;
+  v1::ModeRule* rule = host.policy.add_mode_rules();
+  rule->set_workload("truce/redis");
+  rule->set_mode(v1::MODE_ADVISE);
+  host.Round(Critical());
+  host.ApplyAll();
+  ASSERT_EQ(host.Find("truce/redis", kWeight)->state, v1::ACTION_STATE_ADVISED);
+  std::vector<std::string> verdicts;
+  for (int i = 0; i < 4; ++i) {
+    for (const v1::Decision& decision : host.Round(Critical())) {
+      verdicts.push_back(decision.verdict());
+      EXPECT_THAT(decision.reason(), HasSubstr("it is already, or that was advised, and it suffers on"));
+    }
+  }
+  EXPECT_THAT(verdicts, ElementsAre("leave_alone")) << "and so a move is thought of";
+}
+
 TEST(PlannerBoostTest, IsTakenBackWhenAllItsPairsHaveBeenCalm) {
   BenchHost host;
   host.Round(Critical());

@@ -49,6 +49,15 @@ void CheckSafety(const BenchHost& host, const HostState& state) {
       RC_ASSERT(key.second == v1::LEVER_CPU_WEIGHT);
       RC_ASSERT(planned.action.victim() == key.first);
       RC_ASSERT(planned.action.cpu_weight() > 100);
+      for (const auto& pair : state.report.pairs()) {
+        const auto* hurt = state.Find(pair.victim());
+        const double trigger = ThresholdOf(host.policy, hurt->workload(), workload->workload()).trigger_score();
+        const bool trouble = pair.aggressor() == key.first && pair.score() >= trigger &&
+                             pair.confidence() >= host.policy.minimum_confidence() &&
+                             hurt->diagnosis() == v1::DIAGNOSIS_NEIGHBOUR;
+        RC_ASSERT(!trouble || hurt->workload().workload_class() != v1::WORKLOAD_CLASS_CRITICAL ||
+                  hurt->workload().priority() < workload->workload().priority());
+      }
       continue;
     }
     RC_ASSERT(planned.action.victim() != key.first);
