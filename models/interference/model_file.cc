@@ -1,16 +1,13 @@
 #include "models/interference/model_file.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <optional>
 #include <set>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "models/signature_limits.h"
+#include "models/weights/model_bytes.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "truce/v1/model.pb.h"
@@ -20,25 +17,13 @@ namespace {
 
 constexpr uint32_t kFormat = 3;
 constexpr std::string_view kMagic = "TRUCEIM1";
-constexpr size_t kDigestBytes = 32;
-// No network of ours is larger; a file that says so is not ours.
-constexpr Eigen::Index kLargestSide = 4096;
 // Another CPU's vector units round differently.
 constexpr float kTolerance = 1e-3F;
 // Beyond these, what is computed may not be finite, or takes as long as an agent must not.
-constexpr float kLargestNumber = 1e6F;
 constexpr float kMostIntervalDeviations = 1e3F;
 constexpr int kMostReferences = 2048;
 constexpr int kMostDistances = 65536;
 constexpr size_t kMostSelfTestSteps = 1024;
-
-std::string Digest(std::string_view bytes) {
-  std::string digest(kDigestBytes, '\0');
-  unsigned length = 0;
-  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &length, EVP_sha256(),
-             nullptr);
-  return digest;
-}
 
 // Calls `body(name, matrix)` for each matrix of the weights.
 template <typename Weights, typename Body>
@@ -61,16 +46,6 @@ void ForEach(Weights& weights, Familiarity& familiarity, const Body& body) {
   body("familiarity_whiten", familiarity.whiten);
 }
 
-absl::Status Damaged(std::string_view name, std::string_view what) {
-  return absl::DataLossError(
-      StrCat(name, " is no model that can be used: ", what, "; install it again, or train one with truce-lab train"));
-}
-
-template <typename Matrix>
-bool IsSound(const Matrix& matrix) {
-  return matrix.allFinite() && matrix.cwiseAbs().maxCoeff() <= kLargestNumber;
-}
-
 // Whether the matrices fit together.
 bool Consistent(const InterferenceWeights& w, const Familiarity& f) {
   const auto inputs = static_cast<Eigen::Index>(kModelInputs);
@@ -81,7 +56,7 @@ bool Consistent(const InterferenceWeights& w, const Familiarity& f) {
   const Eigen::Index fingerprint = w.fingerprint();
   const Eigen::Index pair = w.pair();
   const auto is = [](const auto& matrix, Eigen::Index rows, Eigen::Index columns) {
-    return matrix.rows() == rows && matrix.cols() == columns && IsSound(matrix);
+    return matrix.rows() == rows && matrix.cols() == columns && IsSoundMatrix(matrix);
   };
   return projected > 0 && hidden > 0 && pair > 0 && is(w.project, projected, inputs) &&
          is(w.project_bias, 1, projected) && is(w.cell.input_gates, 4 * hidden, projected) &&
@@ -90,23 +65,6 @@ bool Consistent(const InterferenceWeights& w, const Familiarity& f) {
          is(w.context, 2 * pair, shared) && is(w.pair_bias, 1, 2 * pair) && is(w.slowdown, resources, pair) &&
          is(w.slowdown_bias, 1, resources) && is(w.spread, 1, pair) && is(w.spread_bias, 1, 1) &&
          is(w.base_spread, 1, 1) && is(f.mean, 1, fingerprint) && is(f.whiten, fingerprint, fingerprint);
-}
-
-template <typename Matrix>
-absl::Status Take(const std::map<std::string, const v1::Tensor*>& tensors, const std::string& name,
-                  std::string_view file, Matrix& matrix) {
-  const auto found = tensors.find(name);
-  if (found == tensors.end()) return Damaged(file, StrCat("it has no ", name));
-  const v1::Tensor& tensor = *found->second;
-  const Eigen::Index rows = tensor.row_count();
-  const Eigen::Index columns = tensor.column_count();
-  if (rows < 1 || columns < 1 || rows > kLargestSide || columns > kLargestSide ||
-      rows * columns != tensor.values_size()) {
-    return Damaged(file, StrCat(name, " has another size than it says"));
-  }
-  if (Matrix::RowsAtCompileTime == 1 && rows != 1) return Damaged(file, StrCat(name, " should be one row"));
-  matrix = Eigen::Map<const Rows>(tensor.values().data(), rows, columns);
-  return absl::OkStatus();
 }
 
 absl::Status CheckFeatures(const v1::InterferenceModelFile& message, std::string_view name) {
@@ -130,12 +88,12 @@ absl::Status RunSelfTest(const v1::ModelSelfTest& test, std::string_view name, I
   const size_t values = static_cast<size_t>(test.inputs_size());
   if (values == 0 || values % (2 * kModelInputs) != 0 || test.context_size() != static_cast<int>(PairContext::kSize) ||
       test.by_resource_size() != static_cast<int>(kResourceCount)) {
-    return Damaged(name, "its self-test is incomplete");
+    return DamagedModel(name, "its self-test is incomplete");
   }
   InterferenceExample example;
   example.aggressors.resize(1);
   const size_t steps = values / (2 * kModelInputs);
-  if (steps > kMostSelfTestSteps) return Damaged(name, StrCat("its self-test has ", steps, " steps"));
+  if (steps > kMostSelfTestSteps) return DamagedModel(name, StrCat("its self-test has ", steps, " steps"));
   for (size_t i = 0; i < 2 * steps; ++i) {
     ModelInput input;
     std::copy_n(test.inputs().data() + i * kModelInputs, kModelInputs, input.begin());
@@ -165,13 +123,8 @@ std::string SerializeModel(const ModelFile& file, const InterferenceExample& exa
   for (size_t i = 0; i < kFeatureCount; ++i) message.add_features(std::string(FeatureName(i)));
   InterferenceWeights weights = file.model.weights();
   Familiarity familiarity = file.model.familiarity();
-  ForEach(weights, familiarity, [&message](const char* name, const auto& matrix) {
-    v1::Tensor& tensor = *message.add_tensors();
-    tensor.set_name(name);
-    tensor.set_row_count(static_cast<uint32_t>(matrix.rows()));
-    tensor.set_column_count(static_cast<uint32_t>(matrix.cols()));
-    tensor.mutable_values()->Add(matrix.data(), matrix.data() + matrix.size());
-  });
+  ForEach(weights, familiarity,
+          [&message](const char* name, const auto& matrix) { *message.add_tensors() = ToTensor(name, matrix); });
   message.set_calibration_slope(file.model.calibration().slope);
   message.set_calibration_intercept(file.model.calibration().intercept);
   message.set_interval_deviations(file.model.calibration().interval_deviations);
@@ -204,61 +157,46 @@ std::string SerializeModel(const ModelFile& file, const InterferenceExample& exa
   for (const double one : expected.by_resource) test.add_by_resource(static_cast<float>(one));
   test.set_variance(static_cast<float>(expected.deviation * expected.deviation) - model.base_variance());
   test.set_probability_ratio(static_cast<float>(expected.probability));
-  const std::string payload = message.SerializeAsString();
-  return StrCat(kMagic, Digest(payload), payload);
-}
-
-std::string ModelDigest(std::string_view bytes) {
-  const std::string_view digest = bytes.substr(std::min(bytes.size(), kMagic.size()), kDigestBytes);
-  return absl::BytesToHexString({digest.data(), digest.size()});
+  return WrapModel(kMagic, message);
 }
 
 absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view name) {
-  if (bytes.substr(0, kMagic.size()) != kMagic) return Damaged(name, "it does not begin like one");
-  if (bytes.size() > kMostModelBytes) {
-    return Damaged(name, StrCat("it has ", bytes.size(), " bytes; at most ", kMostModelBytes));
-  }
-  if (bytes.size() < kMagic.size() + kDigestBytes) return Damaged(name, "it was cut off");
-  const std::string_view payload = bytes.substr(kMagic.size() + kDigestBytes);
-  if (bytes.substr(kMagic.size(), kDigestBytes) != Digest(payload)) return Damaged(name, "its checksum does not match");
   v1::InterferenceModelFile message;
-  if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
-    return Damaged(name, "its content is not what its checksum promises");
-  }
+  TRUCE_RETURN_IF_ERROR(UnwrapModel(bytes, kMagic, name, &message));
   if (message.format() != kFormat) {
     return absl::FailedPreconditionError(StrCat(name, " has format ", message.format(),
                                                 ", and this version of Truce reads ", kFormat,
                                                 "; install the model of this version"));
   }
   TRUCE_RETURN_IF_ERROR(CheckFeatures(message, name));
-  std::map<std::string, const v1::Tensor*> tensors;
-  for (const v1::Tensor& tensor : message.tensors()) tensors[tensor.name()] = &tensor;
+  const TensorReader tensors(message.tensors(), name);
   InterferenceWeights weights;
   Familiarity familiarity;
   absl::Status status;
   ForEach(weights, familiarity, [&](const char* tensor, auto& matrix) {
-    if (status.ok()) status = Take(tensors, tensor, name, matrix);
+    if (status.ok()) status = tensors.Take(tensor, &matrix);
   });
   TRUCE_RETURN_IF_ERROR(status);
-  if (!Consistent(weights, familiarity)) return Damaged(name, "its matrices do not fit together");
+  if (!Consistent(weights, familiarity)) return DamagedModel(name, "its matrices do not fit together");
   if (message.version().empty() || message.version().size() > kMostModelName) {
-    return Damaged(name, StrCat("its version should have 1 to ", kMostModelName, " bytes"));
+    return DamagedModel(name, StrCat("its version should have 1 to ", kMostModelName, " bytes"));
   }
   if (weights.fingerprint() > kMostEmbedding) {
-    return Damaged(name, StrCat("its fingerprints have ", weights.fingerprint(), " values; at most ", kMostEmbedding));
+    return DamagedModel(name,
+                        StrCat("its fingerprints have ", weights.fingerprint(), " values; at most ", kMostEmbedding));
   }
   familiarity.distances.assign(message.familiarity_distances().begin(), message.familiarity_distances().end());
   const Calibration calibration{message.calibration_slope(), message.calibration_intercept(),
                                 message.interval_deviations()};
   if (!std::isfinite(calibration.slope) || !std::isfinite(calibration.intercept) ||
       !(calibration.interval_deviations > 0 && calibration.interval_deviations <= kMostIntervalDeviations)) {
-    return Damaged(name, "its calibration is not made of sound numbers");
+    return DamagedModel(name, "its calibration is not made of sound numbers");
   }
-  if (message.familiarity_distances_size() > kMostDistances) return Damaged(name, "it has too many distances");
+  if (message.familiarity_distances_size() > kMostDistances) return DamagedModel(name, "it has too many distances");
   if (!std::is_sorted(familiarity.distances.begin(), familiarity.distances.end()) ||
       !std::all_of(familiarity.distances.begin(), familiarity.distances.end(),
                    [](float d) { return std::isfinite(d); })) {
-    return Damaged(name, "its distances are not in order");
+    return DamagedModel(name, "its distances are not in order");
   }
   ModelFile file{message.version(),
                  message.machine(),
@@ -269,31 +207,31 @@ absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view na
     skill.accuracy = entry.accuracy_ratio();
     skill.auc = entry.auc();
     if (!(skill.accuracy >= 0 && skill.accuracy <= 1))
-      return Damaged(name, "it says that it is right more than always");
+      return DamagedModel(name, "it says that it is right more than always");
     for (const std::string& group : entry.missing_groups()) {
       if (const auto known = GroupNamed(group)) skill.missing.push_back(*known);
     }
   }
   if (message.references_size() > kMostReferences) {
-    return Damaged(name, StrCat("it has ", message.references_size(), " references; at most ", kMostReferences));
+    return DamagedModel(name, StrCat("it has ", message.references_size(), " references; at most ", kMostReferences));
   }
   std::set<std::string> kinds;
   for (const v1::ModelReference& entry : message.references()) {
     if (entry.fingerprint_size() != file.model.fingerprint()) {
-      return Damaged(name, StrCat("its reference ", entry.name(), " has a fingerprint of another size"));
+      return DamagedModel(name, StrCat("its reference ", entry.name(), " has a fingerprint of another size"));
     }
     if (std::max(entry.name().size(), entry.kind().size()) > kMostName) {
-      return Damaged(name, StrCat("one of its references has a name of more than ", kMostName, " bytes"));
+      return DamagedModel(name, StrCat("one of its references has a name of more than ", kMostName, " bytes"));
     }
     kinds.insert(entry.kind());
     file.references.push_back(
         {entry.name(), entry.kind(), Eigen::Map<const Row>(entry.fingerprint().data(), entry.fingerprint_size())});
-    if (!IsSound(file.references.back().fingerprint)) {
-      return Damaged(name, StrCat("its reference ", entry.name(), " is not made of numbers"));
+    if (!IsSoundMatrix(file.references.back().fingerprint)) {
+      return DamagedModel(name, StrCat("its reference ", entry.name(), " is not made of numbers"));
     }
   }
-  if (file.model.base_variance() <= 0) return Damaged(name, "it is never unsure");
-  if (kinds.size() > kMostKinds) return Damaged(name, StrCat("it knows ", kinds.size(), " kinds of programs"));
+  if (file.model.base_variance() <= 0) return DamagedModel(name, "it is never unsure");
+  if (kinds.size() > kMostKinds) return DamagedModel(name, StrCat("it knows ", kinds.size(), " kinds of programs"));
   TRUCE_RETURN_IF_ERROR(RunSelfTest(message.self_test(), name, &file.model));
   return file;
 }

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "models/interference/model.h"
+#include "models/weights/model_bytes.h"
 
 namespace truce {
 
@@ -34,12 +35,6 @@ struct ModelFile {
 
 // The file's bytes, with a self-test made from `example` (which has at least one aggressor).
 std::string SerializeModel(const ModelFile& file, const InterferenceExample& example);
-
-// The checksum that such bytes carry, in hexadecimal digits.
-std::string ModelDigest(std::string_view bytes);
-
-// No model of ours is larger.
-inline constexpr size_t kMostModelBytes = size_t{16} << 20;
 
 // A model that passed its self-test. DataLoss when the bytes are damaged or no model; FailedPrecondition when this
 // build does not understand it (another format, other features); Internal when the self-test gives another result.
