@@ -9,6 +9,7 @@
 #include "models/forecast/demand_forecaster.h"
 #include "models/forecast/methods.h"
 #include "models/training/demand_trainer.h"
+#include "models/training/made_up_demand.h"
 #include "src/base/status.h"
 
 namespace truce::lab {
@@ -39,6 +40,19 @@ absl::StatusOr<SharedModel> TrainOn(const MethodSetting& setting, absl::Span<con
   };
   TRUCE_ASSIGN_OR_RETURN(DemandModel model, TrainDemand(series, {}, report));
   return std::make_shared<const DemandModel>(std::move(model));
+}
+
+absl::StatusOr<MakeForecaster> PrepareMadeUp(const MethodSetting& setting, absl::Span<const Series>) {
+  const std::vector<MadeUpDemand> made = MakeUpDemand(2'500, 600, 1);
+  std::vector<DemandSeries> series;
+  for (const MadeUpDemand& one : made) series.push_back({one.values, one.season_steps});
+  const auto report = [](const DemandEpoch& epoch) {
+    std::fprintf(stderr, "training the LSTM: %d of %d passes, loss %.4f\n", epoch.epoch, epoch.epochs, epoch.loss);
+    return true;
+  };
+  TRUCE_ASSIGN_OR_RETURN(DemandModel model, TrainDemand(series, {}, report));
+  auto shared = std::make_shared<const DemandModel>(std::move(model));
+  return MakeForecaster([=] { return NewDemandForecaster(shared, SeasonOf(setting)); });
 }
 
 using MakeOwn = std::unique_ptr<Forecaster> (*)(const MethodSetting&);
@@ -85,6 +99,7 @@ void AddOwnMethods(std::vector<ForecastMethod>* methods) {
   methods->push_back(Own("base", "the best of these on each series' own past",
                          [](const MethodSetting& setting) { return NewBaseForecaster(DayIfThere(setting)); }));
   methods->push_back({"lstm", "the demand LSTM, trained on other series", true, PrepareLstm});
+  methods->push_back({"lstm-made-up", "the demand LSTM, trained on made-up series", false, PrepareMadeUp});
   methods->push_back({"auto", "lstm or base, whichever did better lately on the series", true, PrepareAuto});
 }
 
