@@ -8,6 +8,7 @@
 
 #include "lab/command_line.h"
 #include "lab/forecast/datasets.h"
+#include "lab/forecast/demand_models.h"
 #include "lab/forecast/evaluate.h"
 #include "lab/forecast/forecast_file.h"
 #include "lab/forecast/methods.h"
@@ -94,11 +95,36 @@ void AddForecast(CLI::App& app, std::function<int()>& chosen) {
   command->callback([options, &chosen] { chosen = [options] { return RunForecast(*options); }; });
 }
 
+int RunTrain(const TrainDemandOptions& options) {
+  const absl::Status status = TrainDemandModel(options);
+  if (!status.ok()) return Failed(status);
+  std::printf("%s is written\n", options.output.c_str());
+  return 0;
+}
+
+void AddTrain(CLI::App& train, std::function<int()>& chosen) {
+  auto options = std::make_shared<TrainDemandOptions>();
+  CLI::App* command = train.add_subcommand("forecast", "Make a demand model from made-up series, for any workload");
+  command->add_option("--output", options->output, "The model")->capture_default_str();
+  command->add_option("--name", options->version,
+                      "What to call this version of it (default: today's date and the seed)");
+  command->add_option("--series", options->series, "Made-up series")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command->add_option("--length", options->length, "Values of each")
+      ->check(CLI::Range(300, 100'000))
+      ->capture_default_str();
+  command->add_option("--epochs", options->epochs, "Passes")->check(CLI::Range(1, 1'000))->capture_default_str();
+  command->add_option("--seed", options->seed, "Of everything random")->capture_default_str();
+  command->callback([options, &chosen] { chosen = [options] { return RunTrain(*options); }; });
+}
+
 }  // namespace
 
 void AddForecastCommands(CLI::App& app, std::function<int()>& chosen) {
   AddForecast(app, chosen);
   AddEvaluate(*app.get_subcommand("evaluate"), chosen);
+  AddTrain(*app.get_subcommand("train"), chosen);
 }
 
 }  // namespace truce::lab

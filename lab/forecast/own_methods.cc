@@ -1,21 +1,16 @@
 #include "lab/forecast/own_methods.h"
 
-#include <cmath>
-#include <cstdio>
 #include <memory>
 #include <utility>
 
+#include "lab/forecast/demand_models.h"
 #include "models/forecast/best_of.h"
 #include "models/forecast/demand_forecaster.h"
 #include "models/forecast/methods.h"
-#include "models/training/demand_trainer.h"
-#include "models/training/made_up_demand.h"
 #include "src/base/status.h"
 
 namespace truce::lab {
 namespace {
-
-using SharedModel = std::shared_ptr<const DemandModel>;
 
 // A day is looked back by, where it has enough values to be told from an hour.
 size_t SeasonOf(const MethodSetting& setting) {
@@ -31,28 +26,11 @@ SeasonRule DayIfThere(const MethodSetting& setting) {
   return {SeasonRule::Kind::kAmong, {day}};
 }
 
-absl::StatusOr<SharedModel> TrainOn(const MethodSetting& setting, absl::Span<const Series> others) {
+absl::StatusOr<SharedDemandModel> TunedTo(const MethodSetting& setting, absl::Span<const Series> others) {
+  TRUCE_ASSIGN_OR_RETURN(const SharedDemandModel shipped, ShippedDemandModel());
   std::vector<DemandSeries> series;
   for (const Series& one : others) series.push_back({one.values, SeasonOf(setting)});
-  const auto report = [](const DemandEpoch& epoch) {
-    std::fprintf(stderr, "training the LSTM: %d of %d passes, loss %.4f\n", epoch.epoch, epoch.epochs, epoch.loss);
-    return true;
-  };
-  TRUCE_ASSIGN_OR_RETURN(DemandModel model, TrainDemand(series, {}, report));
-  return std::make_shared<const DemandModel>(std::move(model));
-}
-
-absl::StatusOr<MakeForecaster> PrepareMadeUp(const MethodSetting& setting, absl::Span<const Series>) {
-  const std::vector<MadeUpDemand> made = MakeUpDemand(2'500, 600, 1);
-  std::vector<DemandSeries> series;
-  for (const MadeUpDemand& one : made) series.push_back({one.values, one.season_steps});
-  const auto report = [](const DemandEpoch& epoch) {
-    std::fprintf(stderr, "training the LSTM: %d of %d passes, loss %.4f\n", epoch.epoch, epoch.epochs, epoch.loss);
-    return true;
-  };
-  TRUCE_ASSIGN_OR_RETURN(DemandModel model, TrainDemand(series, {}, report));
-  auto shared = std::make_shared<const DemandModel>(std::move(model));
-  return MakeForecaster([=] { return NewDemandForecaster(shared, SeasonOf(setting)); });
+  return Tuned(shipped, series);
 }
 
 using MakeOwn = std::unique_ptr<Forecaster> (*)(const MethodSetting&);
@@ -63,19 +41,23 @@ ForecastMethod Own(std::string name, std::string about, MakeOwn make) {
           }};
 }
 
+MakeForecaster LstmOf(const MethodSetting& setting, const SharedDemandModel& model) {
+  return [=] { return NewDemandForecaster(model, SeasonOf(setting)); };
+}
+
+absl::StatusOr<MakeForecaster> PrepareShipped(const MethodSetting& setting, absl::Span<const Series>) {
+  TRUCE_ASSIGN_OR_RETURN(const SharedDemandModel model, ShippedDemandModel());
+  return LstmOf(setting, model);
+}
+
 absl::StatusOr<MakeForecaster> PrepareLstm(const MethodSetting& setting, absl::Span<const Series> others) {
-  TRUCE_ASSIGN_OR_RETURN(const SharedModel model, TrainOn(setting, others));
-  return MakeForecaster([=] { return NewDemandForecaster(model, SeasonOf(setting)); });
+  TRUCE_ASSIGN_OR_RETURN(const SharedDemandModel model, TunedTo(setting, others));
+  return LstmOf(setting, model);
 }
 
 absl::StatusOr<MakeForecaster> PrepareAuto(const MethodSetting& setting, absl::Span<const Series> others) {
-  absl::StatusOr<SharedModel> model = TrainOn(setting, others);
-  if (absl::IsInvalidArgument(model.status())) {
-    std::fprintf(stderr, "auto goes without the LSTM: %s\n", std::string(model.status().message()).c_str());
-    return MakeForecaster([=] { return NewBaseForecaster(DayIfThere(setting)); });
-  }
-  TRUCE_RETURN_IF_ERROR(model.status());
-  return MakeForecaster([=, model = *model] {
+  TRUCE_ASSIGN_OR_RETURN(const SharedDemandModel model, TunedTo(setting, others));
+  return MakeForecaster([=] {
     constexpr size_t kAnyReach = 1'000'000;
     std::vector<Contender> contenders;
     contenders.push_back({NewDemandForecaster(model, SeasonOf(setting)), kDemandHorizons.back()});
@@ -98,8 +80,8 @@ void AddOwnMethods(std::vector<ForecastMethod>* methods) {
       Own("theta", "Theta", [](const MethodSetting& setting) { return NewThetaForecaster(DayIfThere(setting)); }));
   methods->push_back(Own("base", "the best of these on each series' own past",
                          [](const MethodSetting& setting) { return NewBaseForecaster(DayIfThere(setting)); }));
-  methods->push_back({"lstm", "the demand LSTM, trained on other series", true, PrepareLstm});
-  methods->push_back({"lstm-made-up", "the demand LSTM, trained on made-up series", false, PrepareMadeUp});
+  methods->push_back({"lstm-shipped", "the demand LSTM as it comes with Truce", false, PrepareShipped});
+  methods->push_back({"lstm", "the same, tuned on other series", true, PrepareLstm});
   methods->push_back({"auto", "lstm or base, whichever did better lately on the series", true, PrepareAuto});
 }
 

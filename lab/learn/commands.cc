@@ -77,7 +77,8 @@ int RunTrain(const TrainOptions& options) {
 void AddTrain(CLI::App& app, std::function<int()>& chosen) {
   auto options = std::make_shared<TrainOptions>();
   CLI::App* train = app.add_subcommand("train", "Make a model that agents can use from a data set, and its card");
-  train->add_option("FILE", options->file, "The data set")->required();
+  // Not required of a command below train.
+  const CLI::Option* const file = train->add_option("FILE", options->file, "The data set");
   train->add_option("--output", options->output, "The model")->capture_default_str();
   train
       ->add_option("--name", options->version,
@@ -96,7 +97,11 @@ void AddTrain(CLI::App& app, std::function<int()>& chosen) {
   train->add_option("--checkpoints", options->checkpoints,
                     "Directory of its own; with it a training that was ended goes on");
   train->add_option("--seed", options->training.seed, "Of everything random")->capture_default_str();
-  train->callback([options, &chosen] { chosen = [options] { return RunTrain(*options); }; });
+  train->callback([train, file, options, &chosen] {
+    if (!train->get_subcommands().empty()) return;
+    if (file->count() == 0) throw CLI::RequiredError("FILE");
+    chosen = [options] { return RunTrain(*options); };
+  });
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 
 #include "models/forecast/coverage.h"
 #include "models/forecast/demand_features.h"
-#include "src/base/text.h"
 
 namespace truce {
 namespace {
@@ -15,14 +14,20 @@ constexpr size_t kCount = kDemandQuantiles.size();
 // Two weeks of five minutes: means and coverage have settled by then.
 constexpr size_t kMostFitted = 4032;
 
-// A step between two horizons: their positions, and how far it is from the first to the second.
+// A step between two horizons: their positions, how far it is from the first to the second, and how much wider than
+// there it is.
 struct Between {
   size_t first = 0;
   size_t second = 0;
   double part = 0;
+  double wider = 1;
 };
 
 Between HorizonsAt(size_t steps_ahead) {
+  const size_t last = kDemandHorizons.size() - 1;
+  if (steps_ahead > kDemandHorizons[last]) {
+    return {last, last, 0, std::sqrt(static_cast<double>(steps_ahead) / static_cast<double>(kDemandHorizons[last]))};
+  }
   const auto second = std::lower_bound(kDemandHorizons.begin(), kDemandHorizons.end(), steps_ahead);
   const auto at = static_cast<size_t>(second - kDemandHorizons.begin());
   if (*second == steps_ahead) return {at, at, 0};
@@ -72,10 +77,6 @@ class DemandForecaster final : public Forecaster {
   absl::StatusOr<Forecast> Predict(size_t steps, absl::Span<const double> quantiles) const override {
     if (absl::Status status = CheckRequest(steps, quantiles); !status.ok()) return status;
     if (features_.seen() == 0) return absl::FailedPreconditionError("nothing was fitted yet");
-    if (steps > kDemandHorizons.back()) {
-      return absl::InvalidArgumentError(StrCat("the LSTM looks ", kDemandHorizons.back(), " steps ahead and not ",
-                                               steps, "; ask for fewer, or give it a series with larger steps"));
-    }
     Forecast forecast;
     forecast.steps = steps;
     forecast.quantiles.assign(quantiles.begin(), quantiles.end());
@@ -97,7 +98,8 @@ class DemandForecaster final : public Forecaster {
   double Demand(const Between& at, const Target& target, double quantile) const {
     const auto out = [&](size_t horizon) { return QuantileAt(said_.data() + target(horizon) * kCount, quantile); };
     const double first = out(at.first);
-    const double asinh = first + at.part * (out(at.second) - first);
+    const double median = said_[target(at.second) * kCount + kDemandMedian];
+    const double asinh = median + at.wider * (first + at.part * (out(at.second) - first) - median);
     const double value = features_.newest() + features_.unit() * std::sinh(asinh);
     return never_negative_ ? std::max(0.0, value) : value;
   }

@@ -9,9 +9,11 @@
 
 namespace truce {
 
-// Season as in DemandFeatures. Forecasts reach kDemandHorizons.back() steps; asked for more it says InvalidArgument.
-// Steps between horizons lie on the line between them. Series without a negative value are not said to become negative.
-// Fit looks at the last kMostFitted values, which is what its state can hold, and refits nothing.
+// Season as in DemandFeatures. Steps between horizons lie on the line between them. Beyond the last horizon its quantiles
+// go on, their distance from the median growing with the square root of the steps, as a random walk's does: whoever
+// asks for so much is better served by a series with larger steps. Series without a negative value are not said to
+// become negative. Fit looks at the last two weeks of five minutes (4,032 values), which is what its state can hold, and
+// changes no weights.
 std::unique_ptr<Forecaster> NewDemandForecaster(std::shared_ptr<const DemandModel> model, size_t season_steps);
 
 }  // namespace truce

@@ -72,6 +72,38 @@ DemandWeights Export(const Network& network) {
           .out_bias = Take<Row>(network->out->bias)};
 }
 
+void Put(const Eigen::Ref<const Rows>& matrix, const torch::Tensor& tensor) {
+  Rows plain = matrix;
+  tensor.copy_(torch::from_blob(plain.data(), {plain.rows(), plain.cols()}).view_as(tensor));
+}
+
+// What Export takes out of it.
+void Import(const DemandWeights& weights, Network& network) {
+  torch::NoGradGuard no_gradient;
+  const auto lstm = network->lstm->all_weights();
+  Put(weights.project, network->project->weight);
+  Put(weights.project_bias, network->project->bias);
+  Put(weights.cell.input_gates, lstm[0]);
+  Put(weights.cell.hidden_gates, lstm[1]);
+  Put(weights.cell.gate_bias, lstm[2]);
+  lstm[3].zero_();
+  Put(weights.head, network->head->weight);
+  Put(weights.head_bias, network->head->bias);
+  Put(weights.out, network->out->weight);
+  Put(weights.out_bias, network->out->bias);
+}
+
+Network NewNetwork(DemandTrainingOptions options, const DemandModel* from) {
+  if (from != nullptr) {
+    options.projected = static_cast<int>(from->weights().project.rows());
+    options.hidden = static_cast<int>(from->weights().hidden());
+    options.width = static_cast<int>(from->weights().head.rows());
+  }
+  Network network(options);
+  if (from != nullptr) Import(from->weights(), network);
+  return network;
+}
+
 // The loss whose least is the quantile (Koenker and Bassett 1978), of every target and quantile.
 torch::Tensor Pinball(const torch::Tensor& came, const torch::Tensor& said, const torch::Tensor& levels) {
   const torch::Tensor miss = came.unsqueeze(-1) - said;
@@ -115,7 +147,8 @@ double RateAt(const DemandTrainingOptions& options, double part) {
 }  // namespace
 
 absl::StatusOr<DemandModel> TrainDemand(absl::Span<const DemandSeries> series, const DemandTrainingOptions& options,
-                                        const std::function<bool(const DemandEpoch&)>& report) {
+                                        const std::function<bool(const DemandEpoch&)>& report,
+                                        const DemandModel* from) {
   DemandPieces pieces = CutIntoPieces(series, options);
   size_t known = 0;
   for (const auto& one : pieces.known) known += one[0] > 0 ? 1 : 0;
@@ -125,7 +158,7 @@ absl::StatusOr<DemandModel> TrainDemand(absl::Span<const DemandSeries> series, c
   }
   UseOneThread();
   torch::manual_seed(options.seed);
-  Network network(options);
+  Network network = NewNetwork(options, from);
   const auto adamw = torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay);
   torch::optim::AdamW optimizer(network->parameters(), adamw);
   const std::vector<float> of_quantiles(kDemandQuantiles.begin(), kDemandQuantiles.end());

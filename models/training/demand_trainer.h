@@ -44,10 +44,12 @@ struct DemandEpoch {
   double loss = 0;
 };
 
-// InvalidArgument when the series have not even kLeastDemandValues values to learn from. `report` is called after each
-// epoch; false ends the training with the weights so far.
+// InvalidArgument when the series have not even kLeastDemandValues values to learn from. Begins with the weights of
+// `from`, whose sizes then count instead of those of `options`, or, without it, with random ones. `report` is called
+// after each epoch; false ends the training with the weights so far.
 inline constexpr size_t kLeastDemandValues = 2'000;
 absl::StatusOr<DemandModel> TrainDemand(absl::Span<const DemandSeries> series, const DemandTrainingOptions& options,
-                                        const std::function<bool(const DemandEpoch&)>& report);
+                                        const std::function<bool(const DemandEpoch&)>& report,
+                                        const DemandModel* from = nullptr);
 
 }  // namespace truce

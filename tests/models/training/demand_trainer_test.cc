@@ -32,6 +32,7 @@ DemandTrainingOptions Small() {
   options.hidden = 16;
   options.width = 24;
   options.piece = 96;
+  options.spike_weight = 0.3;
   return options;
 }
 
