@@ -11,6 +11,11 @@ constexpr std::array<double, 3> kSmoothing = {0.5, 0.2, 0.05};
 // by.
 constexpr double kLeastUnitRatio = 0.01;
 constexpr double kTiny = 1e-9;
+// Where the season begins in a DemandInput, what many size by, and where the leader's push begins.
+constexpr size_t kSeasonAt = 16;
+constexpr size_t kSizedByAt = 24;
+constexpr size_t kPushAt = kDemandInputs - kDemandPushInputs;
+static_assert(kPushAt == kSizedByAt + 1);
 
 }  // namespace
 
@@ -45,7 +50,7 @@ void DemandFeatures::UpdateMeans(double value) {
   for (size_t i = 0; i < levels_.size(); ++i) levels_[i] += std::max(kSmoothing[i], 1 / count) * (value - levels_[i]);
 }
 
-void DemandFeatures::Observe(double value) {
+void DemandFeatures::Observe(double value, const LeaderPush& push) {
   const bool missing = !std::isfinite(value);
   if (missing) value = newest_;
   ++seen_;
@@ -54,6 +59,7 @@ void DemandFeatures::Observe(double value) {
   newest_ = value;
   FillInput(value, missing);
   FillSeason(value);
+  FillPush(push);
 }
 
 void DemandFeatures::FillInput(double value, bool missing) {
@@ -82,12 +88,11 @@ void DemandFeatures::FillInput(double value, bool missing) {
 
 // What came a season ago at the steps that lie ahead now, the largest of them, and then.
 void DemandFeatures::FillSeason(double value) {
-  constexpr size_t kFirst = 16;
   // What many size by: the largest of the last hour and of the same hour yesterday.
-  input_[kDemandInputs - 1] = input_[5];
+  input_[kSizedByAt] = input_[5];
   const size_t farthest = kDemandHorizons.back();
   if (season_steps_ <= farthest || seen_ <= season_steps_) return;
-  size_t at = kFirst;
+  size_t at = kSeasonAt;
   input_[at++] = 1;
   for (const size_t horizon : kDemandHorizons) input_[at++] = Scaled(Ago(season_steps_ - horizon) - value);
   double highest = Ago(season_steps_ - 1);
@@ -95,6 +100,12 @@ void DemandFeatures::FillSeason(double value) {
   input_[at++] = Scaled(highest - value);
   input_[at++] = Scaled(Ago(season_steps_) - value);
   input_[at] = std::max(input_[5], Scaled(highest - value));
+}
+
+void DemandFeatures::FillPush(const LeaderPush& push) {
+  size_t at = kPushAt;
+  for (const double change : push.change) input_[at++] = Scaled(change);
+  input_[at] = static_cast<float>(push.share);
 }
 
 }  // namespace truce

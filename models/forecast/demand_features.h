@@ -2,8 +2,9 @@
 // the series' own level and to its own mean change from value to value, so that one network serves series of any unit
 // and size, also ones that it never saw.
 //
-// The base layer is in it: exponential smoothing at three speeds (Brown 1959) and the value of a season ago. Numbers
-// far out are brought near by asinh, which is linear around 0 and logarithmic beyond.
+// The base layer is in it: exponential smoothing at three speeds (Brown 1959) and the value of a season ago. So is what
+// a leading series of the same host has in store for it. Numbers far out are brought near by asinh, which is linear
+// around 0 and logarithmic beyond.
 //
 // Pure; O(long window) per value, and bounded memory. One thread's.
 #pragma once
@@ -12,12 +13,15 @@
 #include <cstddef>
 #include <vector>
 
+#include "models/forecast/demand_horizons.h"
+#include "models/forecast/leader_push.h"
+
 namespace truce {
 
-// Steps ahead of which something is said, and whose values of a season ago are told.
-inline constexpr std::array<size_t, 5> kDemandHorizons = {1, 2, 3, 6, 12};
 // One reading and whether it is there, in the order of DemandFeatures::Current.
-inline constexpr size_t kDemandInputs = 25;
+// The last of them tell what a leader has in store.
+inline constexpr size_t kDemandPushInputs = kDemandHorizons.size() + 1;
+inline constexpr size_t kDemandInputs = 25 + kDemandPushInputs;
 using DemandInput = std::array<float, kDemandInputs>;
 
 class DemandFeatures {
@@ -25,8 +29,10 @@ class DemandFeatures {
   // A season of so many steps (a day, or what was found in the series); 0: none is known.
   explicit DemandFeatures(size_t season_steps);
 
-  // The next value; NaN when it is missing: the last one is taken in its place, and that is told.
-  void Observe(double value);
+  // The next value; NaN when it is missing: the last one is taken in its place, and that is told. With what a leading
+  // series (models/forecast/leaders.h) has in store for it; nothing where there is no leader.
+  void Observe(double value) { Observe(value, {}); }
+  void Observe(double value, const LeaderPush& push);
   // Of what was observed last; zeros before.
   const DemandInput& Current() const { return input_; }
   // The newest value that is known, and the mean change from value to value: the unit of what the network puts out.
@@ -45,6 +51,7 @@ class DemandFeatures {
   void UpdateMeans(double value);
   void FillInput(double value, bool missing);
   void FillSeason(double value);
+  void FillPush(const LeaderPush& push);
   float Scaled(double difference) const;
 
   size_t season_steps_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "models/forecast/coverage.h"
 #include "models/forecast/demand_features.h"
@@ -44,12 +45,20 @@ size_t PeakTarget(size_t horizon) {
   return horizon == 0 ? 0 : kDemandHorizons.size() + horizon - 1;
 }
 
-class DemandForecaster final : public Forecaster {
+class DemandForecaster final : public LedForecaster {
  public:
   DemandForecaster(std::shared_ptr<const DemandModel> model, size_t season_steps)
       : model_(std::move(model)), season_steps_(season_steps), features_(season_steps), state_(model_->NewState()) {}
 
   absl::Status Fit(absl::Span<const double> history) override {
+    return FitLed(history, std::vector<LeaderPush>(history.size()));
+  }
+
+  absl::Status FitLed(absl::Span<const double> history, absl::Span<const LeaderPush> pushes) override {
+    if (pushes.size() != history.size()) {
+      return absl::InvalidArgumentError(StrCat("the series has ", history.size(), " values and ", pushes.size(),
+                                               " pushes of a leader; each value needs its own"));
+    }
     const auto known = [](double value) { return std::isfinite(value); };
     if (std::none_of(history.begin(), history.end(), known)) {
       return absl::InvalidArgumentError("the series has no value; a forecast needs at least one");
@@ -58,17 +67,21 @@ class DemandForecaster final : public Forecaster {
     state_ = model_->NewState();
     coverage_ = Coverage();
     never_negative_ = true;
-    if (history.size() > kMostFitted) history.remove_prefix(history.size() - kMostFitted);
+    const auto most = history.size() - std::min(history.size(), kMostFitted);
     // Before the first that is known there is nothing to go by.
-    history.remove_prefix(static_cast<size_t>(std::find_if(history.begin(), history.end(), known) - history.begin()));
-    for (const double value : history) Observe(value);
+    const auto first = std::find_if(history.begin() + static_cast<std::ptrdiff_t>(most), history.end(), known);
+    for (auto i = static_cast<size_t>(first - history.begin()); i < history.size(); ++i) {
+      ObserveLed(history[i], pushes[i]);
+    }
     return absl::OkStatus();
   }
 
-  void Observe(double value) override {
+  void Observe(double value) override { ObserveLed(value, {}); }
+
+  void ObserveLed(double value, const LeaderPush& push) override {
     coverage_.Came(value);
     if (value < 0) never_negative_ = false;
-    features_.Observe(value);
+    features_.Observe(value, push);
     model_->Step(features_.Current(), &state_);
     said_ = state_.outputs;
     coverage_.Correct(features_.newest(), features_.unit(), &said_);
@@ -116,7 +129,7 @@ class DemandForecaster final : public Forecaster {
 
 }  // namespace
 
-std::unique_ptr<Forecaster> NewDemandForecaster(std::shared_ptr<const DemandModel> model, size_t season_steps) {
+std::unique_ptr<LedForecaster> NewDemandForecaster(std::shared_ptr<const DemandModel> model, size_t season_steps) {
   return std::make_unique<DemandForecaster>(std::move(model), season_steps);
 }
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <random>
 
+#include "models/training/host_pushes.h"
+
 namespace truce {
 namespace {
 
@@ -63,14 +65,17 @@ DemandPieces CutIntoPieces(absl::Span<const DemandSeries> series, const DemandTr
   std::uniform_real_distribution<double> draw(0, 1);
   DemandPieces pieces;
   pieces.length = options.piece;
-  for (const DemandSeries& one : series) {
+  HostPushes pushes(series);
+  for (size_t s = 0; s < series.size(); ++s) {
+    const DemandSeries& one = series[s];
+    const std::vector<LeaderPush> led = pushes.Take(s);
     const auto known = [](double value) { return std::isfinite(value); };
     const auto first =
         static_cast<size_t>(std::find_if(one.values.begin(), one.values.end(), known) - one.values.begin());
     DemandFeatures features(one.season_steps);
     bool wanted = false;
     for (size_t i = first; i < one.values.size(); ++i) {
-      features.Observe(one.values[i]);
+      features.Observe(one.values[i], led.empty() ? LeaderPush{} : led[i]);
       if ((i - first) % options.piece == 0) wanted = draw(random) < share;
       if (wanted) AddValue(features, After(one.values, i), &pieces);
     }

@@ -18,6 +18,7 @@ namespace {
 constexpr int64_t kQuantiles = static_cast<int64_t>(kDemandQuantiles.size());
 constexpr int64_t kTargets = static_cast<int64_t>(kDemandTargets);
 constexpr int64_t kInputs = static_cast<int64_t>(kDemandInputs);
+constexpr int64_t kPushInputs = static_cast<int64_t>(kDemandPushInputs);
 constexpr int64_t kMedian = static_cast<int64_t>(kDemandMedian);
 // sinh of more is not learned from: one spike must not outweigh a day. Nor is a loss of more than so many units.
 constexpr double kFarthestLearned = 9;
@@ -25,13 +26,23 @@ constexpr double kLargestLoss = 50;
 // The learning rate ends at this part of its start (Loshchilov and Hutter, "SGDR", ICLR 2017: along a half cosine).
 constexpr double kLastRate = 0.02;
 
+// From `inputs` features, of which the last are a leader's push and start without any weight: a network that meets no
+// leader is the one that it would be without those inputs.
+torch::nn::Linear LinearWithPush(int64_t inputs, int64_t outputs) {
+  torch::nn::Linear linear(inputs - kPushInputs, outputs);
+  const torch::NoGradGuard no_grad;
+  linear->weight.set_data(torch::cat({linear->weight, torch::zeros({outputs, kPushInputs})}, 1));
+  linear->options.in_features(inputs);
+  return linear;
+}
+
 class NetworkImpl : public torch::nn::Module {
  public:
   explicit NetworkImpl(const DemandTrainingOptions& options)
-      : project(register_module("project", torch::nn::Linear(kInputs, options.projected))),
+      : project(register_module("project", LinearWithPush(kInputs, options.projected))),
         lstm(register_module(
             "lstm", torch::nn::LSTM(torch::nn::LSTMOptions(options.projected, options.hidden).batch_first(true)))),
-        head(register_module("head", torch::nn::Linear(options.hidden + kInputs, options.width))),
+        head(register_module("head", LinearWithPush(options.hidden + kInputs, options.width))),
         out(register_module("out", torch::nn::Linear(options.width, kTargets * kQuantiles))) {}
 
   // `inputs` is [pieces, length, kDemandInputs]; ascending quantiles, [pieces, length, targets, quantiles].

@@ -16,6 +16,9 @@ struct DemandSeries {
   absl::Span<const double> values;
   // As DemandFeatures has it.
   size_t season_steps = 0;
+  // Series of one host begin at the same moment and may lead each other (models/forecast/leaders.h). 0: it is not
+  // known, and the series is on its own.
+  uint64_t host = 0;
 };
 
 struct DemandTrainingOptions {

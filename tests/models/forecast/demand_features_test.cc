@@ -68,6 +68,21 @@ TEST(DemandFeaturesTest, AMissingValueIsToldAndChangesNoLevel) {
   EXPECT_EQ(features.Current()[14], 0);
 }
 
+TEST(DemandFeaturesTest, ALeadersPushIsToldInTheSeriesOwnUnit) {
+  auto features = After({5, 6, 5, 6}, 0);
+  for (size_t i = 25; i < kDemandInputs; ++i) EXPECT_EQ(features.Current()[i], 0) << "there is no leader";
+  features.Observe(5, {.change = {0, 1, 2, 4, -8}, .share = 0.6});
+  for (size_t i = 0; i < kDemandHorizons.size(); ++i) {
+    const double change[] = {0, 1, 2, 4, -8};
+    EXPECT_NEAR(features.Current()[25 + i], std::asinh(change[i] / features.unit()), 1e-5);
+  }
+  EXPECT_FLOAT_EQ(features.Current()[30], 0.6F);
+  auto alone = After({5, 6, 5, 6, 5}, 0);
+  for (size_t i = 0; i < 25; ++i) EXPECT_EQ(features.Current()[i], alone.Current()[i]) << "all else stays";
+  features.Observe(6);
+  EXPECT_EQ(features.Current()[30], 0);
+}
+
 TEST(DemandFeaturesTest, AreFiniteWhateverComes) {
   for (const double value : {0.0, -3.0, 1e300, -1e-300}) {
     const auto features = After({value, value, 2 * value, 0, value}, 0);

@@ -61,6 +61,21 @@ TEST(DemandForecasterTest, FittingIsObservingAllOfIt) {
   EXPECT_EQ(at_once->Predict(12, kQuantiles)->peaks, one_by_one->Predict(12, kQuantiles)->peaks);
 }
 
+TEST(DemandForecasterTest, WhatALeaderHasInStoreIsHeardAndNoLeaderIsAPushOfNothing) {
+  const std::vector<double> values = Noise(100, 3);
+  std::vector<LeaderPush> pushes(values.size());
+  const auto forecaster = NewDemandForecaster(AnyModel(), 0);
+  ASSERT_TRUE(forecaster->Fit(values).ok());
+  const auto alone = forecaster->Predict(12, kQuantiles)->values;
+  ASSERT_TRUE(forecaster->FitLed(values, pushes).ok());
+  EXPECT_EQ(forecaster->Predict(12, kQuantiles)->values, alone);
+  pushes.back() = {.change = {1, 2, 3, 4, 5}, .share = 0.7};
+  ASSERT_TRUE(forecaster->FitLed(values, pushes).ok());
+  EXPECT_NE(forecaster->Predict(12, kQuantiles)->values, alone);
+  pushes.pop_back();
+  EXPECT_THAT(forecaster->FitLed(values, pushes).message(), HasSubstr("100 values and 99 pushes"));
+}
+
 TEST(DemandForecasterTest, SaysWhatCantBeSaid) {
   const auto forecaster = NewDemandForecaster(AnyModel(), 0);
   EXPECT_TRUE(absl::IsFailedPrecondition(forecaster->Predict(1, {0.5}).status()));
