@@ -22,6 +22,9 @@ constexpr double kAboveRecord = 1.5;
 const float kRecordFades = std::exp2(-1.0F / 1440);
 // Only after so many reports is F worth remembering.
 constexpr float kRecordFrom = 60;
+// A rise of F is over, and was no drift, once it fell to this part of its peak, or after so many reports.
+constexpr float kRiseOver = 0.5F;
+constexpr int kLongestRise = 36;
 // Swings that usual ones exceed so often, in so many reports in succession, are back to usual.
 constexpr double kBackSignificance = 1e-3;
 constexpr int kBackSuccession = 6;
@@ -124,16 +127,24 @@ DriftWatch::News DriftWatch::Observe(double seconds, const Behaviour& behaviour,
   if (learned_ >= kLeastLearned && test.p < kSignificance && test.f > kAboveRecord * record_) {
     return Alarm(seconds, test);
   }
-  // An excursion that ended was none of a drift, and the next one must be larger.
-  if (learned_ >= kRecordFrom) {
-    record_ = std::max({record_ * kRecordFades, excursion_, static_cast<float>(test.f)});
-  }
+  Remember(test);
   succession_ = 0;
-  excursion_ = 0;
   // Huber's weight: the further out, the less it teaches.
   const double weight = test.f > 1 ? 1 / std::sqrt(test.f) : 1;
   Learn(seconds, behaviour, weight, shared);
   return News::kNone;
+}
+
+void DriftWatch::Remember(const Test& test) {
+  const auto f = static_cast<float>(test.f);
+  record_ *= kRecordFades;
+  if (learned_ < kRecordFrom) return;
+  // Not while it rises: a drift that comes slowly would have to beat itself.
+  excursion_ = std::max(excursion_, f);
+  if (f > kRiseOver * excursion_ && ++rising_ < kLongestRise) return;
+  record_ = std::max(record_, excursion_);
+  excursion_ = f;
+  rising_ = 0;
 }
 
 DriftWatch::News DriftWatch::Alarm(double seconds, const Test& test) {
@@ -164,6 +175,7 @@ DriftWatch::News DriftWatch::WhileDrifting(double seconds, const Test& test) {
     record_ = 0;
   }
   excursion_ = 0;
+  rising_ = 0;
   return came_back ? News::kCameBack : News::kAdopted;
 }
 

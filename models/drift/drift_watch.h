@@ -27,13 +27,13 @@ struct SharedBaseline {
 class DriftWatch {
  public:
   // What usual swings exceed in one report with this probability starts an alarm: at one report in 5 s that is once in
-  // 19 months were all reports news, and thrice in succession much less often. The room is for swings that are no
+  // 19 months were all reports news, and four times in succession much less often. The room is for swings that are no
   // Gaussian's, of which a workload may see one a month.
   static constexpr double kSignificance = 1e-7;
   // So many reports in succession make an alarm.
-  static constexpr int kSuccession = 3;
+  static constexpr int kSuccession = 4;
   // Reports before anything is said, and those that are remembered (an hour of them).
-  static constexpr int kLeastLearned = 24;
+  static constexpr int kLeastLearned = 60;
   static constexpr int kMostLearned = 720;
   // Who stays changed for so long is usual by then: the drift ends, and the new ways are learned.
   static constexpr double kAdoptSeconds = 3600;
@@ -79,6 +79,7 @@ class DriftWatch {
   double Variance(size_t trait, const TraitEstimate& swings) const;
   double Independent() const;
   void Learn(double seconds, const Behaviour& behaviour, double weight, SharedBaseline* shared);
+  void Remember(const Test& test);
   News Alarm(double seconds, const Test& test);
   News WhileDrifting(double seconds, const Test& test);
 
@@ -93,9 +94,10 @@ class DriftWatch {
   float lagged_ = 0;
   float squared_ = 0;
   float learned_ = 0;
-  // The largest F that was no drift, fading.
+  // The largest F that was no drift, fading; and the peak of the rise that may become one, for so many reports.
   float record_ = 0;
   float excursion_ = 0;
+  int rising_ = 0;
   double significance_ = 1;
   double away_since_ = 0;
   double detected_at_ = 0;

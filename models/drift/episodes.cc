@@ -33,17 +33,24 @@ bool HasOutcomes(const v1::DriftEpisode& episode) {
                      [](const v1::DemandChange& demand) { return !demand.outcomes().empty(); });
 }
 
-// Root mean square of the difference over the traits of both; nullopt when there is none.
-std::optional<double> Distance(const Behaviour& a, const Behaviour& b) {
+// Root mean square of the difference over the traits and demands of both; nullopt when they share no trait.
+std::optional<double> Distance(const DriftMove& a, const DriftMove& b) {
   double squares = 0;
-  int traits = 0;
+  int count = 0;
   for (size_t i = 0; i < kTraitCount; ++i) {
-    if (!a.there[i] || !b.there[i]) continue;
-    squares += (a.numbers[i] - b.numbers[i]) * (a.numbers[i] - b.numbers[i]);
-    ++traits;
+    if (!a.traits.there[i] || !b.traits.there[i]) continue;
+    const double difference = a.traits.numbers[i] - b.traits.numbers[i];
+    squares += difference * difference;
+    ++count;
   }
-  if (traits == 0) return std::nullopt;
-  return std::sqrt(squares / traits);
+  if (count == 0) return std::nullopt;
+  for (size_t i = 0; i < kDemandCount; ++i) {
+    if (!a.demands[i].has_value() || !b.demands[i].has_value()) continue;
+    const double difference = *a.demands[i] - *b.demands[i];
+    squares += difference * difference;
+    ++count;
+  }
+  return std::sqrt(squares / count);
 }
 
 }  // namespace
@@ -53,13 +60,24 @@ double DampedIncrease(double increase, double utilisation) {
   return increase * (1 - std::clamp(std::isfinite(utilisation) ? utilisation : 1.0, 0.0, 1.0));
 }
 
-Behaviour MoveOf(const v1::DriftEpisode& episode) {
-  Behaviour move;
+std::optional<double> DemandMove(size_t demand, std::optional<double> usual, std::optional<double> now) {
+  const double least = LeastDemand(demand);
+  if (!(usual.value_or(0) >= least) || !(now.value_or(0) >= least)) return std::nullopt;
+  return std::log(*now / *usual);
+}
+
+DriftMove MoveOf(const v1::DriftEpisode& episode) {
+  DriftMove move;
   for (const auto& shift : episode.shifts()) {
     for (size_t i = 0; i < kTraitCount; ++i) {
       if (shift.trait() != TraitName(i)) continue;
-      move.there[i] = true;
-      move.numbers[i] = shift.shift();
+      move.traits.there[i] = true;
+      move.traits.numbers[i] = shift.shift();
+    }
+  }
+  for (const auto& change : episode.demands()) {
+    for (size_t i = 0; i < kDemandCount; ++i) {
+      if (change.demand() == DemandName(i)) move.demands[i] = DemandMove(i, change.usual(), change.at_detection());
     }
   }
   return move;
@@ -67,7 +85,7 @@ Behaviour MoveOf(const v1::DriftEpisode& episode) {
 
 void Episodes::Put(v1::DriftEpisode episode) {
   if (!IsSound(episode)) return;
-  Behaviour move = MoveOf(episode);
+  const DriftMove move = MoveOf(episode);
   // What changes is young: from the newest on.
   const auto known = std::find_if(episodes_.rbegin(), episodes_.rend(), [&episode](const Entry& entry) {
     return entry.episode.episode_id() == episode.episode_id();
@@ -86,7 +104,7 @@ const v1::DriftEpisode* Episodes::Find(std::string_view id) const {
   return found == episodes_.rend() ? nullptr : &found->episode;
 }
 
-std::vector<Episodes::Near> Episodes::Nearest(std::string_view application, const Behaviour& move,
+std::vector<Episodes::Near> Episodes::Nearest(std::string_view application, const DriftMove& move,
                                               std::string_view except) const {
   std::vector<Near> near;
   for (const Entry& entry : episodes_) {
@@ -111,7 +129,8 @@ std::vector<Episodes::Prediction> Episodes::Predict(const std::vector<Near>& nea
       double weights = 0;
       double changes = 0;
       for (const Near& one : near) {
-        const double weight = 1 / std::max(kNearest, one.distance);
+        const double distance = std::max(kNearest, one.distance);
+        const double weight = 1 / (distance * distance);
         for (const auto& change : one.episode->demands()) {
           if (change.demand() != DemandName(demand)) continue;
           for (const auto& outcome : change.outcomes()) {

@@ -21,8 +21,16 @@ inline constexpr std::array<double, 4> kOutcomeSeconds = {60, 300, 900, 3600};
 // host has no room for does not come; a decrease is not. `utilisation` is taken as within 0 to 1.
 double DampedIncrease(double increase, double utilisation);
 
-// Move of an episode, from its shifts; traits that are not known here are dropped.
-Behaviour MoveOf(const v1::DriftEpisode& episode);
+// How a workload has moved when its drift was detected, as differences of logarithms: its traits, and its demands, each
+// missing where it was or is below LeastDemand.
+struct DriftMove {
+  Behaviour traits;
+  Demands demands;
+};
+// Of an episode; traits and demands that are not known here are dropped.
+DriftMove MoveOf(const v1::DriftEpisode& episode);
+// Of one demand; nullopt where either is missing or below LeastDemand.
+std::optional<double> DemandMove(size_t demand, std::optional<double> usual, std::optional<double> now);
 
 class Episodes {
  public:
@@ -43,7 +51,7 @@ class Episodes {
   };
   // At most kNeighbours that share a trait with `move` and whose outcomes have begun to be known: of the same
   // application first, nearest first, then of any. `except` is an id to leave out. Good until the next Put.
-  std::vector<Near> Nearest(std::string_view application, const Behaviour& move, std::string_view except = {}) const;
+  std::vector<Near> Nearest(std::string_view application, const DriftMove& move, std::string_view except = {}) const;
 
   struct Prediction {
     size_t demand = 0;
@@ -52,13 +60,13 @@ class Episodes {
     double increase = 0;
   };
   // The mean of what `near` saw of each demand after each of kOutcomeSeconds, on the scale of logarithms, each weighed
-  // by 1 over its distance. Nothing is said of what none of them saw.
+  // by 1 over its squared distance. Nothing is said of what none of them saw.
   static std::vector<Prediction> Predict(const std::vector<Near>& near);
 
  private:
   struct Entry {
     v1::DriftEpisode episode;
-    Behaviour move;
+    DriftMove move;
   };
   std::deque<Entry> episodes_;
 };
