@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,7 @@ struct DriftEvaluation {
   int alarms = 0;
   // By program, those that alarmed.
   std::vector<std::pair<std::string, int>> alarms_by_program;
-  // Half hours after the first, and those of them with an alarm.
+  // Of one program by another, and of a load by three times as much.
   std::vector<InjectedChange> replaced;
   std::vector<InjectedChange> scaled;
   // Of predictions for episodes that were seen before: |predicted - true| over true, of what demand became.
