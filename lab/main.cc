@@ -10,6 +10,7 @@
 #include "lab/anomaly/commands.h"
 #include "lab/collect.h"
 #include "lab/command_line.h"
+#include "lab/drift/commands.h"
 #include "lab/forecast/commands.h"
 #include "lab/forecast/conformance.h"
 #include "lab/learn/commands.h"
@@ -177,7 +178,8 @@ int main(int argc, char** argv) {
       "  truce-lab levers                 what each means of separating two programs does here\n"
       "  truce-lab evaluate truce-lab.db  how well that is predicted for programs never seen, beside other methods\n"
       "  truce-lab evaluate forecast DIR  how well forecasts come true on published traces, beside other methods\n"
-      "  truce-lab evaluate anomalies DIR how well labelled anomalies are found, beside other methods\n"};
+      "  truce-lab evaluate anomalies DIR how well labelled anomalies are found, beside other methods\n"
+      "  truce-lab drift --input truce-lab.db  how soon changes of behaviour are found, and how seldom without one\n"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "truce-lab " TRUCE_VERSION);
   std::function<int()> chosen;
@@ -198,6 +200,7 @@ int main(int argc, char** argv) {
   truce::lab::AddLearningCommands(app, chosen);
   truce::lab::AddForecastCommands(app, chosen);
   truce::lab::AddAnomalyCommands(app, chosen);
+  truce::lab::AddDriftCommand(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

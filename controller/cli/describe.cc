@@ -147,6 +147,42 @@ Section WorkloadFacts(const v1::WorkloadStatus& status, const std::optional<std:
   return section;
 }
 
+// Whether it keeps to its ways, by how much it has left them and which way, and what followed when others did.
+std::vector<Section> DriftSections(const v1::WorkloadStatus& status, absl::Time now) {
+  if (!status.has_drift()) return {};
+  const v1::DriftStatus& drift = status.drift();
+  std::vector<Section> sections;
+  Section facts{.title = "Drift"};
+  if (!drift.drifting()) {
+    facts.lines.push_back(StrCat("  none; its ways were learned from ", drift.learned_count(), " reports"));
+    sections.push_back(std::move(facts));
+    return sections;
+  }
+  facts.lines.push_back(StrCat("  magnitude ", FormatNumber(drift.magnitude(), 1), ", since ",
+                               FormatAge(now, drift.began_at(), drift.has_began_at())));
+  Table shifts({{"TRAIT"}, {"USUAL", Align::kRight}, {"NOW", Align::kRight}, {"DEVIATION", Align::kRight}});
+  for (const v1::TraitShift& shift : drift.shifts()) {
+    shifts.AddRow({shift.trait(), FormatNumber(shift.usual(), 3), FormatNumber(shift.now(), 3),
+                   FormatNumber(shift.deviation(), 1)});
+  }
+  facts.table = std::move(shifts);
+  sections.push_back(std::move(facts));
+  Table near({{"APPLICATION"}, {"WORKLOAD"}, {"HOST"}, {"DISTANCE", Align::kRight}, {"AGE", Align::kRight}});
+  for (const v1::NearEpisode& one : drift.nearest()) {
+    near.AddRow({one.episode().application(), one.episode().workload(), one.episode().host(),
+                 FormatNumber(one.distance(), 2),
+                 FormatAge(now, one.episode().detected_at(), one.episode().has_detected_at())});
+  }
+  if (!near.empty()) sections.push_back({.title = "Nearest earlier drifts", .table = std::move(near)});
+  Table next({{"DEMAND"}, {"AFTER", Align::kRight}, {"INCREASE", Align::kRight}, {"ROOM FOR", Align::kRight}});
+  for (const v1::PredictedIncrease& one : drift.predictions()) {
+    next.AddRow({one.demand(), StrCat(one.after().seconds() / 60, "m"), FormatRatio(one.increase_factor()),
+                 one.has_damped_increase_factor() ? FormatRatio(one.damped_increase_factor()) : "not known"});
+  }
+  if (!next.empty()) sections.push_back({.title = "What their demand did next", .table = std::move(next)});
+  return sections;
+}
+
 absl::StatusOr<View> FetchWorkload(Session& session) {
   TRUCE_ASSIGN_OR_RETURN(OperatorClient * controller, session.Controller());
   v1::ListWorkloadsRequest request;
@@ -169,6 +205,7 @@ absl::StatusOr<View> FetchWorkload(Session& session) {
   for (const v1::WorkloadStatus& status : response.workloads()) {
     view.names.push_back(status.report().workload().name());
     view.sections.push_back(WorkloadFacts(status, resembling, session.Now()));
+    for (Section& section : DriftSections(status, session.Now())) view.sections.push_back(std::move(section));
     Table readings = ReadingsTable(status.report());
     if (!readings.empty()) view.sections.push_back({.title = "Readings", .table = std::move(readings)});
     if (!status.actions().empty()) {

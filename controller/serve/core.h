@@ -24,6 +24,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "controller/fleet/fleet.h"
+#include "controller/learn/drifts.h"
 #include "controller/learn/signatures.h"
 #include "controller/plan/migrations.h"
 #include "controller/plan/move_receipts.h"
@@ -172,10 +173,12 @@ class ControllerCore {
   void TellLeftOut(const HostState& host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsHeld(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status KnownHost(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Learns from the signatures in the host's last report.
+  // Learns from the signatures in the host's last report, and whether its workloads keep to their ways.
   void Learn(const HostState& host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Once a minute, what was learned since; a lot of it over several ticks.
   void StoreSignatures(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Baselines that are due, some with each tick, and episodes that have changed.
+  void StoreDrifts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Policy and holds on their way to the store. What is in force but not on disk is stored again by Tick until that
   // works.
   struct Saving {
@@ -223,6 +226,7 @@ class ControllerCore {
   std::map<std::string, std::string> holds_ ABSL_GUARDED_BY(mutex_);
   MinuteHistory history_ ABSL_GUARDED_BY(mutex_);
   Signatures signatures_ ABSL_GUARDED_BY(mutex_);
+  Drifts drifts_ ABSL_GUARDED_BY(mutex_);
   absl::Duration store_signatures_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   PlacementLedger placements_ ABSL_GUARDED_BY(mutex_);
   Migrations migrations_ ABSL_GUARDED_BY(mutex_);

@@ -15,6 +15,8 @@ constexpr absl::Duration kStoreSignatures = absl::Minutes(1);
 // Copied under the lock and written as one transaction; what is beyond goes with the next tick.
 constexpr size_t kStoredAtOnce = 1'000;
 constexpr size_t kResemblances = 5;
+// A baseline is some 15 kB of text.
+constexpr size_t kBaselinesAtOnce = 50;
 // All are compared with all up to so many, as that grows with the square; beyond, only one that is asked for by name.
 constexpr size_t kComparedApplications = 500;
 
@@ -41,6 +43,9 @@ void ControllerCore::Learn(const HostState& host) {
     if (!report.has_signature() || application.empty()) continue;
     signatures_.Learn(application, report.signature(), clock_.Now());
   }
+  for (auto& news : drifts_.Observe(host, MomentOf(clock_))) {
+    Tell(host.name, news.workload, news.kind, std::move(news.message));
+  }
 }
 
 void ControllerCore::StoreSignatures(absl::Duration now) {
@@ -49,6 +54,13 @@ void ControllerCore::StoreSignatures(absl::Duration now) {
   store_signatures_at_ = learned.size() < kStoredAtOnce ? now + kStoreSignatures : now;
   // What the store has no room for is stored once more is learned of it.
   if (!learned.empty()) store_.Add(std::move(learned));
+}
+
+void ControllerCore::StoreDrifts() {
+  auto baselines = drifts_.TakeBaselines(clock_.Now(), kBaselinesAtOnce);
+  auto episodes = drifts_.TakeEpisodes();
+  // What the store has no room for is stored once it has changed again.
+  if (!baselines.empty() || !episodes.empty()) store_.AddDrifts(std::move(baselines), std::move(episodes));
 }
 
 absl::StatusOr<v1::ListApplicationsResponse> ControllerCore::ListApplications(

@@ -277,6 +277,9 @@ MetricsSnapshot ControllerCore::Metrics() {
   snapshot.hosts_disconnected = static_cast<int>(fleet_.hosts().size()) - snapshot.hosts_connected;
   snapshot.hosts_troubled = brake_.troubled_hosts;
   snapshot.sessions = static_cast<int>(sessions_.size());
+  snapshot.workloads_drifting = drifts_.drifting();
+  snapshot.drift_episodes = drifts_.episodes_begun();
+  snapshot.baselines = static_cast<int64_t>(drifts_.baselines());
   for (const auto& [name, host] : fleet_.hosts()) {
     snapshot.workloads += host.report.workloads_size();
     snapshot.pairs += host.report.pairs_size();

@@ -123,6 +123,9 @@ absl::StatusOr<v1::ListWorkloadsResponse> ControllerCore::ListWorkloads(const v1
       const auto move = moves.find({host->name, workload.report().workload().name()});
       if (move != moves.end()) workload.set_migration(move->second);
       if (request.workload().empty() || NamesWorkload(workload.report().workload(), request.workload())) {
+        if (auto drift = drifts_.Status(*host, workload.report().workload().name(), !request.workload().empty())) {
+          *workload.mutable_drift() = std::move(*drift);
+        }
         *response.add_workloads() = std::move(workload);
       }
     }

@@ -32,6 +32,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
       policy_(store.restored().policy.value_or(options_.initial_policy)),
       policy_is_set_(store.restored().policy.has_value()),
       holds_(store.restored().holds),
+      drifts_(options_.instance),
       migrations_(options_.instance),
       next_decision_id_(store.restored().next_decision_id),
       next_event_(store.restored().next_event_sequence) {
@@ -49,6 +50,8 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
     // Nobody else is here yet; the lock says so to the compiler.
     absl::MutexLock lock(&mutex_);
     RestoreMigrations(store.restored());
+    for (const auto& baseline : store.restored().baselines) drifts_.Restore(baseline, clock_.Now());
+    for (const auto& episode : store.restored().drift_episodes) drifts_.Restore(episode);
   }
   store.DropRestored();
   const absl::MutexLock lock(&home_->mutex);
@@ -384,6 +387,7 @@ void ControllerCore::Tick() {
     FollowMigrations(pumps);
     if (saves_->stored != saves_->begun && now.monotonic >= save_again_at_) (void)SaveState();
     StoreSignatures(now.monotonic);
+    StoreDrifts();
     const StoreStatus store = store_.status();
     const uint64_t losses = store.dropped + store.failed;
     if (losses > store_losses_told_ && now.monotonic - store_told_at_ >= kTellAgain) {

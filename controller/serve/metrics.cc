@@ -67,6 +67,9 @@ std::string RenderMetrics(const MetricsSnapshot& snapshot) {
   families.Gauge("sessions", "Open agent streams.", snapshot.sessions);
   families.Gauge("workloads", "Workloads in the last reports.", number(snapshot.workloads));
   families.Gauge("pairs", "Scored pairs in the last reports.", number(snapshot.pairs));
+  families.Gauge("workloads_drifting", "Workloads that have left their usual ways.",
+                 number(snapshot.workloads_drifting));
+  families.Gauge("baselines", "Baselines of applications.", number(snapshot.baselines));
   families.Counter("sessions_opened_total", "Agent streams opened.", number(counts.sessions_opened));
   families.Counter("reports_total", "Reports accepted.", number(snapshot.reports));
   families.ByLabel("refused_messages_total", "Messages of agents that were refused, by reason.", MetricType::Counter,
@@ -74,6 +77,8 @@ std::string RenderMetrics(const MetricsSnapshot& snapshot) {
   families.Counter("desired_sets_sent_total", "Desired sets sent.", number(counts.desired_sets_sent));
   families.Counter("plans_total", "Planning rounds of one host.", number(counts.plans));
   families.Counter("plan_seconds_total", "Time spent planning.", absl::ToDoubleSeconds(counts.plan_time));
+  families.Counter("drift_episodes_total", "Times that a workload left its usual ways.",
+                   number(snapshot.drift_episodes));
   families.ByLabel("decisions_total", "Decisions by verdict.", MetricType::Counter, "verdict",
                    counts.decisions_by_verdict);
   families.ByLabel("actions", "Wanted actions by state.", MetricType::Gauge, "state", snapshot.actions_by_state);

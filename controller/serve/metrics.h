@@ -37,6 +37,9 @@ struct MetricsSnapshot {
   int sessions = 0;
   int64_t workloads = 0;
   int64_t pairs = 0;
+  int64_t workloads_drifting = 0;
+  uint64_t drift_episodes = 0;
+  int64_t baselines = 0;
   std::map<std::string, int> actions_by_state;
   std::map<std::string, int> migrations_by_phase;
   // The hosts with the worst scores, worst first; at most kWorstHosts, which bounds the label.

@@ -22,6 +22,8 @@ namespace {
 
 constexpr int64_t kPageBytes = 4096;
 constexpr long long kKeptSignatures = kMostSignatures;
+constexpr long long kKeptBaselines = kMostStoredBaselines;
+constexpr long long kKeptEpisodes = kMostStoredEpisodes;
 // Phases from here on are ends.
 constexpr long long kFirstEnded = v1::MIGRATION_PHASE_MOVED;
 // Tables that are pruned by rows too: `id` rises with time.
@@ -152,6 +154,16 @@ absl::StatusOr<StoredState> Database::Load() {
         (sql_->prepare << "SELECT body FROM (SELECT body, at FROM signatures ORDER BY at DESC LIMIT :kept) ORDER BY at",
          soci::use(kKeptSignatures));
     for (const auto& body : signatures) state.signatures.push_back(FromJson<v1::ApplicationSignature>(body));
+    soci::rowset<std::string> baselines =
+        (sql_->prepare << "SELECT body FROM (SELECT body, at FROM baselines ORDER BY at DESC LIMIT :kept) AS newest "
+                          "ORDER BY at",
+         soci::use(kKeptBaselines));
+    for (const auto& body : baselines) state.baselines.push_back(FromJson<v1::ApplicationBaseline>(body));
+    soci::rowset<std::string> episodes =
+        (sql_->prepare << "SELECT body FROM (SELECT body, at FROM drift_episodes ORDER BY at DESC LIMIT :kept) AS "
+                          "newest ORDER BY at",
+         soci::use(kKeptEpisodes));
+    for (const auto& body : episodes) state.drift_episodes.push_back(FromJson<v1::DriftEpisode>(body));
     soci::rowset<std::string> receipts =
         (sql_->prepare << "SELECT body FROM (SELECT body, id FROM receipts ORDER BY id DESC LIMIT :kept) AS newest "
                           "ORDER BY id",
@@ -274,6 +286,30 @@ absl::Status Database::SaveSignature(const v1::ApplicationSignature& learned) {
   });
 }
 
+absl::Status Database::SaveBaseline(const v1::ApplicationBaseline& baseline) {
+  return Guard("writing a baseline", [&] {
+    const long long bucket = baseline.size_bucket();
+    const long long at = Micros(baseline.last_learned_at());
+    const std::string body = ToJson(baseline);
+    *sql_ << "DELETE FROM baselines WHERE application = :application AND cpu_model = :model AND size_bucket = :bucket",
+        soci::use(baseline.application()), soci::use(baseline.cpu_model()), soci::use(bucket);
+    *sql_ << "INSERT INTO baselines (application, cpu_model, size_bucket, at, body) VALUES (:application, :model, "
+             ":bucket, :at, :body)",
+        soci::use(baseline.application()), soci::use(baseline.cpu_model()), soci::use(bucket), soci::use(at),
+        soci::use(body);
+  });
+}
+
+absl::Status Database::SaveDriftEpisode(const v1::DriftEpisode& episode) {
+  return Guard("writing an episode of drift", [&] {
+    const long long at = Micros(episode.detected_at());
+    const std::string body = ToJson(episode);
+    *sql_ << "DELETE FROM drift_episodes WHERE episode = :episode", soci::use(episode.episode_id());
+    *sql_ << "INSERT INTO drift_episodes (episode, at, body) VALUES (:episode, :at, :body)",
+        soci::use(episode.episode_id()), soci::use(at), soci::use(body);
+  });
+}
+
 absl::Status Database::SaveMigration(const v1::Migration& migration) {
   return Guard("writing a migration", [&] {
     const long long at = Micros(migration.changed_at());
@@ -357,6 +393,12 @@ absl::StatusOr<int64_t> Database::Prune(absl::Time oldest, int64_t rows, int64_t
     *sql_ << "DELETE FROM signatures WHERE rowid IN (SELECT rowid FROM signatures ORDER BY at DESC LIMIT -1 "
              "OFFSET :kept)",
         soci::use(kKeptSignatures);
+    *sql_
+        << "DELETE FROM baselines WHERE rowid IN (SELECT rowid FROM baselines ORDER BY at DESC LIMIT -1 OFFSET :kept)",
+        soci::use(kKeptBaselines);
+    *sql_ << "DELETE FROM drift_episodes WHERE rowid IN (SELECT rowid FROM drift_episodes ORDER BY at DESC LIMIT -1 "
+             "OFFSET :kept)",
+        soci::use(kKeptEpisodes);
   }));
   return deleted;
 }

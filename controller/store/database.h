@@ -27,6 +27,11 @@ namespace truce::controller {
 // However old they are: an application that runs once a month is worth remembering.
 inline constexpr size_t kMostSignatures = 10'000;
 
+// Most baselines of applications that are kept, those that were learned from last, and most episodes of drift, the
+// newest. However old they are: an application that runs once a month is worth remembering.
+inline constexpr size_t kMostStoredBaselines = 4'000;
+inline constexpr size_t kMostStoredEpisodes = 5'000;
+
 // So many receipts, the newest, teach the arbiter of a controller that starts.
 inline constexpr long long kTeachingReceipts = 10'000;
 
@@ -43,6 +48,10 @@ struct StoredState {
   uint64_t next_event_sequence = 1;
   // What was learned of applications, the longest unlearned first; at most kMostSignatures.
   std::vector<v1::ApplicationSignature> signatures;
+  // What is usual for applications, the longest unlearned first; at most kMostStoredBaselines.
+  std::vector<v1::ApplicationBaseline> baselines;
+  // Earlier drifts, the oldest first; at most kMostStoredEpisodes.
+  std::vector<v1::DriftEpisode> drift_episodes;
   // What the last actions did, oldest first; at most kTeachingReceipts.
   std::vector<v1::Receipt> receipts;
   // Those under way and the newest that ended, the longest unchanged first.
@@ -95,6 +104,10 @@ class Database {
   absl::Status SaveHolds(const std::map<std::string, std::string>& holds);
   // Replaces what was stored of the same application and model.
   absl::Status SaveSignature(const v1::ApplicationSignature& learned);
+  // Replaces what was stored of the same application, CPU model and size bucket.
+  absl::Status SaveBaseline(const v1::ApplicationBaseline& baseline);
+  // Replaces what was stored of it.
+  absl::Status SaveDriftEpisode(const v1::DriftEpisode& episode);
   // Replaces what was stored of it.
   absl::Status SaveMigration(const v1::Migration& migration);
 
@@ -107,7 +120,8 @@ class Database {
 
   // Deletes at most `batch` rows of each table that are older than `oldest` or beyond the newest `rows`. Returns how
   // many went; fewer than `batch` means that it is done for now. Signatures go when they are beyond the newest
-  // kMostSignatures, whatever their age, and are not counted; so do migrations, once they have ended, when they are
+  // kMostSignatures, whatever their age, and are not counted; the same of baselines and episodes of drift, by their own
+  // bounds; so do migrations, once they have ended, when they are
   // older than `oldest`.
   absl::StatusOr<int64_t> Prune(absl::Time oldest, int64_t rows, int64_t batch);
   absl::StatusOr<int64_t> CountRows(std::string_view table);

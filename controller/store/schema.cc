@@ -47,6 +47,13 @@ const std::vector<std::vector<const char*>>& Steps() {
           "body TEXT NOT NULL)",
           "CREATE INDEX migrations_by_time ON migrations (at)",
       },
+      {
+          "CREATE TABLE baselines (application TEXT NOT NULL, cpu_model TEXT NOT NULL, size_bucket BIGINT NOT NULL, "
+          "at BIGINT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (application, cpu_model, size_bucket))",
+          "CREATE INDEX baselines_by_time ON baselines (at)",
+          "CREATE TABLE drift_episodes (episode TEXT PRIMARY KEY, at BIGINT NOT NULL, body TEXT NOT NULL)",
+          "CREATE INDEX drift_episodes_by_time ON drift_episodes (at)",
+      },
   };
   return *kSteps;
 }

@@ -71,6 +71,14 @@ bool Store::Add(std::vector<v1::ApplicationSignature> learned) {
     return absl::OkStatus();
   }});
 }
+bool Store::AddDrifts(std::vector<v1::ApplicationBaseline> baselines, std::vector<v1::DriftEpisode> episodes) {
+  return Post(
+      {.run = [baselines = std::move(baselines), episodes = std::move(episodes)](Database& database) -> absl::Status {
+        for (const auto& one : baselines) TRUCE_RETURN_IF_ERROR(database.SaveBaseline(one));
+        for (const auto& one : episodes) TRUCE_RETURN_IF_ERROR(database.SaveDriftEpisode(one));
+        return absl::OkStatus();
+      }});
+}
 bool Store::Add(v1::Migration migration, std::function<void(const absl::Status&)> done) {
   return Post({.run = [row = std::move(migration)](Database& database) { return database.SaveMigration(row); },
                .done = std::move(done)});

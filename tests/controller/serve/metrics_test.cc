@@ -29,6 +29,9 @@ TEST(MetricsTest, MatchesTheGoldenPage) {
   snapshot.sessions = 3;
   snapshot.workloads = 60;
   snapshot.pairs = 17;
+  snapshot.workloads_drifting = 2;
+  snapshot.drift_episodes = 9;
+  snapshot.baselines = 11;
   snapshot.actions_by_state = {{"applied", 1}, {"pending", 1}};
   snapshot.migrations_by_phase = {{"moving", 1}, {"proposed", 2}};
   snapshot.counts.migrations_by_outcome = {{"moved", 3}, {"rolled_back", 1}, {"uncertain", 1}, {"withdrawn", 2}};

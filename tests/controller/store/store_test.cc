@@ -183,6 +183,35 @@ TEST_F(StoreTest, KeepsTheNewestOfWhatWasLearnedOfEachApplicationAndModel) {
   EXPECT_EQ(known[2].signature().embedding(0), 0.1F) << "to the last bit";
 }
 
+TEST_F(StoreTest, KeepsBaselinesAndEpisodesOfDriftInTheirLastState) {
+  v1::ApplicationBaseline baseline;
+  baseline.set_application("cache");
+  baseline.set_cpu_model("EPYC");
+  baseline.set_size_bucket(2);
+  baseline.mutable_levels()->add_sums(0.1);
+  v1::DriftEpisode episode;
+  episode.set_episode_id("e1");
+  episode.set_magnitude(3);
+  {
+    auto store = Open();
+    EXPECT_THAT(store->restored().baselines, testing::IsEmpty());
+    ASSERT_TRUE(store->AddDrifts({baseline}, {episode}));
+    ASSERT_TRUE(store->Flush().ok()) << store->status().last_error;
+    baseline.mutable_levels()->set_sums(0, 0.3);
+    episode.set_magnitude(4);
+    ASSERT_TRUE(store->AddDrifts({baseline}, {episode}));
+    baseline.set_size_bucket(3);
+    ASSERT_TRUE(store->AddDrifts({baseline}, {}));
+    ASSERT_TRUE(store->Flush().ok()) << store->status().last_error;
+  }
+  auto store = Open();
+  ASSERT_THAT(store->restored().baselines, SizeIs(2));
+  EXPECT_EQ(store->restored().baselines[0].cpu_model(), "EPYC");
+  EXPECT_EQ(store->restored().baselines[0].levels().sums(0), 0.3) << "to the last bit";
+  ASSERT_THAT(store->restored().drift_episodes, SizeIs(1));
+  EXPECT_EQ(store->restored().drift_episodes[0].magnitude(), 4);
+}
+
 TEST_F(StoreTest, KeepsTheLastStateOfEachMigration) {
   {
     auto store = Open();
