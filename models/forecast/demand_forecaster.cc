@@ -7,6 +7,7 @@
 
 #include "models/forecast/coverage.h"
 #include "models/forecast/demand_features.h"
+#include "src/base/text.h"
 
 namespace truce {
 namespace {

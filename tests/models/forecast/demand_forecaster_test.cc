@@ -1,6 +1,7 @@
 // A demand model as a forecaster, and how its quantiles are kept honest.
 #include "models/forecast/demand_forecaster.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -12,6 +13,8 @@
 
 namespace truce {
 namespace {
+
+using testing::HasSubstr;
 
 std::shared_ptr<const DemandModel> AnyModel(uint64_t seed = 1) {
   return std::make_shared<const DemandModel>(AnyDemandModel(seed));
