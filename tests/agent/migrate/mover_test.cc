@@ -223,8 +223,44 @@ TEST_F(MoverTest, WhatAFailedReservationLeftIsDropped) {
   EXPECT_EQ(world_.Count("drop m2"), 1);
 
   world_.Put("m3", kRunning);
-  EXPECT_EQ(Do(Target(kReserve, "m3")).progress(), kDone) << "what runs is not dropped";
+  status = Do(Target(kReserve, "m3"));
+  EXPECT_EQ(status.progress(), kFailed) << "nothing may be sent to it";
+  EXPECT_EQ(status.presence(), kRunning) << "what runs is not dropped";
+  EXPECT_EQ(status.reason(), "it did not start; it runs here by now and is left alone");
   EXPECT_EQ(Do(Target(kVerify, "m3")).presence(), kRunning);
+}
+
+// The source removes what it has on this word.
+TEST_F(MoverTest, WhatWasLetRunIsDoneWhenItIsSeenToRun) {
+  OpenMover();
+  Reserved();
+  Do(Target(kVerify));
+  world_.SetSettlesTo(kStopped);
+  Take({Target(kFinish)});
+  AwaitCall("settle m1");
+  Settle();
+  EXPECT_EQ(StatusOf().step(), kFinish);
+  EXPECT_EQ(StatusOf().progress(), v1::MIGRATION_PROGRESS_WORKING);
+  EXPECT_EQ(StatusOf().reason(), "it was let run, and was not seen to run yet");
+
+  world_.Put("m1", kRunning);
+  clock_.Advance(absl::Seconds(3));
+  const v1::MigrationStatus status = Do(Target(kFinish));
+  EXPECT_EQ(status.progress(), kDone);
+  EXPECT_EQ(status.presence(), kRunning);
+  EXPECT_EQ(world_.Count("settle m1"), 1) << "it is only looked at again";
+}
+
+TEST_F(MoverTest, WhatRanToItsEndIsDoneWhereTheDriverCanProveIt) {
+  OpenMover();
+  Reserved();
+  Do(Target(kVerify));
+  world_.SetSettlesTo(kAbsent);
+  world_.SetArrived(true);
+  const v1::MigrationStatus status = Do(Target(kFinish));
+  EXPECT_EQ(status.progress(), kDone);
+  EXPECT_EQ(status.presence(), kAbsent);
+  EXPECT_TRUE(status.arrived());
 }
 
 // A size that was taken from it here would travel with it, and nobody would put it back.
