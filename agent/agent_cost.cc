@@ -97,7 +97,7 @@ void Agent::PublishMetrics() {
   snapshot.held = hold_;
   for (const std::string& lever : EnumWords<v1::Lever>()) snapshot.actions_in_force[lever] = 0;
   for (const v1::HeldAction& held : actuator_->held()) {
-    ++snapshot.actions_in_force[EnumWord(held.action().lever())];
+    if (!held.unrestored()) ++snapshot.actions_in_force[EnumWord(held.action().lever())];
   }
   snapshot.actions_refused = actions_refused_;
   snapshot.receipts_by_outcome = receipts_by_outcome_;

@@ -55,6 +55,13 @@ int Restore(const truce::agent::AgentSettings& settings) {
                                                                 .run_directory = settings.run_directory});
   };
   const std::string& directory = settings.actuator.state_directory;
+  // Where it is mistyped, what is to be restored lies elsewhere: nothing was done, and that is no success.
+  if (!directory.starts_with('/') || access(directory.c_str(), F_OK) != 0) {
+    return Fail(kFailed, absl::NotFoundError(
+                             truce::StrCat("nothing was restored: the state_directory '", directory,
+                                           directory.starts_with('/') ? "' can't be found" : "' is no absolute path",
+                                           "; name the one that the agent ran with")));
+  }
   // Before the journal is opened, which would make one.
   const bool has_journal = access((directory + "/journal").c_str(), F_OK) == 0 || errno != ENOENT;
   auto restored = truce::agent::RestoreFromJournal(directory, *layout, make_writer);

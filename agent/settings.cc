@@ -225,7 +225,11 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
                         "evidence.recent_samples it must be at least ",
                         absl::FormatDuration(2 * verdict_age)));
   }
-  if (settings.actuator.state_directory.empty()) reader.Error("state_directory", "must not be empty");
+  // A relative one is another one wherever the agent, or its restore, is started.
+  if (!settings.actuator.state_directory.starts_with('/')) {
+    reader.Error("state_directory", StrCat("must be an absolute path, and '", settings.actuator.state_directory,
+                                           "' does not begin with /"));
+  }
   if (!settings.metrics_listen.empty()) reader.CheckAddress("metrics.listen", settings.metrics_listen);
   if (settings.controller_enabled || !settings.link.address.empty()) {
     reader.CheckAddress("controller.address", settings.link.address);

@@ -40,7 +40,8 @@ struct ActionTarget {
   std::string owner_refusal;
   // Non-empty when somebody else keeps its CPUs.
   std::string pin_refusal;
-  // Levers of the actions that are held on it. For the mover alone: the actuator knows what it holds.
+  // Levers of the actions that are held on it, or not wholly restored. For the mover alone: the actuator knows what it
+  // holds.
   std::vector<v1::Lever> held_levers;
   // CPUs that somebody was given alone, sorted: nobody is pinned to them.
   std::vector<int> exclusive_cpus;
@@ -92,6 +93,8 @@ class Actuator {
   // Restores everything now and reports `outcome` in the receipts. Errors are per file; the rest goes on.
   virtual absl::Status RestoreAll(v1::ReceiptOutcome outcome) = 0;
 
+  // In the order of application; then, as `unrestored`, those whose lease has ended and of which something could not be
+  // put back yet.
   virtual std::vector<v1::HeldAction> held() const = 0;
   // Receipts and events since the last call.
   virtual std::vector<v1::Receipt> TakeReceipts() = 0;

@@ -249,10 +249,10 @@ absl::StatusOr<Squeeze> LeasedActuator::FirstSqueeze(const v1::LeasedAction& act
   const auto squeeze = NextSqueeze(action.memory_high_bytes(), from, memory, options_.squeeze);
   if (squeeze) return *squeeze;
   const bool known = memory.usage_bytes && memory.working_set_bytes;
-  return absl::FailedPreconditionError(known ? StrCat(target.name, " waits for memory too much already, so it is not squeezed")
-                                             : StrCat("how much memory ", target.name,
-                                                      " uses and works with is not known, so it is not squeezed; its ",
-                                                      "cgroup needs the memory controller"));
+  return absl::FailedPreconditionError(
+      known ? StrCat(target.name, " waits for memory too much already, so it is not squeezed")
+            : StrCat("how much memory ", target.name, " uses and works with is not known, so it is not squeezed; its ",
+                     "cgroup needs the memory controller"));
 }
 
 absl::StatusOr<MemoryState> LeasedActuator::MemoryToSqueeze(const ActionTarget& target) {

@@ -36,7 +36,7 @@ class LeasedActuator final : public Actuator {
   v1::DesiredSetResult Apply(const v1::DesiredSet& desired, const TargetLookup& targets) override;
   void Tick(const TargetLookup& targets) override;
   absl::Status RestoreAll(v1::ReceiptOutcome outcome) override;
-  std::vector<v1::HeldAction> held() const override { return book_.Held(clock_.Monotonic()); }
+  std::vector<v1::HeldAction> held() const override;
   std::vector<v1::Receipt> TakeReceipts() override { return ledger_.TakeReceipts(); }
   std::vector<v1::Event> TakeEvents() override { return ledger_.TakeEvents(); }
 

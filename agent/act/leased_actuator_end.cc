@@ -1,7 +1,9 @@
 // How a lease ends: restore, receipt, and the retries of what could not be restored. See leased_actuator.h.
 #include <algorithm>
+#include <set>
 
 #include "agent/act/leased_actuator.h"
+#include "src/base/enum_words.h"
 #include "src/base/text.h"
 
 namespace truce::agent {
@@ -106,6 +108,28 @@ void LeasedActuator::RetryLater(const std::string& owner, const std::string& wor
       "restore_failed", workload,
       StrCat(owner, " is not wholly restored, next try in ", absl::FormatDuration(std::min(wait, kLongestRetry)),
              files.empty() ? "" : ": ", Failures(files)));
+}
+
+// What the journal has beyond the leases in force is what could not be restored.
+std::vector<v1::HeldAction> LeasedActuator::held() const {
+  std::vector<v1::HeldAction> all = book_.Held(clock_.Monotonic());
+  std::set<std::string> owners;
+  for (const v1::HeldAction& held : all) owners.insert(OwnerOf(held.action()));
+  for (const JournalEntry& entry : journal_->Outstanding()) {
+    if (!owners.insert(entry.owner).second) continue;
+    v1::HeldAction& held = all.emplace_back();
+    const std::string* held_action = journal_->HeldActionOf(entry.owner);
+    // Without its lease record its name still says which lever it was, and on what.
+    if (held_action == nullptr || !held.ParseFromString(*held_action)) {
+      held.Clear();
+      const size_t space = entry.owner.find(' ');
+      held.mutable_action()->set_lever(EnumFromWord<v1::Lever>(entry.owner.substr(0, space)));
+      if (space != std::string::npos) held.mutable_action()->set_workload(entry.owner.substr(space + 1));
+    }
+    held.clear_remaining();
+    held.set_unrestored(true);
+  }
+  return all;
 }
 
 void LeasedActuator::RetryRestores() {

@@ -15,8 +15,10 @@ absl::Status VerifyMigration(Session& session) {
   const v1::Migration& migration = response.migration();
   const std::string follow = options.dry_run ? "" : "; follow it with: trucectl get migrations --watch";
   return ShowAnswer(session, response,
-                    StrCat(migration.source_host(), " and ", migration.target_host(), " look again where ",
-                           migration.workload(), " runs (", migration.migration_id(), ")", follow));
+                    StrCat(migration.source_host(),
+                           migration.target_host().empty() ? std::string(" looks")
+                                                           : StrCat(" and ", migration.target_host(), " look"),
+                           " again where ", migration.workload(), " runs (", migration.migration_id(), ")", follow));
 }
 
 }  // namespace truce::cli

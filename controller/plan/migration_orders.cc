@@ -68,6 +68,10 @@ bool ChoosesTarget(std::string_view driver) {
   return driver == "kubernetes";
 }
 
+bool NeedsEndpoint(std::string_view driver) {
+  return !ChoosesTarget(driver) && driver != "command";
+}
+
 bool IsOver(const v1::MigrationStatus& status, v1::MigrationStep step) {
   return status.step() == step && IsOver(status.progress());
 }

@@ -90,6 +90,10 @@ class Stepper {
   bool TargetLate() const { return Late(context_.target, kStepLimit); }
   v1::MigrationPresence Source() const { return PresenceIn(migration_.source()); }
   v1::MigrationPresence Target() const { return WithoutTarget() ? kAbsent : PresenceIn(migration_.target()); }
+  void SawOnTarget() {
+    migration_.set_may_have_run_on_target(true);
+    migration_.set_seen_on_target(true);
+  }
   // Whether the workload does not run on the source, and won't before it is ordered to.
   bool IsStoppedOnSource() const { return Source() == kStopped || (Source() == kUnknown && migration_.move_done()); }
 
@@ -102,11 +106,11 @@ class Stepper {
     const bool still_moves = migration_.phase() == v1::MIGRATION_PHASE_MOVING && entry_.source_spoke_of_it &&
                              migration_.source().step() == v1::MIGRATION_STEP_MOVE;
     if (still_moves) return true;
-    entry_.target_ran = Target() == kRunning;
+    if (Target() == kRunning) SawOnTarget();
     // What was stored may be older than what became of it: only what hosts said since then counts.
     if (!entry_.source_spoke_of_it) migration_.clear_source();
     if (!entry_.target_spoke_of_it) migration_.clear_target();
-    entry_.target_ran = entry_.target_ran || Target() == kRunning;
+    if (Target() == kRunning) SawOnTarget();
     // What the target saw, or will say that it saw, may be older than the end of the source's move.
     entry_.looked_early = !entry_.target_spoke_of_it || migration_.target().step() >= v1::MIGRATION_STEP_VERIFY;
     migration_.set_move_ordered(true);
@@ -128,6 +132,13 @@ class Stepper {
     const bool answered = !WithoutTarget() && IsOver(target, v1::MIGRATION_STEP_RESERVE);
     if (answered && target.progress() != v1::MIGRATION_PROGRESS_DONE) {
       return TakeBack(StrCat(migration_.target_host(), " can't receive it", Because(target)));
+    }
+    // Nothing was moved yet, so it is not this one.
+    if (answered && target.presence() == kRunning) {
+      return TakeBack(StrCat(migration_.target_host(), " says that it runs there already, before it was moved"));
+    }
+    if (answered && target.endpoint().empty() && NeedsEndpoint(migration_.driver())) {
+      return TakeBack(StrCat(migration_.target_host(), " does not say where it receives it"));
     }
     if ((answered || WithoutTarget()) && context_.source.connected && !entry_.acted_on) {
       migration_.set_move_ordered(true);
@@ -183,7 +194,7 @@ class Stepper {
       return SecondHalf();
     }
     const v1::MigrationPresence target = Target();
-    entry_.target_ran = entry_.target_ran || target == kRunning;
+    if (target == kRunning) SawOnTarget();
     if (Source() == kRunning && target == kRunning) return Uncertain("both hosts say that it runs there");
     if (Source() == kRunning) {
       if (target == kUnknown && !TargetLate()) return false;
@@ -204,7 +215,8 @@ class Stepper {
   // It runs on neither host, for certain, or as far as anybody may have looked too early.
   bool VerifyStopped(v1::MigrationPresence target) {
     const bool may_have_arrived = target == kStopped && entry_.looked_early;
-    const bool can_go_back = IsStoppedOnSource() && !may_have_arrived && !entry_.target_ran && !WithoutTarget();
+    const bool can_go_back =
+        IsStoppedOnSource() && !may_have_arrived && !migration_.may_have_run_on_target() && !WithoutTarget();
     const bool has_arrived = migration_.move_done() && (target == kStopped || WithoutTarget());
     if (has_arrived && (entry_.hold.empty() || !can_go_back)) return Enter(v1::MIGRATION_PHASE_FINISHING, "");
     if (can_go_back) {
@@ -225,17 +237,20 @@ class Stepper {
     if (IsOver(target, v1::MIGRATION_STEP_FINISH)) {
       const bool done = target.progress() == v1::MIGRATION_PROGRESS_DONE;
       const v1::MigrationPresence presence = target.presence();
-      // It may have ended, or been paused by its owner, since it was let run.
-      if (done || presence == kRunning || (presence == kUnknown && entry_.target_ran)) {
-        entry_.target_ran = true;
+      if (presence == kRunning || target.arrived()) SawOnTarget();
+      // It may have ended, or been paused by its owner, since it was seen.
+      const bool may_leave = done || presence == kRunning || target.arrived() || presence == kUnknown;
+      if (migration_.seen_on_target() && may_leave) {
         if (!done) {
           migration_.set_detail(
               StrCat(migration_.target_host(), " could not undo what was only for the migration", Because(target)));
         }
         return SecondHalf();
       }
-      if (presence != kUnknown) {
-        if (!entry_.target_ran && IsStoppedOnSource()) {
+      // It was let run, and nobody saw that it does.
+      if (done) migration_.set_may_have_run_on_target(true);
+      if (!done && presence != kUnknown) {
+        if (!migration_.may_have_run_on_target() && IsStoppedOnSource()) {
           return TakeBack(StrCat(migration_.target_host(), " could not let it run", Because(target)));
         }
         return Uncertain(StrCat(migration_.target_host(), " could not let it run", Because(target)));
@@ -264,7 +279,8 @@ class Stepper {
     const v1::MigrationStatus& target = migration_.target();
     const bool runs_on_source = !migration_.move_ordered() || Source() == kRunning;
     if (target.step() != v1::MIGRATION_STEP_ROLL_BACK && Target() == kRunning) {
-      return Uncertain("it was to be taken back and turned out to run on the target");
+      if (migration_.move_ordered()) return TurnedOutToRun();
+      return Uncertain("it was not moved yet and turned out to run on the target");
     }
     if (IsOver(target, v1::MIGRATION_STEP_ROLL_BACK)) {
       const bool done = target.progress() == v1::MIGRATION_PROGRESS_DONE;
@@ -289,7 +305,7 @@ class Stepper {
 
   // What was to be dropped runs there, and so was not dropped.
   bool TurnedOutToRun() {
-    entry_.target_ran = true;
+    SawOnTarget();
     if (Source() == kRunning) return Uncertain("both hosts say that it runs there");
     if (Source() == kUnknown && !migration_.move_done()) {
       return SourceLate() && Uncertain("it was to be taken back and turned out to run on the target");

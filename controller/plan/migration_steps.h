@@ -13,10 +13,12 @@
 //  - A host that looked after the source's move was over and saw it run, runs it; the other one then does not, because
 //    drivers let one run only when they are told that the other doesn't (MigrationOrder).
 //  - Who said MOVE done has stopped it, and won't let it run again before it is ordered to.
-//  - A target that said ROLL_BACK done has nothing of it; one that said FINISH done has let it run, whatever became of
-//    it since.
+//  - A target that said ROLL_BACK done has nothing of it.
+//  - The source removes nothing before the target said that it runs there, or can prove that it
+//    did.
 //  - Nothing is moved before the source holds no action on it any more: what was taken from it would travel with it.
-// Once it was seen running on the target nothing leads back: what the source still has is older.
+// Once it may have run on the target nothing leads back: what the source still has may be older. That is stored with
+// the migration (Migration.may_have_run_on_target), as a controller that starts anew must know it too.
 #pragma once
 
 #include <optional>
@@ -67,7 +69,6 @@ struct MigrationEntry {
   bool move_began = false;
   // The target was asked to look although the source's move may not have been over.
   bool looked_early = false;
-  bool target_ran = false;
 };
 
 struct StepContext {
@@ -83,6 +84,8 @@ bool IsUnderWay(v1::MigrationPhase phase);
 bool HasEnded(v1::MigrationPhase phase);
 // Whether somebody else chooses the target: no host is asked to receive it.
 bool ChoosesTarget(std::string_view driver);
+// Whether a target must say where it receives it; of an operator's own program (command) that is not known.
+bool NeedsEndpoint(std::string_view driver);
 
 // Moves it on by one phase or half if it can go there; to be called until it returns false.
 bool Advance(MigrationEntry& entry, const StepContext& context);

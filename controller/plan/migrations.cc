@@ -153,6 +153,11 @@ absl::StatusOr<v1::Migration> Migrations::MayVerify(std::string_view migration_i
     return absl::FailedPreconditionError(
         StrCat("it is known how migration ", migration_id, " ended; only an uncertain one is looked at again"));
   }
+  if (it->source_host().empty() || (it->target_host().empty() && !ChoosesTarget(it->driver()))) {
+    return absl::FailedPreconditionError(
+        StrCat("only ", it->source_host().empty() ? it->target_host() : it->source_host(), " ever spoke of migration ",
+               migration_id, ", and its other host is not known before its agent speaks of it too"));
+  }
   TRUCE_RETURN_IF_ERROR(CheckNoOther(*it));
   for (const std::string_view host : HostsOf(*it)) {
     if (SignOf(host).connected) continue;
@@ -163,6 +168,9 @@ absl::StatusOr<v1::Migration> Migrations::MayVerify(std::string_view migration_i
   migration.set_phase(v1::MIGRATION_PHASE_VERIFYING);
   migration.set_detail(StrCat(who, " asked to look again"));
   migration.set_move_ordered(true);
+  // Nobody remembers, so it is not ruled out.
+  migration.set_may_have_run_on_target(true);
+  migration.set_verifications(migration.verifications() + 1);
   // Only what they say from now on counts.
   migration.clear_source();
   migration.clear_target();
@@ -176,8 +184,6 @@ absl::StatusOr<v1::Migration> Migrations::Verify(std::string_view migration_id, 
   MigrationEntry& entry = open_[migration.migration_id()];
   entry.migration = std::move(migration);
   entry.phase_since = now.monotonic;
-  // Nobody remembers, so it is not ruled out.
-  entry.target_ran = true;
   entry.looked_early = true;
   changed_.insert(entry.migration.migration_id());
   for (const std::string_view host : HostsOf(entry.migration)) changed_hosts_.insert(std::string(host));
@@ -229,9 +235,13 @@ void Migrations::Tick(const v1::Policy& policy, Moment now) {
       return std::pair(StepOf(entry, v1::MIGRATION_ROLE_SOURCE), StepOf(entry, v1::MIGRATION_ROLE_TARGET));
     };
     const auto before = steps();
+    const auto ran = [&] { return std::pair(migration.may_have_run_on_target(), migration.seen_on_target()); };
+    const auto ran_before = ran();
     while (Advance(entry, {SignOf(migration.source_host()), SignOf(migration.target_host()), lease, now})) {
       changed_.insert(it->first);
     }
+    // Also where its phase stays the same: who starts anew must not forget it.
+    if (ran() != ran_before) changed_.insert(it->first);
     if (HasEnded(migration.phase())) {
       it = End(it, now);
       continue;

@@ -124,6 +124,7 @@ class Migrations {
   MigrationEntry* Adopt(const v1::MigrationStatus& status, Moment now);
   // Takes it over as far as the status says who it is about. False when it is about somebody else.
   static bool Belongs(std::string_view host, const v1::MigrationStatus& status, MigrationEntry* entry);
+  void LearnHostOfEnded(std::string_view host, const v1::MigrationStatus& status);
   void DropOwed(std::string_view host, const google::protobuf::RepeatedPtrField<v1::MigrationStatus>& statuses);
   const HostSign& SignOf(std::string_view host) const;
   Entries::iterator End(Entries::iterator it, Moment now);

@@ -55,6 +55,7 @@ void Migrations::OnStatuses(std::string_view host,
 }
 
 void Migrations::OnStatus(std::string_view host, const v1::MigrationStatus& status, Moment now) {
+  LearnHostOfEnded(host, status);
   const auto it = open_.find(status.migration_id());
   MigrationEntry* entry = it == open_.end() ? Adopt(status, now) : &it->second;
   if (entry == nullptr || !Belongs(host, status, entry)) return;
@@ -83,6 +84,22 @@ bool Migrations::Belongs(std::string_view host, const v1::MigrationStatus& statu
     if (is_source || migration.workload().empty()) migration.set_workload(status.workload());
   }
   return *mine == host;
+}
+
+// Of one that was adopted and ended before its other host was heard.
+void Migrations::LearnHostOfEnded(std::string_view host, const v1::MigrationStatus& status) {
+  const auto it = std::find_if(ended_.begin(), ended_.end(), [&](const v1::Migration& migration) {
+    return migration.migration_id() == status.migration_id() && migration.phase() == v1::MIGRATION_PHASE_UNCERTAIN;
+  });
+  if (it == ended_.end()) return;
+  const bool is_source = status.role() == v1::MIGRATION_ROLE_SOURCE;
+  std::string* mine = is_source ? it->mutable_source_host() : it->mutable_target_host();
+  const std::string& other = is_source ? it->target_host() : it->source_host();
+  if (!mine->empty() || other == host || (!is_source && ChoosesTarget(it->driver()))) return;
+  *mine = std::string(host);
+  if (it->driver().empty()) it->set_driver(status.driver());
+  if (is_source || it->workload().empty()) it->set_workload(status.workload());
+  changed_ended_.push_back(*it);
 }
 
 MigrationEntry* Migrations::Adopt(const v1::MigrationStatus& status, Moment now) {

@@ -192,6 +192,24 @@ absl::StatusOr<std::vector<std::string>> Drivers(const MoveWish& wish) {
       StrCat("by ", absl::StrJoin(able, ", "), " somebody else chooses the host; leave the target out"));
 }
 
+// Of a workload that no driver of its host can move: why, and what to do.
+std::string NoWay(const HostState& source, const std::string& workload) {
+  std::string not_ready;
+  for (const auto& missing : source.inventory.missing()) {
+    if (missing.name() == "migration") not_ready = missing.reason();
+  }
+  const auto& ready = source.inventory.migration_drivers();
+  if (ready.empty() && not_ready.empty()) {
+    return StrCat("host ", source.name, " has no way to move anything; name one in migration.drivers of its agent");
+  }
+  if (ready.empty()) {
+    return StrCat("host ", source.name,
+                  " is not ready to move anything by what is in migration.drivers of its agent: ", not_ready);
+  }
+  return StrCat("host ", source.name, " moves workloads by ", absl::StrJoin(ready, ", "), ", and ", workload,
+                " is nothing that can be moved so", not_ready.empty() ? "" : "; not ready is ", not_ready);
+}
+
 }  // namespace
 
 absl::Status CheckMovable(const HostState& source, const v1::WorkloadReport& report) {
@@ -205,8 +223,7 @@ absl::Status CheckMovable(const HostState& source, const v1::WorkloadReport& rep
                                                 " (discovery.rules)"));
   }
   if (workload.migration_drivers().empty()) {
-    return absl::FailedPreconditionError(StrCat("host ", source.name, " has no way to move ", workload.name(),
-                                                "; name one in migration.drivers of its agent"));
+    return absl::FailedPreconditionError(NoWay(source, workload.name()));
   }
   if (!HostState::CpuUsage(report).has_value() || MemoryOf(report) <= 0) {
     return absl::FailedPreconditionError(StrCat("what ", workload.name(),

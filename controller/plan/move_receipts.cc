@@ -48,7 +48,7 @@ v1::ReceiptRecord MakeReceipt(const v1::Migration& migration) {
   record.set_host(migration.source_host());
   v1::Receipt& receipt = *record.mutable_receipt();
   v1::LeasedAction& action = *receipt.mutable_action();
-  action.set_lease_id(migration.migration_id());
+  action.set_lease_id(ReceiptIdOf(migration));
   action.set_workload(migration.workload());
   action.set_workload_instance(migration.workload_instance());
   action.set_workload_application(migration.application());
@@ -67,16 +67,24 @@ v1::ReceiptRecord MakeReceipt(const v1::Migration& migration) {
     receipt.set_victim_slowdown_before(migration.victim_slowdown_before());
   }
   receipt.set_cost_core_seconds(CostOf(migration));
-  receipt.set_detail(Sentence(migration));
+  receipt.set_detail(migration.verifications() == 0
+                         ? Sentence(migration)
+                         : StrCat("looked at again after it had ended uncertain: ", Sentence(migration)));
   return record;
 }
 
 }  // namespace
 
+std::string ReceiptIdOf(const v1::Migration& migration) {
+  if (migration.verifications() == 0) return migration.migration_id();
+  return StrCat(migration.migration_id(), "/", migration.verifications());
+}
+
 void MoveReceipts::OnEnded(const v1::Migration& migration, Moment now) {
   if (migration.phase() == v1::MIGRATION_PHASE_WITHDRAWN) return;
-  const bool watch = migration.phase() == v1::MIGRATION_PHASE_MOVED && !migration.victim().empty() &&
-                     migration.victim() != migration.workload();
+  // When one that was looked at again really moved nobody knows, so what its victim does now says nothing of it.
+  const bool watch = migration.verifications() == 0 && migration.phase() == v1::MIGRATION_PHASE_MOVED &&
+                     !migration.victim().empty() && migration.victim() != migration.workload();
   if (watch) {
     watched_.push_back({migration, now.monotonic});
   } else {

@@ -13,6 +13,10 @@
 
 namespace truce::controller {
 
+// What the receipt of this end is known by (LeasedAction.lease_id): the migration's id; with "/1" and so on after it
+// was looked at again (VerifyMigration).
+std::string ReceiptIdOf(const v1::Migration& migration);
+
 // Not thread-safe.
 class MoveReceipts {
  public:

@@ -25,8 +25,9 @@ void Block(const PlannedAction& planned, const HostPlan::Block& block, HostPlan&
 }
 
 bool Holds(const HostState& host, const std::string& lease_id) {
-  return std::any_of(host.held.begin(), host.held.end(),
-                     [&](const v1::HeldAction& held) { return held.action().lease_id() == lease_id; });
+  return std::any_of(host.held.begin(), host.held.end(), [&](const v1::HeldAction& held) {
+    return !held.unrestored() && held.action().lease_id() == lease_id;
+  });
 }
 
 // An action that an agent holds from an earlier life of this controller.
@@ -139,7 +140,9 @@ std::vector<v1::Decision> Adopt(const HostState& host, absl::Duration away, Host
   PlanTick tick(host, plan, context);
   std::erase_if(plan.blocked, [](const auto& entry) { return entry.second.refused; });
   std::set<std::string> held_leases;
-  for (const auto& held : host.held) held_leases.insert(held.action().lease_id());
+  for (const auto& held : host.held) {
+    if (!held.unrestored()) held_leases.insert(held.action().lease_id());
+  }
   const bool leases_ran_out = away > ToDuration(context.policy.lease_time_to_live());
   for (auto it = plan.actions.begin(); it != plan.actions.end();) {
     PlannedAction& planned = it->second;
@@ -156,7 +159,7 @@ std::vector<v1::Decision> Adopt(const HostState& host, absl::Duration away, Host
   }
   for (const auto& held : host.held) {
     const auto key = std::pair(held.action().workload(), held.action().lever());
-    if (plan.actions.contains(key) || held.action().lease_id().empty()) continue;
+    if (plan.actions.contains(key) || held.unrestored() || held.action().lease_id().empty()) continue;
     plan.actions.emplace(key, Adopted(held, context.policy, context.now));
   }
   return tick.TakeDecisions();

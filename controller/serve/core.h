@@ -172,6 +172,8 @@ class ControllerCore {
   void TellRefusal(HostState& host, const Refusal& refusal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TellLeftOut(const HostState& host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsHeld(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of a question to the store that found nothing: whether the names in it mean anybody (empty: everybody).
+  absl::Status KnownNames(std::string_view host, std::string_view workload) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status KnownHost(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Learns from the signatures in the host's last report, and whether its workloads keep to their ways.
   void Learn(const HostState& host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -45,7 +45,7 @@ void ControllerCore::RestoreMigrations(const StoredState& restored) {
   std::set<std::string> with_receipt;
   for (const auto& receipt : restored.receipts) with_receipt.insert(receipt.action().lease_id());
   for (const v1::Migration& migration : restored.migrations) {
-    const bool owed = HasEnded(migration.phase()) && !with_receipt.contains(migration.migration_id()) &&
+    const bool owed = HasEnded(migration.phase()) && !with_receipt.contains(ReceiptIdOf(migration)) &&
                       now.wall - ToTime(migration.changed_at()) < kReceiptOwed;
     if (owed) move_receipts_.OnEnded(migration, now);
   }
@@ -83,7 +83,9 @@ void ControllerCore::FollowWishes(std::vector<MigrationWish> wishes, std::vector
 }
 
 void ControllerCore::OnMigrationEnded(const v1::Migration& migration) {
-  ++counts_.migrations_by_outcome[PhaseWord(migration.phase())];
+  // One that was looked at again has ended before, and was counted as uncertain then.
+  const bool again = migration.verifications() > 0;
+  ++(again ? counts_.verified_migrations_by_outcome : counts_.migrations_by_outcome)[PhaseWord(migration.phase())];
   move_receipts_.OnEnded(migration, MomentOf(clock_));
   std::string_view what;
   switch (migration.phase()) {
@@ -100,7 +102,7 @@ void ControllerCore::OnMigrationEnded(const v1::Migration& migration) {
       return;
   }
   Tell(migration.source_host(), migration.workload(), StrCat("migration_", PhaseWord(migration.phase())),
-       StrCat("moving ", Describe(migration), " has ended: ", what,
+       StrCat("moving ", Describe(migration), again ? ", looked at again, has ended: " : " has ended: ", what,
               migration.detail().empty() ? std::string() : StrCat(": ", migration.detail())));
 }
 
@@ -171,6 +173,11 @@ void ControllerCore::OnMigrationRefused(const std::string& migration_id, const a
   ++counts_.migration_writes_refused;
   spdlog::error("migration {}: how it goes on could not be stored, so that is not ordered yet; it is tried again: {}",
                 migration_id, StdView(status.message()));
+  const v1::Migration* refused = migration_writes_.TakeUntold(migration_id);
+  if (refused == nullptr) return;
+  Tell(refused->source_host(), refused->workload(), "migration_not_stored",
+       StrCat("the store does not take how moving ", Describe(*refused), " goes on, so that is not ordered yet; it is ",
+              "tried again: ", StdView(status.message()), "; look at the store's disk"));
 }
 
 absl::StatusOr<v1::ListMigrationsResponse> ControllerCore::ListMigrations(const v1::ListMigrationsRequest& request) {
@@ -272,10 +279,13 @@ absl::StatusOr<v1::VerifyMigrationResponse> ControllerCore::VerifyMigration(cons
   {
     absl::MutexLock lock(&mutex_);
     const Moment now = MomentOf(clock_);
-    if (request.validate_only()) {
-      TRUCE_ASSIGN_OR_RETURN(*response.mutable_migration(), migrations_.MayVerify(request.migration_id(), who, now));
-      return response;
+    TRUCE_ASSIGN_OR_RETURN(*response.mutable_migration(), migrations_.MayVerify(request.migration_id(), who, now));
+    for (const std::string* host : {&response.migration().source_host(), &response.migration().target_host()}) {
+      if (!host->empty() && IsHeld(*host)) {
+        return absl::FailedPreconditionError(StrCat("host ", *host, " is on hold; trucectl resume ends it"));
+      }
     }
+    if (request.validate_only()) return response;
     TRUCE_ASSIGN_OR_RETURN(*response.mutable_migration(), migrations_.Verify(request.migration_id(), who, now));
     const v1::Migration& migration = response.migration();
     Tell(migration.source_host(), migration.workload(), "migration_verified",

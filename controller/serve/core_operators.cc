@@ -183,9 +183,17 @@ std::string ControllerCore::FullName(std::string_view host, const std::string& q
   return same ? found.front().workload->workload().name() : query;
 }
 
+absl::Status ControllerCore::KnownNames(std::string_view host, std::string_view workload) {
+  absl::MutexLock lock(&mutex_);
+  TRUCE_RETURN_IF_ERROR(KnownHost(host));
+  const bool known = workload.empty() || !FindWorkloads(host, workload).empty();
+  return known ? absl::OkStatus() : NoSuchWorkload(host, workload);
+}
+
 absl::StatusOr<v1::ListEventsResponse> ControllerCore::ListEvents(const v1::ListEventsRequest& request) {
   TRUCE_ASSIGN_OR_RETURN(auto events, store_.Events(request.host(), request.after_sequence(), Limit(request.limit())));
   v1::ListEventsResponse response;
+  if (events.empty()) TRUCE_RETURN_IF_ERROR(KnownNames(request.host(), ""));
   for (auto& event : events) *response.add_events() = std::move(event);
   return response;
 }
@@ -194,6 +202,7 @@ absl::StatusOr<v1::ListReceiptsResponse> ControllerCore::ListReceipts(const v1::
   TRUCE_ASSIGN_OR_RETURN(auto receipts, store_.Receipts(request.host(), FullName(request.host(), request.workload()),
                                                         Limit(request.limit())));
   v1::ListReceiptsResponse response;
+  if (receipts.empty()) TRUCE_RETURN_IF_ERROR(KnownNames(request.host(), request.workload()));
   for (auto& receipt : receipts) *response.add_receipts() = std::move(receipt);
   return response;
 }
@@ -202,6 +211,7 @@ absl::StatusOr<v1::ListDecisionsResponse> ControllerCore::ListDecisions(const v1
   TRUCE_ASSIGN_OR_RETURN(auto decisions, store_.Decisions(request.host(), FullName(request.host(), request.workload()),
                                                           Limit(request.limit())));
   v1::ListDecisionsResponse response;
+  if (decisions.empty()) TRUCE_RETURN_IF_ERROR(KnownNames(request.host(), request.workload()));
   for (auto& decision : decisions) *response.add_decisions() = std::move(decision);
   return response;
 }

@@ -304,7 +304,8 @@ void ControllerCore::SendDesired(HostState& host, bool always, Pumps& pumps) {
   migrations_.FillOrders(host.name, policy_, &desired);
   const Migrations& migrations = migrations_;
   migration_writes_.HoldBack(
-      clock_.Monotonic(), [&migrations](const std::string& id) { return migrations.IsRecovering(id); }, &desired);
+      clock_.Monotonic(), [&migrations](const std::string& id) { return migrations.IsRecovering(id); },
+      [&migrations](const std::string& id) { return migrations.Get(id) != nullptr; }, &desired);
   std::string content = desired.SerializeAsString();
   const bool changed = entry.version == 0 || content != entry.content;
   if (!changed && !always) return;

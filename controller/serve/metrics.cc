@@ -88,8 +88,10 @@ std::string RenderMetrics(const MetricsSnapshot& snapshot) {
                    snapshot.migrations_by_phase);
   families.ByLabel("migrations_total", "Migrations that ended, by outcome.", MetricType::Counter, "outcome",
                    counts.migrations_by_outcome);
+  families.ByLabel("verified_migrations_total", "Ends of migrations that were looked at again, by outcome.",
+                   MetricType::Counter, "outcome", counts.verified_migrations_by_outcome);
   families.Counter("migration_writes_refused_total",
-                   "Phases of migrations that the store refused, whose orders wait for it.",
+                   "Tries to write a migration's phase that the store refused; its next order waits for it.",
                    number(counts.migration_writes_refused));
   families.Counter("events_total", "Events recorded.", number(counts.events));
   families.Gauge("store_queue", "Writes that wait for the store.", snapshot.store.queued);

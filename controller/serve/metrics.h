@@ -18,6 +18,7 @@ struct MetricsCounts {
   std::map<std::string, uint64_t> receipts_by_outcome;
   std::map<std::string, uint64_t> refused_by_reason;
   std::map<std::string, uint64_t> migrations_by_outcome;
+  std::map<std::string, uint64_t> verified_migrations_by_outcome;
   uint64_t migration_writes_refused = 0;
   uint64_t events = 0;
   uint64_t sessions_opened = 0;

@@ -49,8 +49,13 @@ std::vector<std::string> MigrationWrites::Stuck(absl::Duration now) const {
   return stuck;
 }
 
-void MigrationWrites::HoldBack(absl::Duration now,
-                               const std::function<bool(const std::string& migration_id)>& only_renewed,
+const v1::Migration* MigrationWrites::TakeUntold(const std::string& migration_id) {
+  const auto it = unstored_.find(migration_id);
+  if (it == unstored_.end() || std::exchange(it->second.told, true)) return nullptr;
+  return &it->second.migration;
+}
+
+void MigrationWrites::HoldBack(absl::Duration now, const Predicate& only_renewed, const Predicate& open,
                                v1::DesiredSet* desired) {
   auto& orders = *desired->mutable_migrations();
   for (int i = 0; i < orders.size();) {
@@ -60,7 +65,7 @@ void MigrationWrites::HoldBack(absl::Duration now,
     const bool later = order.step() >= v1::MIGRATION_STEP_VERIFY;
     if (unstored == unstored_.end() || HasEnded(unstored->second.migration.phase()) ||
         only_renewed(order.migration_id()) || (later && now - unstored->second.since >= kPatience)) {
-      ordered_[key] = order.step();
+      if (open(order.migration_id())) ordered_[key] = order.step();
       ++i;
       continue;
     }

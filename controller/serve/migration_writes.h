@@ -38,12 +38,15 @@ class MigrationWrites {
   std::vector<v1::Migration> Due(absl::Duration now) const;
   // Ids of those that are not on disk for so long that they must not begin.
   std::vector<std::string> Stuck(absl::Duration now) const;
-  bool IsStored(const std::string& migration_id) const { return !unstored_.contains(migration_id); }
+  // One that is not on disk, the first time that it is asked for since it last was; nullptr afterwards.
+  const v1::Migration* TakeUntold(const std::string& migration_id);
   // Takes back from `desired` what may not be ordered yet, and remembers what is ordered. Of migrations that
   // `only_renewed` says yes to, hosts are ordered what they are at anyhow: that is never taken back, or they would
-  // think it over.
-  void HoldBack(absl::Duration now, const std::function<bool(const std::string& migration_id)>& only_renewed,
-                v1::DesiredSet* desired);
+  // think it over. Of what is not `open` any more nothing is remembered: what its hosts still owe waits for nobody.
+  using Predicate = std::function<bool(const std::string& migration_id)>;
+  void HoldBack(absl::Duration now, const Predicate& only_renewed, const Predicate& open, v1::DesiredSet* desired);
+  // How many steps are remembered.
+  size_t remembered() const { return ordered_.size(); }
 
  private:
   struct Unstored {
@@ -53,6 +56,7 @@ class MigrationWrites {
     absl::Duration since;
     // When the last one was refused; infinite while it is on its way.
     absl::Duration refused_at = absl::InfiniteDuration();
+    bool told = false;
   };
 
   std::map<std::string, Unstored> unstored_;

@@ -3,8 +3,8 @@
 // is set.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -77,9 +77,17 @@ TEST_F(AgentProcessTest, ItDoesNotStartWithoutItsCertificatesOrInPlainTextOffLoo
 TEST_F(AgentProcessTest, RestoringWithoutAJournalSaysWhereItLooked) {
   fleet_.ConfigureAgent(host_.root());
   const std::string nowhere = fleet_.Path("nowhere");
-  const Outcome restore = fleet_.RunToEnd(fleet_.AgentCommand({"restore", "--set", "state_directory=" + nowhere}));
+  const std::vector<std::string> command = fleet_.AgentCommand({"restore", "--set", "state_directory=" + nowhere});
+  Outcome restore = fleet_.RunToEnd(command);
+  EXPECT_EQ(restore.exit_code, 1) << "a mistyped directory is no success: " << restore.output;
+  EXPECT_THAT(restore.output, HasSubstr("the state_directory '" + nowhere + "' can't be found"));
+  std::filesystem::create_directory(nowhere);
+  restore = fleet_.RunToEnd(command);
   EXPECT_EQ(restore.exit_code, 0) << restore.output;
   EXPECT_THAT(restore.output, HasSubstr("0 control files restored: there is no journal in " + nowhere));
+  restore = fleet_.RunToEnd(fleet_.AgentCommand({"restore", "--set", "state_directory=state"}));
+  EXPECT_EQ(restore.exit_code, 1) << restore.output;
+  EXPECT_THAT(restore.output, HasSubstr("'state' is no absolute path"));
 }
 
 TEST_F(AgentProcessTest, AMistakeInTheConfigurationKeepsNoHostFromBeingRestored) {

@@ -80,7 +80,10 @@ class CommandDriver final : public MigrationDriver {
       return absl::UnavailableError(
           StrCat(settings_.command, " look: 'where' is '", where, "' and not absent, stopped or running"));
     }
-    return Presence{.where = known, .workload = JsonText(answer, "workload")};
+    const auto arrived = answer.fields().find("arrived");
+    return Presence{.where = known,
+                    .workload = JsonText(answer, "workload"),
+                    .arrived = arrived != answer.fields().end() && arrived->second.bool_value()};
   }
 
   absl::Status Leave(const v1::MigrationOrder& order, const DriverMemory& memory) override {

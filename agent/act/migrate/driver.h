@@ -54,6 +54,9 @@ struct Presence {
   v1::MigrationPresence where = v1::MIGRATION_PRESENCE_UNSPECIFIED;
   // The workload's name on this host, when it has a cgroup here.
   std::string workload;
+  // Target: it is certain that it is here for good although it does not run: it ran to its end, or its owner has paused
+  // it. Until this or RUNNING is seen nothing is removed from the source.
+  bool arrived = false;
 };
 
 // How a long step tells how it goes, and is told to stop. Thread-safe.

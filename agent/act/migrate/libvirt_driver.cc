@@ -199,10 +199,16 @@ absl::StatusOr<MoveOutcome> LibvirtDriver::Move(const v1::MigrationOrder& order,
   return control.cancelled ? absl::CancelledError(text) : absl::AbortedError(text);
 }
 
-absl::StatusOr<Presence> LibvirtDriver::Look(const v1::MigrationOrder& /*order*/, const DriverMemory& memory) {
+// One that is stopped: whether that is for its migration.
+bool WaitsToRun(const LibvirtMachine& machine) {
+  return machine.reason == VIR_DOMAIN_PAUSED_MIGRATION || machine.reason == VIR_DOMAIN_PAUSED_STARTING_UP;
+}
+
+absl::StatusOr<Presence> LibvirtDriver::Look(const v1::MigrationOrder& order, const DriverMemory& memory) {
   TRUCE_ASSIGN_OR_RETURN(const LibvirtMachines machines, Connect());
   TRUCE_ASSIGN_OR_RETURN(const LibvirtMachine machine, machines.Find(memory));
-  return Presence{.where = machine.presence()};
+  const bool paused = machine.presence() == v1::MIGRATION_PRESENCE_STOPPED && !WaitsToRun(machine);
+  return Presence{.where = machine.presence(), .arrived = paused && order.role() == v1::MIGRATION_ROLE_TARGET};
 }
 
 absl::Status LibvirtDriver::Leave(const v1::MigrationOrder& /*order*/, const DriverMemory& memory) {
@@ -216,8 +222,7 @@ absl::Status LibvirtDriver::Settle(const v1::MigrationOrder& /*order*/, const Dr
   TRUCE_ASSIGN_OR_RETURN(const LibvirtMachine machine, machines.Find(memory));
   if (machine.presence() != v1::MIGRATION_PRESENCE_STOPPED) return absl::OkStatus();
   // One that its owner paused is his business.
-  const bool waits = machine.reason == VIR_DOMAIN_PAUSED_MIGRATION || machine.reason == VIR_DOMAIN_PAUSED_STARTING_UP;
-  return waits ? machines.LetRun(machine) : absl::OkStatus();
+  return WaitsToRun(machine) ? machines.LetRun(machine) : absl::OkStatus();
 }
 
 absl::Status LibvirtDriver::Resume(const v1::MigrationOrder& /*order*/, const DriverMemory& memory) {

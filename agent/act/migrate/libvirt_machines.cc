@@ -119,26 +119,24 @@ absl::StatusOr<LibvirtMachine> LibvirtMachines::FindByMachineName(const std::str
     if (name != nullptr && IsMachineOf(machine, name)) alike.emplace_back(name, std::move(domain));
   }
   std::free(list);
-  LibvirtMachine found;
-  std::string found_name;
+  // What is only defined is in nobody's way of one that is on, so all are looked at first.
+  std::vector<std::pair<std::string, LibvirtMachine>> on;
+  std::vector<std::pair<std::string, LibvirtMachine>> off;
   for (auto& [name, domain] : alike) {
     TRUCE_ASSIGN_OR_RETURN(LibvirtMachine one, Describe(std::move(domain)));
     // It went away just now.
     if (one.domain == nullptr) continue;
-    const bool here = one.presence() != v1::MIGRATION_PRESENCE_ABSENT;
-    const bool other_here = found.presence() != v1::MIGRATION_PRESENCE_ABSENT;
-    if (found.domain != nullptr && here == other_here) {
-      return absl::FailedPreconditionError(StrCat("the machines ", found_name, " and ", name,
-                                                  " of this host could both ", "have the cgroup ", machine,
-                                                  ", so it can't be told which is meant; rename one of them"));
-    }
-    // What is only defined is in nobody's way.
-    if (found.domain == nullptr || here) {
-      found = std::move(one);
-      found_name = name;
-    }
+    auto& kind = one.presence() == v1::MIGRATION_PRESENCE_ABSENT ? off : on;
+    kind.emplace_back(name, std::move(one));
   }
-  return found;
+  auto& fit = on.empty() ? off : on;
+  if (fit.empty()) return LibvirtMachine();
+  if (fit.size() > 1) {
+    return absl::FailedPreconditionError(StrCat("the machines ", fit[0].first, " and ", fit[1].first,
+                                                " of this host could both have the cgroup ", machine,
+                                                ", so it can't be told which is meant; rename one of them"));
+  }
+  return std::move(fit[0].second);
 }
 
 absl::Status LibvirtMachines::Remove(const LibvirtMachine& machine, bool definition) const {

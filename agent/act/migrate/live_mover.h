@@ -26,6 +26,9 @@
 //    withdrawn as if unattended; in kMoving the move is called once more, cancelled from the start.
 //  - What runs is neither dropped on a target nor removed from a source: each such task looks first. From VERIFY on a
 //    target drops nothing by itself, because the source may be gone by then.
+//  - A target answers FINISH with DONE when it has seen that it runs, or has proof that it is there for good: the
+//  source
+//    removes what it has on that.
 //  - A source lets it run again in ROLL_BACK only, which the controller orders when the target has dropped it, and only
 //    what it finds stopped. Unattended it stays stopped, and is told in a status until it is found running or gone.
 //  - "There is no record of it, so nothing was begun" is said only where no record can be lost: what this run refused
@@ -137,6 +140,8 @@ class LiveMover final : public Mover {
   void OnWithdrawn(Migration& migration, const MoveTaskResult& result);
   // kFinish, kRollBack.
   void OnEnded(Migration& migration, const MoveTaskResult& result, MoveStage stage);
+  // FINISH of a target that has let it run, as it was seen since.
+  void AnswerSettled(Migration& migration, const Presence& presence);
   // Puts it to the stage, on disk; an error leaves it where it was.
   absl::Status Enter(Migration& migration, MoveStage stage);
   // The same where what happened has happened, whatever the disk says.

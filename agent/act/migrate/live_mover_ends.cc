@@ -145,6 +145,9 @@ void LiveMover::OnLooked(Migration& migration, const MoveTaskResult& result) {
   const absl::Duration now = clock_.Monotonic();
   SetPresence(result.presence, migration);
   if (InForce(migration)) {
+    if (record.order.step() == v1::MIGRATION_STEP_FINISH && record.stage == MoveStage::kSettled) {
+      return AnswerSettled(migration, result.presence);
+    }
     if (record.order.step() != v1::MIGRATION_STEP_VERIFY) return;
     migration.next_try = now + (result.status.ok() ? kLookAgain : kTrySoon);
     if (result.status.ok()) {
@@ -183,9 +186,11 @@ void LiveMover::OnWithdrawn(Migration& migration, const MoveTaskResult& result) 
   const std::string why = std::exchange(migration.cancelled, "");
   migration.next_try = -absl::InfiniteDuration();
   if (result.presence.where == v1::MIGRATION_PRESENCE_RUNNING) {
-    Answer(migration, v1::MIGRATION_STEP_RESERVE, kDone);
+    // Never DONE: what was reserved has ended, and nothing is to be sent to what runs.
+    const std::string reason = StrCat(why, "; it runs here by now and is left alone");
+    Answer(migration, v1::MIGRATION_STEP_RESERVE, kFailed, reason);
     EnterAnyhow(migration, MoveStage::kArrived);
-    return Tell(migration, "migration_unattended", StrCat(why, "; it runs here by now and is left alone"));
+    return Tell(migration, "migration_unattended", reason);
   }
   const std::string reason = StrCat(why, "; what was reserved was dropped");
   Answer(migration, v1::MIGRATION_STEP_RESERVE, kFailed, reason);
@@ -194,14 +199,13 @@ void LiveMover::OnWithdrawn(Migration& migration, const MoveTaskResult& result) 
 }
 
 void LiveMover::OnEnded(Migration& migration, const MoveTaskResult& result, MoveStage stage) {
-  MoveRecord& record = migration.record;
   const bool finished = stage == MoveStage::kLeft || stage == MoveStage::kSettled;
   const v1::MigrationStep step = finished ? v1::MIGRATION_STEP_FINISH : v1::MIGRATION_STEP_ROLL_BACK;
   SetPresence(result.presence, migration);
   if (result.status.ok()) {
     Answer(migration, step, kDone);
+    if (stage == MoveStage::kSettled) AnswerSettled(migration, result.presence);
     EnterAnyhow(migration, stage);
-    if (stage == MoveStage::kSettled) Tell(migration, "migration_moved", StrCat("it came ", Where(record.order)));
     if (stage == MoveStage::kResumed) Tell(migration, "migration_rolled_back", "it runs here as before");
     if (stage == MoveStage::kDropped) Tell(migration, "migration_rolled_back", "what came of it was dropped");
     return;
@@ -210,6 +214,16 @@ void LiveMover::OnEnded(Migration& migration, const MoveTaskResult& result, Move
   migration.next_try = clock_.Monotonic() + (soon ? kTrySoon : kTryLater);
   Answer(migration, step, soon ? kWorking : kFailed, Words(result.status));
   if (!soon) Tell(migration, "migration_failed", Words(result.status));
+}
+
+// It was let run here. The source removes what it has on this word, so it is given when that was seen.
+void LiveMover::AnswerSettled(Migration& migration, const Presence& presence) {
+  if (presence.where == v1::MIGRATION_PRESENCE_RUNNING || presence.arrived) {
+    Answer(migration, v1::MIGRATION_STEP_FINISH, kDone);
+    return Tell(migration, "migration_moved", StrCat("it came ", Where(migration.record.order)));
+  }
+  migration.next_try = clock_.Monotonic() + kTrySoon;
+  Answer(migration, v1::MIGRATION_STEP_FINISH, kWorking, "it was let run, and was not seen to run yet");
 }
 
 absl::Status LiveMover::Enter(Migration& migration, MoveStage stage) {
@@ -242,6 +256,7 @@ void LiveMover::Answer(Migration& migration, v1::MigrationStep step, v1::Migrati
 
 void LiveMover::SetPresence(const Presence& presence, Migration& migration) {
   migration.record.status.set_presence(presence.where);
+  migration.record.status.set_arrived(presence.arrived);
   if (!IsSource(migration.record) && !presence.workload.empty()) {
     migration.record.status.set_workload(OnWire(presence.workload));
   }

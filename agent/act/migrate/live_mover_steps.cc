@@ -93,7 +93,8 @@ void LiveMover::AdvanceOrdered(Migration& migration) {
   if (AnswerByStage(migration) || clock_.Monotonic() < migration.next_try) return;
   if (step == v1::MIGRATION_STEP_VERIFY) return Verify(migration);
   if (migration.record.status.step() != step) Answer(migration, step, kWorking);
-  Start(migration, step == v1::MIGRATION_STEP_FINISH ? MoveTask::kFinish : MoveTask::kRollBack);
+  if (step == v1::MIGRATION_STEP_ROLL_BACK) return Start(migration, MoveTask::kRollBack);
+  Start(migration, migration.record.stage == MoveStage::kSettled ? MoveTask::kLook : MoveTask::kFinish);
 }
 
 bool LiveMover::AnswerByStage(Migration& migration) {
@@ -118,7 +119,8 @@ bool LiveMover::AnswerByStage(Migration& migration) {
       return roll_back ? answer(kRefused, "what was left of it here was removed") : answer(kDone);
     case MoveStage::kSettled:
       if (roll_back) return answer(kRefused, "it is at home here, and the other host may have removed it");
-      return finish && answer(kDone);
+      // Anything but that is looked for.
+      return finish && record.status.step() == step && record.status.progress() == kDone;
     case MoveStage::kStayed:
       return finish && answer(kRefused, "it did not leave this host");
     case MoveStage::kResumed:

@@ -166,8 +166,11 @@ MoveTaskThread::MoveTaskThread(MoveTaskInput input, bool cancelled)
       state->done.Notify();
     });
   } catch (const std::system_error& error) {
-    state_->result.status = absl::UnavailableError(
-        StrCat("there is no thread for it: ", error.what(), "; see TasksMax= of the agent's unit"));
+    const std::string reason =
+        StrCat("there is no thread for it: ", error.what(), "; see TasksMax= of the agent's unit");
+    // A move that an earlier run began may go on by itself; any other did not begin.
+    const bool begins = task_ == MoveTask::kMove && !cancelled;
+    state_->result.status = begins ? absl::ResourceExhaustedError(reason) : absl::UnavailableError(reason);
     state_->done.Notify();
   }
 }

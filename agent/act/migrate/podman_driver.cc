@@ -226,11 +226,17 @@ absl::StatusOr<Presence> PodmanDriver::Look(const v1::MigrationOrder& order, con
   const bool source = order.role() == v1::MIGRATION_ROLE_SOURCE;
   // One that ended by itself can't be let run again as it was.
   const bool ended = source && !container.running && !container.checkpointed;
+  bool ran = false;
+  if (!source) {
+    TRUCE_ASSIGN_OR_RETURN(ran, Has(order, "ran"));
+    ran |= container.running || container.restored;
+  }
   if (container.exists && !ended) {
     return Presence{.where = container.running ? v1::MIGRATION_PRESENCE_RUNNING : v1::MIGRATION_PRESENCE_STOPPED,
-                    .workload = container.cgroup.empty() ? order.workload() : container.cgroup};
+                    .workload = container.cgroup.empty() ? order.workload() : container.cgroup,
+                    .arrived = ran};
   }
-  Presence presence{.where = v1::MIGRATION_PRESENCE_ABSENT};
+  Presence presence{.where = v1::MIGRATION_PRESENCE_ABSENT, .arrived = ran};
   if (!source) {
     TRUCE_ASSIGN_OR_RETURN(const bool ready, Has(order, "ready"));
     TRUCE_ASSIGN_OR_RETURN(const bool moved, Has(order, "moved"));

@@ -248,14 +248,17 @@ absl::StatusOr<std::optional<QemuMachine>> QemuDriver::Recollect(const DriverMem
   return std::optional(QemuMachine::Of(memory, settings_.procfs));
 }
 
-absl::StatusOr<Presence> QemuDriver::Look(const v1::MigrationOrder& /*order*/, const DriverMemory& memory) {
+absl::StatusOr<Presence> QemuDriver::Look(const v1::MigrationOrder& order, const DriverMemory& memory) {
   TRUCE_ASSIGN_OR_RETURN(const auto machine, Recollect(memory));
   if (!machine || !machine->Alive()) return Presence{.where = v1::MIGRATION_PRESENCE_ABSENT};
   const auto state = machine->State();
   if (!state.ok() && !machine->Alive()) return Presence{.where = v1::MIGRATION_PRESENCE_ABSENT};
   if (!state.ok()) return absl::UnavailableError(state.status().message());
+  // One that is whole and does not run was paused by its owner, or by what happened in it.
+  const bool whole = state->status != "inmigrate" && state->status != "prelaunch";
   return Presence{.where = state->running ? v1::MIGRATION_PRESENCE_RUNNING : v1::MIGRATION_PRESENCE_STOPPED,
-                  .workload = WordIn(memory, "workload")};
+                  .workload = WordIn(memory, "workload"),
+                  .arrived = whole && order.role() == v1::MIGRATION_ROLE_TARGET};
 }
 
 absl::Status QemuDriver::Leave(const v1::MigrationOrder& /*order*/, const DriverMemory& memory) {

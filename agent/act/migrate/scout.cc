@@ -42,6 +42,8 @@ struct Scout::Desk {
   struct Answer {
     uint64_t instance = 0;
     bool can_move = false;
+    // A question about it, or about one of its name before it, is not answered yet.
+    bool waiting = false;
     absl::Duration asked_at = -absl::InfiniteDuration();
     absl::Duration wanted_at;
   };
@@ -101,7 +103,9 @@ void Scout::Desk::AskFor(const Question& question) {
   }
   const absl::MutexLock lock(&mutex);
   const auto answer = answers.find(question.workload.workload);
-  if (answer != answers.end() && answer->second.instance == question.instance) answer->second.can_move = can_move;
+  if (answer == answers.end()) return;
+  answer->second.waiting = false;
+  if (answer->second.instance == question.instance) answer->second.can_move = can_move;
 }
 
 Scout::Scout(const std::vector<std::shared_ptr<MigrationDriver>>& drivers, const host::CgroupLayout& layout,
@@ -167,10 +171,11 @@ std::vector<std::string> Scout::DriversFor(const Movable& workload) {
   for (const auto& desk : desks_) {
     const absl::MutexLock lock(&desk->mutex);
     Desk::Answer& answer = desk->answers[workload.workload];
-    if (answer.instance != instance) answer = {.instance = instance};
+    if (answer.instance != instance) answer = {.instance = instance, .waiting = answer.waiting};
     answer.wanted_at = now;
-    if (now - answer.asked_at >= kAgain && desk->questions.size() < kMostQuestions) {
+    if (!answer.waiting && now - answer.asked_at >= kAgain && desk->questions.size() < kMostQuestions) {
       answer.asked_at = now;
+      answer.waiting = true;
       Movable question = workload;
       question.cgroup = nullptr;
       desk->questions.push_back({std::move(question), instance});
@@ -202,9 +207,12 @@ void Scout::Tick() {
     desk->Note(now);
     if (now - desk->readiness_asked_at < kAgain) continue;
     desk->readiness_asked_at = now;
-    // One that hangs is not asked ever more.
-    if (!desk->IsLate(now)) desk->questions.push_back({});
-    std::erase_if(desk->answers, [now](const auto& answer) { return now - answer.second.wanted_at >= kForgetAfter; });
+    // One that hangs is not asked ever more. Without it nothing else is believed, so it goes first.
+    const bool waits = !desk->questions.empty() && desk->questions.front().workload.workload.empty();
+    if (!waits && !desk->IsLate(now)) desk->questions.push_front({});
+    std::erase_if(desk->answers, [now](const auto& answer) {
+      return !answer.second.waiting && now - answer.second.wanted_at >= kForgetAfter;
+    });
   }
 }
 

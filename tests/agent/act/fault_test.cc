@@ -96,6 +96,11 @@ TEST_P(Failing, FailedRestoreStaysInTheJournalAndIsRetried) {
   EXPECT_THAT(receipts[0].detail(), HasSubstr(rig.tree.Quota("batch/b")));
   EXPECT_EQ(receipts[1].outcome(), v1::RECEIPT_OUTCOME_RELEASED);
   EXPECT_THAT(Kinds(rig.actuator().TakeEvents()), Contains("restore_failed"));
+  const auto held = rig.actuator().held();
+  ASSERT_EQ(held.size(), 1u) << "what is not restored counts as held: it would travel with a move";
+  EXPECT_TRUE(held[0].unrestored());
+  EXPECT_EQ(held[0].action().workload(), "batch/b");
+  EXPECT_EQ(held[0].action().lever(), v1::LEVER_CPU_QUOTA);
   EXPECT_FALSE(rig.actuator().RestoreAll(v1::RECEIPT_OUTCOME_SHUTDOWN).ok());
 
   // Patience: far fewer tries than ticks.

@@ -328,7 +328,9 @@ TEST(AgentSettingsTest, PlainTextStaysOnLoopback) {
 }
 
 TEST(AgentSettingsTest, TheStateDirectoryIsSomewhere) {
-  EXPECT_THAT(ErrorOf("state_directory: ''\n"), HasSubstr("agent.yaml:1: state_directory: must not be empty"));
+  EXPECT_THAT(ErrorOf("state_directory: ''\n"), HasSubstr("agent.yaml:1: state_directory: must be an absolute"));
+  EXPECT_THAT(ErrorOf("state_directory: state\n"),
+              HasSubstr("agent.yaml:1: state_directory: must be an absolute path, and 'state' does not begin with /"));
 }
 
 TEST(AgentSettingsTest, ReportsComeOftenEnoughToRenewLeases) {

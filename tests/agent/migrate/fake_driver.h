@@ -58,6 +58,24 @@ class FakeWorld {
     const auto found = where_.find(migration);
     return found == where_.end() ? v1::MIGRATION_PRESENCE_UNSPECIFIED : found->second;
   }
+  // Where it stands once it was settled, whatever that said.
+  void SetSettlesTo(v1::MigrationPresence where) {
+    const absl::MutexLock lock(&mutex_);
+    settles_to_ = where;
+  }
+  v1::MigrationPresence settles_to() const {
+    const absl::MutexLock lock(&mutex_);
+    return settles_to_;
+  }
+  // Whether the driver can prove that it is here for good.
+  void SetArrived(bool arrived) {
+    const absl::MutexLock lock(&mutex_);
+    arrived_ = arrived;
+  }
+  bool arrived() const {
+    const absl::MutexLock lock(&mutex_);
+    return arrived_;
+  }
   // Every call but "ready" and "can_move", in its order: "move m1".
   std::vector<std::string> calls() const {
     const absl::MutexLock lock(&mutex_);
@@ -130,6 +148,8 @@ class FakeWorld {
   std::set<std::string> blocked_;
   bool deaf_ = false;
   bool movable_ = true;
+  v1::MigrationPresence settles_to_ = v1::MIGRATION_PRESENCE_RUNNING;
+  bool arrived_ = false;
   std::function<void(std::string_view)> hook_;
   std::map<std::string, v1::MigrationPresence> where_;
   std::vector<std::string> calls_;
@@ -186,14 +206,15 @@ class FakeDriver final : public MigrationDriver {
   }
   absl::StatusOr<Presence> Look(const v1::MigrationOrder& order, const DriverMemory& /*memory*/) override {
     if (absl::Status status = world_.Call("look", order.migration_id()); !status.ok()) return status;
-    return Presence{.where = world_.Where(order.migration_id()), .workload = "here/web.service"};
+    return Presence{
+        .where = world_.Where(order.migration_id()), .workload = "here/web.service", .arrived = world_.arrived()};
   }
   absl::Status Leave(const v1::MigrationOrder& order, const DriverMemory& /*memory*/) override {
     return End("leave", order, v1::MIGRATION_PRESENCE_ABSENT);
   }
   absl::Status Settle(const v1::MigrationOrder& order, const DriverMemory& /*memory*/) override {
     if (absl::Status status = world_.Call("settle", order.migration_id()); !status.ok()) return status;
-    world_.Put(order.migration_id(), v1::MIGRATION_PRESENCE_RUNNING);
+    world_.Put(order.migration_id(), world_.settles_to());
     return absl::OkStatus();
   }
   absl::Status Resume(const v1::MigrationOrder& order, const DriverMemory& /*memory*/) override {

@@ -231,6 +231,22 @@ TEST_F(LibvirtTest, WhereTwoNamesFitNeitherIsTaken) {
   ASSERT_EQ(api_.undefine(alike.get(), 0), 0);
 }
 
+TEST_F(LibvirtTest, OneThatIsOnIsFoundAmongAnyNumberThatAreOff) {
+  const DriverMemory memory = "machine=qemu-3-test defined=";
+  // libvirt lists them in an order of its own.
+  for (const char* one : {"te_st", "t_est", "tes_t", "_test"}) {
+    for (const char* other : {"te__st", "t__est", "tes__t", "__test"}) {
+      const LibvirtDomain a = Define(one);
+      const LibvirtDomain b = Define(other);
+      ASSERT_NE(a, nullptr);
+      ASSERT_NE(b, nullptr);
+      EXPECT_EQ(Where(memory), kRunning) << "beside " << one << " and " << other;
+      ASSERT_EQ(api_.undefine(a.get(), 0), 0);
+      ASSERT_EQ(api_.undefine(b.get(), 0), 0);
+    }
+  }
+}
+
 // Nothing that came has memory saved here; who saved it wants it back.
 TEST_F(LibvirtTest, AMachineThatSomebodySavedIsNotForgotten) {
   const auto driver = Driver();

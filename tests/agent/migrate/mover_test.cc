@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include "src/base/enum_words.h"
 #include "tests/agent/migrate/rig.h"
@@ -223,8 +224,70 @@ TEST_F(MoverTest, WhatAFailedReservationLeftIsDropped) {
   EXPECT_EQ(world_.Count("drop m2"), 1);
 
   world_.Put("m3", kRunning);
-  EXPECT_EQ(Do(Target(kReserve, "m3")).progress(), kDone) << "what runs is not dropped";
+  status = Do(Target(kReserve, "m3"));
+  EXPECT_EQ(status.progress(), kFailed) << "nothing may be sent to it";
+  EXPECT_EQ(status.presence(), kRunning) << "what runs is not dropped";
+  EXPECT_EQ(status.reason(), "it did not start; it runs here by now and is left alone");
   EXPECT_EQ(Do(Target(kVerify, "m3")).presence(), kRunning);
+}
+
+// As where TasksMax= of the agent's unit is too small: here no stack is small enough.
+TEST(MoveTaskTest, AMoveForWhichThereIsNoThreadDidNotBegin) {
+  pthread_attr_t usual;
+  pthread_attr_t endless;
+  ASSERT_EQ(pthread_getattr_default_np(&usual), 0);
+  ASSERT_EQ(pthread_attr_init(&endless), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&endless, size_t{1} << 50), 0);
+  FakeWorld world;
+  const auto status_of = [&](MoveTask kind, bool cancelled) {
+    MoveTaskInput input{.task = kind, .driver = std::make_shared<FakeDriver>(world)};
+    EXPECT_EQ(pthread_setattr_default_np(&endless), 0);
+    MoveTaskThread task(std::move(input), cancelled);
+    EXPECT_EQ(pthread_setattr_default_np(&usual), 0);
+    EXPECT_TRUE(task.done());
+    return task.Take().status;
+  };
+  const absl::Status move = status_of(MoveTask::kMove, false);
+  EXPECT_TRUE(absl::IsResourceExhausted(move)) << move;
+  EXPECT_THAT(std::string(move.message()), HasSubstr("TasksMax="));
+  EXPECT_TRUE(absl::IsUnavailable(status_of(MoveTask::kMove, true))) << "an earlier run may have begun it";
+  EXPECT_TRUE(absl::IsUnavailable(status_of(MoveTask::kLook, false)));
+  EXPECT_THAT(world.calls(), IsEmpty());
+  pthread_attr_destroy(&endless);
+  pthread_attr_destroy(&usual);
+}
+
+// The source removes what it has on this word.
+TEST_F(MoverTest, WhatWasLetRunIsDoneWhenItIsSeenToRun) {
+  OpenMover();
+  Reserved();
+  Do(Target(kVerify));
+  world_.SetSettlesTo(kStopped);
+  Take({Target(kFinish)});
+  AwaitCall("settle m1");
+  Settle();
+  EXPECT_EQ(StatusOf().step(), kFinish);
+  EXPECT_EQ(StatusOf().progress(), v1::MIGRATION_PROGRESS_WORKING);
+  EXPECT_EQ(StatusOf().reason(), "it was let run, and was not seen to run yet");
+
+  world_.Put("m1", kRunning);
+  clock_.Advance(absl::Seconds(3));
+  const v1::MigrationStatus status = Do(Target(kFinish));
+  EXPECT_EQ(status.progress(), kDone);
+  EXPECT_EQ(status.presence(), kRunning);
+  EXPECT_EQ(world_.Count("settle m1"), 1) << "it is only looked at again";
+}
+
+TEST_F(MoverTest, WhatRanToItsEndIsDoneWhereTheDriverCanProveIt) {
+  OpenMover();
+  Reserved();
+  Do(Target(kVerify));
+  world_.SetSettlesTo(kAbsent);
+  world_.SetArrived(true);
+  const v1::MigrationStatus status = Do(Target(kFinish));
+  EXPECT_EQ(status.progress(), kDone);
+  EXPECT_EQ(status.presence(), kAbsent);
+  EXPECT_TRUE(status.arrived());
 }
 
 // A size that was taken from it here would travel with it, and nobody would put it back.

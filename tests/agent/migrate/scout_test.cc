@@ -97,9 +97,54 @@ TEST_F(ScoutTest, OneThatHangsLaterIsNotReadyAnyMore) {
   EXPECT_THAT(Able(), ElementsAre("slow", "quick"));
 }
 
+// Many workloads, each of which takes long to be looked at.
+TEST_F(ScoutTest, AWorkloadIsAskedAboutOnceHoweverLongTheAnswerTakes) {
+  slow_.Block("can_move");
+  Open(kPatience);
+  host_.Put("cgroup/system.slice/other.service/cpu.stat", "usage_usec 1\n");
+  const auto other = *host::Cgroup::Open(*layout_, "system.slice/other.service");
+  (void)Able();
+  ASSERT_TRUE(Await([&] { return slow_.asked("can_move") == 1; }));
+  for (int minute = 0; minute < 5; ++minute) {
+    clock_.Advance(Scout::kAgain);
+    (void)Able();
+    (void)scout_->DriversFor({"system.slice/other.service", "systemd", "other", other.get()});
+  }
+  slow_.Release("can_move");
+  ASSERT_TRUE(Await([&] { return slow_.asked("can_move") == 2; }));
+  clock_.Advance(Scout::kAgain);
+  scout_->Tick();
+  ASSERT_TRUE(Await([&] { return slow_.asked("ready") == 2; })) << "what was asked before is answered by now";
+  EXPECT_EQ(slow_.asked("can_move"), 2);
+}
+
+TEST_F(ScoutTest, WhetherItIsReadyIsAskedFirst) {
+  std::vector<std::string> steps;
+  absl::Mutex mutex;
+  Open(kPatience);
+  slow_.Block("can_move");
+  (void)Able();
+  ASSERT_TRUE(Await([&] { return slow_.asked("can_move") == 1; }));
+  slow_.SetHook([&](std::string_view step) {
+    const absl::MutexLock lock(&mutex);
+    steps.emplace_back(step);
+  });
+  host_.Put("cgroup/system.slice/other.service/cpu.stat", "usage_usec 1\n");
+  const auto other = *host::Cgroup::Open(*layout_, "system.slice/other.service");
+  (void)scout_->DriversFor({"system.slice/other.service", "systemd", "other", other.get()});
+  clock_.Advance(Scout::kAgain);
+  scout_->Tick();
+  slow_.Release("can_move");
+  ASSERT_TRUE(Await([&] { return slow_.asked("can_move") == 2; }));
+  slow_.SetHook(nullptr);
+  const absl::MutexLock lock(&mutex);
+  EXPECT_THAT(steps, ElementsAre("ready", "can_move"));
+}
+
 TEST_F(ScoutTest, TheEndWaitsForNobodyForever) {
   slow_.Block("ready");
   Open(absl::Milliseconds(1));
+  ASSERT_TRUE(Await([&] { return slow_.asked("ready") == 1; }));
   scout_->Stop(absl::Milliseconds(1));
   scout_.reset();
   EXPECT_EQ(slow_.asked("ready"), 1);

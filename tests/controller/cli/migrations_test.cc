@@ -115,6 +115,10 @@ TEST_F(MigrationsCliTest, VerifyAsksToLookAgain) {
   EXPECT_THAT(RunWith({"verify", "migration", "908bd109-m1", "--dry-run"}).out,
               AllOf(HasSubstr("dry run, nothing was changed"), Not(HasSubstr("follow it"))));
   EXPECT_TRUE(controller_.verified_request.validate_only());
+  controller_.verified.mutable_migration()->clear_target_host();
+  EXPECT_THAT(RunWith({"verify", "migration", "908bd109-m1"}).out,
+              testing::StartsWith("web-17 looks again where shop/nightly-batch runs"))
+      << "where its cluster chooses the host";
   EXPECT_EQ(RunWith({"verify", "migration"}).code, 2);
   EXPECT_THAT(RunAlone({"completion", "bash"}).out,
               HasSubstr("_trucectl_dynamic[\"verify migration\"]=\"get migrations -o name\""));

@@ -572,13 +572,16 @@ TEST_F(MigrationsTest, ActionsThatAreNotReleasedEndIt) {
   EXPECT_THAT(Last().detail(), HasSubstr("a did not release within 2m what it holds on it"));
 }
 
-// What its owner paused, or what was done soon after it came, has come all the same.
-TEST_F(MigrationsTest, WhoLetItRunHasItWhateverBecameOfIt) {
+// What its owner paused, or what was done soon after it came, has come all the same, where the driver can prove it.
+TEST_F(MigrationsTest, WhatHasArrivedIsThereWhateverBecameOfIt) {
   MoveIt();
   Source(kVerify, kDone, kStopped);
   Target(kVerify, kDone, kStopped);
   EXPECT_EQ(Step("b"), kFinish);
-  Target(kFinish, kDone, kStopped);
+  Statuses statuses;
+  *statuses.Add() = Status(v1::MIGRATION_ROLE_TARGET, kFinish, kDone, kStopped);
+  statuses.Mutable(0)->set_arrived(true);
+  Say("b", statuses);
   EXPECT_EQ(Step("a"), kFinish);
   Source(kFinish, kDone, kAbsent);
   EXPECT_EQ(Phase(), "MOVED");
@@ -640,6 +643,118 @@ TEST_F(MigrationsTest, LookingAgainResumesNothingThatMayBeOlder) {
   Target(kFinish, kDone, kRunning);
   Source(kFinish, kDone, kAbsent);
   EXPECT_EQ(Phase(), "MOVED");
+}
+
+// A controller that starts anew while an operator has it looked at again.
+TEST_F(MigrationsTest, ARestartDoesNotForgetThatItMayHaveRunOnTheTarget) {
+  MoveIt();
+  Source(kVerify, kDone, kStopped);
+  Target(kVerify, kDone, kRunning);
+  ASSERT_EQ(Phase(), "FINISHING");
+  Lose("b");
+  Wait(absl::Minutes(5));
+  ASSERT_EQ(Phase(), "UNCERTAIN");
+  Say("b", {});
+  ASSERT_TRUE(migrations_.Verify("run-m1", "alice", now_).ok());
+  const std::vector<v1::Migration> stored = {Last()};
+  migrations_ = Migrations("new");
+  migrations_.Restore(stored, now_);
+  for (int i = 0; i < 5; ++i) {
+    Wait(absl::Seconds(5));
+    Source(kVerify, kDone, kStopped);
+    Target(kVerify, kDone, kAbsent);
+  }
+  EXPECT_EQ(Phase(), "UNCERTAIN") << "what the source has is older: " << Last().detail();
+}
+
+TEST_F(MigrationsTest, ThatItWasSeenOnTheTargetIsStoredAlthoughItsPhaseStays) {
+  MoveIt();
+  Source(kVerify, kFailed, kUnsaid);
+  migrations_.TakeChanged();
+  Target(kVerify, kDone, kRunning);
+  ASSERT_EQ(Phase(), "VERIFYING") << "the source has not said where it stands";
+  const std::vector<v1::Migration> changed = migrations_.TakeChanged();
+  ASSERT_THAT(changed, SizeIs(1));
+  EXPECT_TRUE(changed[0].may_have_run_on_target());
+}
+
+TEST_F(MigrationsTest, IsNotMovedOntoOneThatRunsOrToNowhere) {
+  Begin();
+  Target(kReserve, kDone, kRunning);
+  EXPECT_EQ(Phase(), "ROLLING_BACK");
+  EXPECT_THAT(Last().detail(), HasSubstr("b says that it runs there already"));
+  EXPECT_NE(Step("a"), kMove);
+}
+
+TEST_F(MigrationsTest, IsNotMovedToAnEndpointThatNobodyNamed) {
+  Begin();
+  Statuses statuses;
+  *statuses.Add() = Status(v1::MIGRATION_ROLE_TARGET, kReserve, kDone);
+  Say("b", statuses);
+  EXPECT_EQ(Phase(), "ROLLING_BACK");
+  EXPECT_THAT(Last().detail(), HasSubstr("b does not say where it receives it"));
+}
+
+TEST_F(MigrationsTest, AnOperatorsProgramNeedsNoEndpoint) {
+  Begin(Wish("w", "a", "b", "command"));
+  Statuses statuses;
+  *statuses.Add() = Status(v1::MIGRATION_ROLE_TARGET, kReserve, kDone);
+  Say("b", statuses);
+  EXPECT_EQ(Step("a"), kMove);
+}
+
+TEST_F(MigrationsTest, TheSourceKeepsWhatItHasUntilTheTargetIsSeenToRun) {
+  MoveIt();
+  Source(kVerify, kDone, kStopped);
+  Target(kVerify, kDone, kStopped);
+  ASSERT_EQ(Step("b"), kFinish);
+  Target(kFinish, kDone, kStopped);
+  EXPECT_EQ(Step("a"), kVerify) << "nothing is removed on a word without a look";
+  Target(kFinish, kDone, kAbsent);
+  EXPECT_EQ(Step("a"), kVerify);
+  Wait(absl::Minutes(3));
+  EXPECT_EQ(Phase(), "UNCERTAIN");
+}
+
+TEST_F(MigrationsTest, WhatTheTargetLetsRunJustAsItIsTakenBackIsFinishedThere) {
+  MoveIt();
+  Source(kVerify, kDone, kStopped);
+  Target(kVerify, kDone, kStopped);
+  Target(kFinish, kFailed, kStopped);
+  ASSERT_EQ(Phase(), "ROLLING_BACK");
+  Target(kFinish, kDone, kRunning);  // its next try, before the new order came
+  EXPECT_EQ(Phase(), "FINISHING") << Last().detail();
+  Source(kFinish, kDone, kAbsent);
+  EXPECT_EQ(Phase(), "MOVED");
+}
+
+TEST_F(MigrationsTest, AnAdoptedOneIsLookedAtAgainOnceBothHostsAreKnown) {
+  Statuses target;
+  *target.Add() = Status(v1::MIGRATION_ROLE_TARGET, kVerify, kDone, kStopped, "old-m9");
+  target.Mutable(0)->set_driver("qemu");
+  Say("b", target);
+  for (int i = 0; i < 20; ++i) {
+    Wait(absl::Minutes(1));
+    Say("b", target);
+  }
+  ASSERT_EQ(Phase(), "UNCERTAIN");
+  const auto refused = migrations_.Verify("old-m9", "alice", now_);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("only b ever spoke of migration old-m9"));
+
+  migrations_.TakeChanged();
+  Statuses source;
+  *source.Add() = Status(v1::MIGRATION_ROLE_SOURCE, kVerify, kDone, kRunning, "old-m9");
+  source.Mutable(0)->set_workload("machine/w");
+  Say("a", source);
+  EXPECT_EQ(Last().source_host(), "a");
+  EXPECT_EQ(Last().workload(), "machine/w");
+  EXPECT_THAT(migrations_.TakeChanged(), SizeIs(1)) << "to be stored";
+  ASSERT_TRUE(migrations_.Verify("old-m9", "alice", now_).ok());
+  EXPECT_EQ(Last().verifications(), 1);
+  Say("a", source);
+  Say("b", target);
+  EXPECT_EQ(Phase(), "ROLLING_BACK") << "it runs where it came from: " << Last().detail();
 }
 
 }  // namespace

@@ -112,5 +112,20 @@ TEST_F(MoveReceiptsTest, TheOtherEndsHaveTheirWordsAndAWithdrawnProposalHasNone)
   EXPECT_EQ(records[1].receipt().outcome(), v1::RECEIPT_OUTCOME_RESTORE_FAILED);
 }
 
+// Its first end has a receipt already, and when it really moved nobody knows.
+TEST_F(MoveReceiptsTest, OneThatWasLookedAtAgainHasAReceiptOfItsOwnThatTeachesNothing) {
+  migration_.set_phase(v1::MIGRATION_PHASE_UNCERTAIN);
+  receipts_.OnEnded(migration_, host_.now());
+  migration_.set_phase(v1::MIGRATION_PHASE_MOVED);
+  migration_.set_verifications(1);
+  receipts_.OnEnded(migration_, host_.now());
+  const auto records = receipts_.Take(host_.now());
+  ASSERT_THAT(records, SizeIs(2)) << "at once: its victim is not watched";
+  EXPECT_NE(records[0].receipt().action().lease_id(), records[1].receipt().action().lease_id());
+  EXPECT_EQ(records[1].receipt().action().lease_id(), ReceiptIdOf(migration_));
+  EXPECT_FALSE(records[1].receipt().has_victim_slowdown_after());
+  EXPECT_THAT(records[1].receipt().detail(), HasSubstr("looked at again"));
+}
+
 }  // namespace
 }  // namespace truce::controller

@@ -329,6 +329,25 @@ TEST_F(PlannerMigrateTest, WhatIsUnderWayOrWasMovedLatelyIsLeftAlone) {
   EXPECT_THAT(wishes_, IsEmpty());
 }
 
+TEST_F(PlannerMigrateTest, WhyItsHostCannotMoveItIsToldApart) {
+  const auto why = [](HostState& host) {
+    v1::WorkloadReport report;
+    report.mutable_workload()->set_name("shop/batch");
+    report.mutable_workload()->add_allowed_levers(v1::LEVER_MIGRATE);
+    host.name = "web-1";
+    return std::string(CheckMovable(host, report).message());
+  };
+  HostState host;
+  EXPECT_THAT(why(host), HasSubstr("web-1 has no way to move anything; name one in migration.drivers"));
+  v1::MissingCapability& missing = *host.inventory.add_missing();
+  missing.set_name("migration");
+  missing.set_reason("podman: there is no criu");
+  EXPECT_THAT(why(host), HasSubstr("web-1 is not ready to move anything"));
+  EXPECT_THAT(why(host), HasSubstr("podman: there is no criu"));
+  host.inventory.add_migration_drivers("qemu");
+  EXPECT_THAT(why(host), HasSubstr("moves workloads by qemu, and shop/batch is nothing that can be moved so"));
+}
+
 TEST_F(PlannerMigrateTest, WhatWasTakenBackGetsLeversAndIsNotMovedAgainSoSoon) {
   v1::Migration migration;
   migration.set_migration_id("old-m1");

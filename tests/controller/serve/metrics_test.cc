@@ -35,6 +35,7 @@ TEST(MetricsTest, MatchesTheGoldenPage) {
   snapshot.actions_by_state = {{"applied", 1}, {"pending", 1}};
   snapshot.migrations_by_phase = {{"moving", 1}, {"proposed", 2}};
   snapshot.counts.migrations_by_outcome = {{"moved", 3}, {"rolled_back", 1}, {"uncertain", 1}, {"withdrawn", 2}};
+  snapshot.counts.verified_migrations_by_outcome = {{"moved", 1}};
   snapshot.worst_hosts = {{"web-1", 91.5}, {"web-2", 12}};
   snapshot.store = {.queued = 4, .written = 900, .dropped = 2, .failed = 1};
   const std::string page = RenderMetrics(snapshot);

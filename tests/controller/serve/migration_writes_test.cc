@@ -34,7 +34,8 @@ class MigrationWritesTest : public testing::Test {
       order.set_step(step);
     }
     writes_.HoldBack(
-        now_, [this](const std::string&) { return only_renewed_; }, &desired);
+        now_, [this](const std::string&) { return only_renewed_; }, [this](const std::string&) { return open_; },
+        &desired);
     std::vector<v1::MigrationStep> steps;
     for (const auto& order : desired.migrations()) steps.push_back(order.step());
     return steps;
@@ -45,6 +46,7 @@ class MigrationWritesTest : public testing::Test {
 
   MigrationWrites writes_;
   bool only_renewed_ = false;
+  bool open_ = true;
   absl::Duration now_ = kStart;
 };
 
@@ -99,6 +101,26 @@ TEST_F(MigrationWritesTest, TheWayToAnEndIsGoneWithoutTheStoreIfNeedBe) {
   now_ += MigrationWrites::kPatience;
   EXPECT_THAT(Ordered({{kSource, v1::MIGRATION_STEP_ROLL_BACK}}), ElementsAre(v1::MIGRATION_STEP_ROLL_BACK));
   EXPECT_THAT(writes_.Stuck(now_), IsEmpty());
+}
+
+// A host that was away is told for a day what it owes.
+TEST_F(MigrationWritesTest, OfWhatHasEndedNothingIsRemembered) {
+  Store(v1::MIGRATION_PHASE_FINISHING);
+  EXPECT_THAT(Ordered({{kSource, v1::MIGRATION_STEP_FINISH}}), ElementsAre(v1::MIGRATION_STEP_FINISH));
+  EXPECT_EQ(writes_.remembered(), 1u);
+  open_ = false;
+  Store(v1::MIGRATION_PHASE_MOVED);
+  EXPECT_THAT(Ordered({{kSource, v1::MIGRATION_STEP_FINISH}}), ElementsAre(v1::MIGRATION_STEP_FINISH));
+  EXPECT_EQ(writes_.remembered(), 0u);
+}
+
+TEST_F(MigrationWritesTest, ThatItIsNotStoredIsToldOnce) {
+  EXPECT_EQ(writes_.TakeUntold("m1"), nullptr);
+  const uint64_t number = writes_.Begin(In(v1::MIGRATION_PHASE_RESERVING), now_);
+  writes_.OnStored("m1", number, absl::InternalError("disk full"), now_);
+  EXPECT_NE(writes_.TakeUntold("m1"), nullptr);
+  writes_.Begin(In(v1::MIGRATION_PHASE_ROLLING_BACK), now_);
+  EXPECT_EQ(writes_.TakeUntold("m1"), nullptr);
 }
 
 }  // namespace

@@ -108,6 +108,7 @@ class ServeMigrationsTest : public testing::Test {
                                     v1::MigrationPresence presence = v1::MIGRATION_PRESENCE_UNSPECIFIED) {
     v1::MigrationStatus status = Source(step, progress, presence);
     status.set_role(v1::MIGRATION_ROLE_TARGET);
+    if (step == v1::MIGRATION_STEP_RESERVE) status.set_endpoint("tcp:web-2:49152");
     return status;
   }
   absl::StatusOr<v1::MigrateResponse> Migrate(bool validate_only = false, const std::string& to = "",
@@ -280,6 +281,13 @@ TEST_F(ServeMigrationsTest, AnUncertainOneIsLookedAtAgainWhenAnOperatorAsks) {
   ASSERT_EQ(List()[0].phase(), v1::MIGRATION_PHASE_UNCERTAIN);
   EXPECT_THAT(refusal(), HasSubstr("host web-2 is not connected"));
   Connect("web-2");
+  v1::HoldRequest hold;
+  hold.set_host("web-2");
+  ASSERT_TRUE(core_->Hold(hold, "alice").ok());
+  EXPECT_EQ(refusal(), "host web-2 is on hold; trucectl resume ends it");
+  v1::ResumeRequest resume;
+  resume.set_host("web-2");
+  ASSERT_TRUE(core_->Resume(resume, "alice").ok());
   request.set_validate_only(true);
   ASSERT_TRUE(core_->VerifyMigration(request, "operator alice").ok());
   EXPECT_EQ(List()[0].phase(), v1::MIGRATION_PHASE_UNCERTAIN) << "a dry run";
@@ -297,17 +305,39 @@ TEST_F(ServeMigrationsTest, AnUncertainOneIsLookedAtAgainWhenAnOperatorAsks) {
   ASSERT_THAT(List(), SizeIs(1));
   EXPECT_EQ(List()[0].phase(), v1::MIGRATION_PHASE_MOVED);
   EXPECT_EQ(Events(), "migration_begun migration_uncertain migration_verified migration_moved");
+  const auto counts = core_->Metrics().counts;
+  EXPECT_THAT(counts.migrations_by_outcome, ElementsAre(testing::Pair("uncertain", 1u))) << "each is counted once";
+  EXPECT_THAT(counts.verified_migrations_by_outcome, ElementsAre(testing::Pair("moved", 1u)));
   EXPECT_THAT(refusal(), HasSubstr("it is known how migration run-m1 ended"));
   request.set_migration_id("run-m9");
   EXPECT_EQ(core_->VerifyMigration(request, "alice").status().code(), absl::StatusCode::kNotFound);
 }
 
 // A controller that is started anew would know nothing of what was ordered.
+TEST_F(ServeMigrationsTest, QuestionsThatNameNobodyAreErrors) {
+  v1::ListReceiptsRequest receipts;
+  EXPECT_TRUE(core_->ListReceipts(receipts).ok());
+  receipts.set_workload("nobody");
+  EXPECT_EQ(core_->ListReceipts(receipts).status().code(), absl::StatusCode::kNotFound);
+  receipts.set_workload("shop/batch");
+  EXPECT_TRUE(core_->ListReceipts(receipts).ok());
+  receipts.set_host("nowhere");
+  EXPECT_EQ(core_->ListReceipts(receipts).status().code(), absl::StatusCode::kNotFound);
+  v1::ListDecisionsRequest decisions;
+  decisions.set_workload("nobody");
+  EXPECT_EQ(core_->ListDecisions(decisions).status().code(), absl::StatusCode::kNotFound);
+  v1::ListEventsRequest events;
+  events.set_host("nowhere");
+  EXPECT_EQ(core_->ListEvents(events).status().code(), absl::StatusCode::kNotFound);
+}
+
 TEST_F(ServeMigrationsTest, WhatTheStoreRefusesIsNotBegun) {
   Stop();
   Start(/*queue_capacity=*/0);
   for (const char* host : {"web-1", "web-2"}) Connect(host);
+  const uint64_t told = core_->Metrics().counts.events;
   ASSERT_TRUE(Migrate().ok());
+  EXPECT_EQ(core_->Metrics().counts.events, told + 2) << "that it began, and that it is not stored";
   for (int i = 0; i < 5; ++i) {
     core_->Tick();
     clock_.Advance(absl::Seconds(5));
