@@ -70,6 +70,7 @@ TEST_F(AgentProcessTest, ItDoesNotStartWithoutItsCertificatesOrInPlainTextOffLoo
   }
   EXPECT_EQ(fleet_.RunToEnd(fleet_.AgentCommand({"--check-config"})).exit_code, 0);
   // What a crashed agent left is put back all the same.
+  std::filesystem::create_directory(fleet_.Path("state"));
   const Outcome restore = fleet_.RunToEnd(fleet_.AgentCommand({"restore", "--set", "controller.key_file=" + none}));
   EXPECT_EQ(restore.exit_code, 0) << restore.output;
 }
