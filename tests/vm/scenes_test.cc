@@ -287,7 +287,11 @@ TEST_F(VmTest, EveryLeverDoesWhatItSaysAndLeavesEveryFileAsItWas) {
 // What was set at run time outlives the unit's cgroup, and must not outlive the action.
 TEST_F(VmTest, AUnitThatIsRestartedUnderAnActionIsFree) {
   Guest& guest = *guests_[0];
-  guest.Get("mv /tmp/50-truce-agent.rules /etc/polkit-1/rules.d/ && systemctl restart polkit truce-agent");
+  guest.Get(
+      "systemctl stop batch-job; mv /tmp/50-truce-agent.rules /etc/polkit-1/rules.d/ && "
+      "systemctl restart polkit truce-agent");
+  // The agent learns anew what is usual, which what it said before must not be taken for.
+  EXPECT_TRUE(Eventually([&] { return !IsWatched(guest, kVictim); }));
   ComeUnderAction(guest);
   guest.Get("systemctl stop batch-job");
   EXPECT_TRUE(Eventually([&] { return HasReceipt(guest, v1::RECEIPT_OUTCOME_WORKLOAD_GONE); }));
