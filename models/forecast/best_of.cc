@@ -54,19 +54,12 @@ class BestOf final : public Forecaster {
 
   absl::Status Fit(absl::Span<const double> history) override {
     said_.clear();
+    seen_ = 0;
+    for (Member& member : members_) member.record = {};
     const size_t tail = std::min(history.size() / 4, kFadingValues);
     const absl::Span<const double> head = history.first(history.size() - tail);
-    absl::Status first;
-    bool any = false;
-    for (Member& member : members_) {
-      member.record = {};
-      const absl::Status status = member.contender.method->Fit(head);
-      member.takes_part = status.ok();
-      any = any || status.ok();
-      if (!status.ok() && first.ok()) first = status;
-    }
     // All that is known may lie in the tail.
-    if (!any) return FitAll(history);
+    if (!FitAll(head).ok()) return FitAll(history);
     for (const double value : history.subspan(head.size())) Observe(value);
     return head.size() < kEnoughFitted ? FitAll(history) : absl::OkStatus();
   }
@@ -110,6 +103,7 @@ class BestOf final : public Forecaster {
   }
 
  private:
+  // Ok when any of them can be fitted; else what the first said.
   absl::Status FitAll(absl::Span<const double> history) {
     absl::Status first;
     bool any = false;

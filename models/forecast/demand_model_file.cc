@@ -65,9 +65,7 @@ absl::Status RunSelfTest(const v1::DemandSelfTest& test, std::string_view name, 
   const bool same = std::equal(got.begin(), got.end(), test.outputs().begin(), test.outputs().end(),
                                [](float a, float b) { return std::abs(a - b) <= kTolerance * (1 + std::abs(b)); });
   if (same) return absl::OkStatus();
-  return absl::InternalError(StrCat(name,
-                                    " fails its self-test on this CPU: it computes another result than where it was ",
-                                    "made; report this with the CPU's model, and go on with another model"));
+  return FailedSelfTest(name);
 }
 
 }  // namespace
@@ -96,11 +94,7 @@ std::string SerializeDemandModel(const DemandModelContent& content) {
 absl::StatusOr<DemandModelContent> ParseDemandModel(std::string_view bytes, std::string_view name) {
   v1::DemandModelFile message;
   TRUCE_RETURN_IF_ERROR(UnwrapModel(bytes, kMagic, name, &message));
-  if (message.format() != kFormat) {
-    return absl::FailedPreconditionError(StrCat(name, " has format ", message.format(),
-                                                ", and this version of Truce reads ", kFormat,
-                                                "; install the model of this version"));
-  }
+  TRUCE_RETURN_IF_ERROR(CheckModelFormat(message.format(), kFormat, name));
   TRUCE_RETURN_IF_ERROR(CheckShape(message, name));
   if (message.version().empty() || message.version().size() > kMostDemandName) {
     return DamagedModel(name, StrCat("its version should have 1 to ", kMostDemandName, " bytes"));

@@ -108,9 +108,7 @@ absl::Status RunSelfTest(const v1::ModelSelfTest& test, std::string_view name, I
     same = same && near(got.by_resource[r], test.by_resource(static_cast<int>(r)));
   }
   if (same) return absl::OkStatus();
-  return absl::InternalError(StrCat(name,
-                                    " fails its self-test on this CPU: it computes another result than where it was ",
-                                    "made; report this with the CPU's model, and go on with another model"));
+  return FailedSelfTest(name);
 }
 
 }  // namespace
@@ -163,11 +161,7 @@ std::string SerializeModel(const ModelFile& file, const InterferenceExample& exa
 absl::StatusOr<ModelFile> ParseModel(std::string_view bytes, std::string_view name) {
   v1::InterferenceModelFile message;
   TRUCE_RETURN_IF_ERROR(UnwrapModel(bytes, kMagic, name, &message));
-  if (message.format() != kFormat) {
-    return absl::FailedPreconditionError(StrCat(name, " has format ", message.format(),
-                                                ", and this version of Truce reads ", kFormat,
-                                                "; install the model of this version"));
-  }
+  TRUCE_RETURN_IF_ERROR(CheckModelFormat(message.format(), kFormat, name));
   TRUCE_RETURN_IF_ERROR(CheckFeatures(message, name));
   const TensorReader tensors(message.tensors(), name);
   InterferenceWeights weights;

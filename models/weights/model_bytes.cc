@@ -31,6 +31,18 @@ absl::Status DamagedModel(std::string_view name, std::string_view what) {
       StrCat(name, " is no model that can be used: ", what, "; install it again, or train one with truce-lab train"));
 }
 
+absl::Status CheckModelFormat(uint32_t format, uint32_t known, std::string_view name) {
+  if (format == known) return absl::OkStatus();
+  return absl::FailedPreconditionError(StrCat(name, " has format ", format, ", and this version of Truce reads ", known,
+                                              "; install the model of this version"));
+}
+
+absl::Status FailedSelfTest(std::string_view name) {
+  return absl::InternalError(StrCat(name,
+                                    " fails its self-test on this CPU: it computes another result than where it was ",
+                                    "made; report this with the CPU's model, and go on with another model"));
+}
+
 std::string WrapModel(std::string_view magic, const google::protobuf::MessageLite& message) {
   const std::string payload = message.SerializeAsString();
   return StrCat(magic, Digest(payload), payload);

@@ -4,6 +4,7 @@
 
 #include <google/protobuf/message_lite.h>
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -28,6 +29,11 @@ absl::Status UnwrapModel(std::string_view bytes, std::string_view magic, std::st
 
 // What UnwrapModel and what reads the message say of a model that can't be used.
 absl::Status DamagedModel(std::string_view name, std::string_view what);
+
+// FailedPrecondition when a model's file has another format than the one that this build reads.
+absl::Status CheckModelFormat(uint32_t format, uint32_t known, std::string_view name);
+// What is said of a model whose self-test gives another result here.
+absl::Status FailedSelfTest(std::string_view name);
 
 // The checksum that such bytes carry, in hexadecimal digits.
 std::string ModelDigest(std::string_view bytes);
