@@ -22,6 +22,8 @@ namespace {
 constexpr int kMostActions = 4096;
 constexpr int kLargestMessageBytes = 8 << 20;
 constexpr absl::Duration kConnectLimit = absl::Seconds(10);
+// A controller that says nothing to a goodbye for this long is left without one.
+constexpr absl::Duration kGoodbyeLimit = absl::Seconds(5);
 
 using Stream = grpc::ClientReaderWriter<v1::ConnectRequest, v1::ConnectResponse>;
 
@@ -39,7 +41,7 @@ class StreamingLink final : public ControllerLink {
 
   void Reconnect() override {
     absl::MutexLock lock(&mutex_);
-    if (context_ != nullptr) context_->TryCancel();
+    if (context_ != nullptr) leaving_ = true;
   }
 
   void Offer(v1::Report report) override {
@@ -119,7 +121,7 @@ class StreamingLink final : public ControllerLink {
     return !connected_ || (unsent_receipts_.empty() && unacknowledged_.empty());
   }
   bool SomethingToWrite() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return stopped_ || broken_ || !reports_.empty() || !unsent_receipts_.empty() || !answers_.empty();
+    return stopped_ || broken_ || leaving_ || !reports_.empty() || !unsent_receipts_.empty() || !answers_.empty();
   }
 
   void Run() {
@@ -131,7 +133,9 @@ class StreamingLink final : public ControllerLink {
         absl::MutexLock lock(&mutex_);
         if (stopped_) return;
         const std::string reason(StdView(status.message()));
-        if (reason != status_.last_error) spdlog::warn("controller {}: {}; retrying", options_.address, reason);
+        if (!status.ok() && reason != status_.last_error) {
+          spdlog::warn("controller {}: {}; retrying", options_.address, reason);
+        }
         status_.last_error = reason;
       }
       // A stream that held for a while was healthy: begin again with short waits.
@@ -144,6 +148,7 @@ class StreamingLink final : public ControllerLink {
     }
   }
 
+  // OK when it ended because Reconnect() asked for that.
   absl::Status RunOneStream() {
     const rpc::Security security{options_.plaintext, options_.ca_file, options_.certificate_file, options_.key_file};
     TRUCE_ASSIGN_OR_RETURN(const auto credentials, rpc::ClientCredentials(security, options_.address));
@@ -164,6 +169,7 @@ class StreamingLink final : public ControllerLink {
       if (stopped_) return absl::CancelledError("stopped");
       context_ = &context;
       broken_ = false;
+      leaving_ = false;
       answers_.clear();
       SendAgain(absl::InfiniteFuture());
       *first.mutable_hello() = hello_;
@@ -176,6 +182,7 @@ class StreamingLink final : public ControllerLink {
       if (!NextToWrite(&request)) break;
       writable = stream->Write(request);
     }
+    const bool asked = writable && SayGoodbye(*stream, context);
     // Stop() cancels. In every other case the stream is at its end already, and a cancel here would hide why: the
     // status that the controller sent.
     reader.join();
@@ -183,11 +190,27 @@ class StreamingLink final : public ControllerLink {
     absl::MutexLock lock(&mutex_);
     context_ = nullptr;
     connected_ = false;
+    if (asked) return absl::OkStatus();
     if (status.ok() || status.error_code() == grpc::StatusCode::CANCELLED) {
       return absl::UnavailableError("the controller closed the stream");
     }
     return rpc::FromGrpc(status);
   }
+
+  // Ends the stream if Reconnect() asked for that, in order: what was written before arrives, which a cancel would lose.
+  // False when nobody asked.
+  bool SayGoodbye(Stream& stream, grpc::ClientContext& context) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!leaving_ || stopped_ || broken_) return false;
+    }
+    stream.WritesDone();
+    absl::MutexLock lock(&mutex_);
+    if (!mutex_.AwaitWithTimeout(absl::Condition(this, &StreamingLink::AtItsEnd), kGoodbyeLimit)) context.TryCancel();
+    return true;
+  }
+
+  bool AtItsEnd() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopped_ || broken_; }
 
   bool WaitForConnection(grpc::Channel& channel) {
     const absl::Time deadline = absl::Now() + kConnectLimit;
@@ -205,7 +228,7 @@ class StreamingLink final : public ControllerLink {
     while (!mutex_.AwaitWithTimeout(absl::Condition(this, &StreamingLink::SomethingToWrite), options_.resend_after)) {
       SendAgain(absl::Now() - options_.resend_after);
     }
-    if (stopped_ || broken_) return false;
+    if (stopped_ || broken_ || leaving_) return false;
     SendAgain(absl::Now() - options_.resend_after);
     if (!answers_.empty()) {
       *request->mutable_desired_set_result() = std::move(answers_.front());
@@ -278,6 +301,7 @@ class StreamingLink final : public ControllerLink {
   LinkStatus status_ ABSL_GUARDED_BY(mutex_);
   bool connected_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
+  bool leaving_ ABSL_GUARDED_BY(mutex_) = false;  // Reconnect() was called on this stream
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t dropped_since_sent_ ABSL_GUARDED_BY(mutex_) = 0;

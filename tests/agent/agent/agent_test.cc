@@ -273,13 +273,14 @@ TEST_F(AgentModelTest, FollowsCpusThatComeAndGo) {
   host_.Put("model.truce", Model("first"));
   EXPECT_EQ(Start().inventory().cpus_size(), 4);
   host_.Put("sys/devices/system/cpu/online", "0-1,3\n");
-  // The old stream may have brought the event before it ended.
+  // The old stream may bring the event before it ends.
   std::string told;
   while (const auto request = stream_->Read()) {
     for (const v1::Event& event : request->report().events()) {
       if (event.kind() == "cpus_changed") told = event.message();
     }
   }
+  stream_->Close();
   stream_ = controller_.Accept();
   const v1::Hello hello = stream_->Expect(v1::ConnectRequest::kHello).hello();
   ASSERT_EQ(hello.inventory().cpus_size(), 3);
