@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "src/base/enum_words.h"
@@ -154,7 +156,15 @@ void ReadController(ConfigReader& reader, AgentSettings* settings) {
   reader.Read("controller.spooled_receipts", &link.spooled_receipts, {1, 100000});
 }
 
-// Complains unless `address` is "host:port".
+// Complains of a name that can't be told apart on a screen, or that no certificate can carry. Empty is this machine's.
+void CheckHostName(ConfigReader& reader, const std::string& host) {
+  const bool good = std::all_of(host.begin(), host.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_' || c == ':';
+  });
+  if (!good || host.size() > 253) {
+    reader.Error("host", "is a name of at most 253 letters, digits, dots, hyphens, underscores and colons");
+  }
+}
 }  // namespace
 
 AgentSettings ReadRestoreSettings(const ConfigSource& source) {
@@ -196,6 +206,7 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
 
   ConfigReader reader(source);
   reader.Read("host", &settings.host);
+  CheckHostName(reader, settings.host);
   reader.Read("log.level", &settings.log_level);
   reader.Read("paths.procfs", &settings.procfs);
   reader.Read("paths.sysfs", &settings.sysfs);

@@ -272,6 +272,8 @@ class StreamingLink final : public ControllerLink {
             return sent.batch.batch_id() == response.acknowledgement().batch_id();
           });
           break;
+        case v1::ConnectResponse::kModelOffer:
+        case v1::ConnectResponse::kModelChunk:
         case v1::ConnectResponse::MESSAGE_NOT_SET:
           ++status_.messages_refused;  // a newer controller may say things that this agent does not know
           break;

@@ -1,8 +1,6 @@
 // trucectl apply -f FILE: changes the policy to what the file says.
-#include <array>
 #include <cerrno>
 #include <fstream>
-#include <iterator>
 
 #include "absl/strings/str_join.h"
 #include "controller/cli/view.h"
@@ -15,23 +13,18 @@ namespace {
 
 absl::StatusOr<ConfigSource> ReadSource(Session& session) {
   ConfigSource source;
+  absl::StatusOr<std::string> text;
   if (session.options().file == "-") {
     source.file = "standard input";
-    source.text.assign(std::istreambuf_iterator<char>(session.console().in), {});
-    return source;
+    text = ReadConfigText(session.console().in, "standard input");
+  } else {
+    source.file = session.options().file;
+    const std::string what = StrCat("the policy ", source.file);
+    std::ifstream stream(source.file, std::ios::binary);
+    text = stream ? ReadConfigText(stream, what) : ErrnoStatus(errno, StrCat("reading ", what));
   }
-  source.file = session.options().file;
-  errno = 0;
-  std::ifstream stream(source.file, std::ios::binary);
-  std::array<char, 4096> block{};
-  while (stream.read(block.data(), block.size()), stream.gcount() > 0) {
-    source.text.append(block.data(), static_cast<size_t>(stream.gcount()));
-  }
-  // A directory opens and then fails to read.
-  if (!stream.is_open() || stream.bad()) {
-    const absl::Status status = ErrnoStatus(errno == 0 ? EIO : errno, StrCat("reading the policy ", source.file));
-    return UsageError(std::string(status.message()));
-  }
+  if (!text.ok()) return UsageError(std::string(text.status().message()));
+  source.text = *std::move(text);
   return source;
 }
 

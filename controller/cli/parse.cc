@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 
+#include "absl/strings/escaping.h"
 #include "controller/cli/command_tree.h"
 #include "src/base/enum_words.h"
 #include "src/base/text.h"
@@ -18,6 +19,17 @@ constexpr char kConnectionGroup[] = "Connection";
 std::string IsANumber(const std::string& text) {
   double value = 0;
   return CLI::detail::lexical_cast(text, value) && std::isnan(value) ? "'" + text + "' is not a number" : std::string();
+}
+
+// Why an argument can be no word, name or number at all; empty when it can.
+std::string Unreadable(const std::string& argument) {
+  constexpr size_t kMost = 4096;
+  if (argument.size() > kMost) {
+    return StrCat("an argument of ", argument.size(), " bytes begins with '", absl::CHexEscape(argument.substr(0, 40)),
+                  "'; at most ", kMost, " make sense");
+  }
+  if (IsUtf8(argument)) return "";
+  return StrCat("'", absl::CHexEscape(argument), "' is not UTF-8; names of hosts and workloads are");
 }
 
 // The tree of words and flags, bound to *options. Lives for one parse.
@@ -44,6 +56,10 @@ class CommandLine {
   Parsed Run(std::vector<std::string> arguments) {
     Parsed parsed;
     const std::vector<std::string> given = arguments;
+    for (const std::string& argument : given) {
+      parsed.error = Unreadable(argument);
+      if (!parsed.error.empty()) return parsed;
+    }
     // CLI11 would take the next word for the value, even if it is a flag: `hold --reason= web-17` would hold the fleet.
     for (const std::string& argument : given) {
       if (argument.size() < 3 || argument.rfind("--", 0) != 0 || argument.find('=') != argument.size() - 1) continue;

@@ -6,6 +6,7 @@
 
 #include "controller/fleet/fleet.h"
 #include "controller/plan/arbiter.h"
+#include "truce/v1/agent.pb.h"
 #include "truce/v1/types.pb.h"
 
 namespace truce::controller {

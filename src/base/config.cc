@@ -2,6 +2,8 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <array>
+#include <cerrno>
 #include <cmath>
 #include <fstream>
 #include <memory>
@@ -40,6 +42,22 @@ struct ConfigReader::Found {
   std::string where;
 };
 
+absl::StatusOr<std::string> ReadConfigText(std::istream& stream, std::string_view what) {
+  constexpr size_t kMost = 1 << 20;
+  std::string text;
+  // read() marks the stream bad when the bytes cannot be had (a directory opens well); operator<< would hide that.
+  std::array<char, 4096> chunk{};
+  errno = 0;
+  while (stream.read(chunk.data(), chunk.size()), stream.gcount() > 0) {
+    text.append(chunk.data(), static_cast<size_t>(stream.gcount()));
+    if (text.size() > kMost) {
+      return absl::InvalidArgumentError(StrCat(what, " is larger than a megabyte; check that it is the right one"));
+    }
+  }
+  if (stream.bad()) return ErrnoStatus(errno == 0 ? EIO : errno, StrCat("reading ", what));
+  return text;
+}
+
 absl::StatusOr<ConfigSource> LoadConfigSource(const std::string& file, std::string_view prefix,
                                               const std::map<std::string, std::string>& flags) {
   ConfigSource source;
@@ -48,12 +66,7 @@ absl::StatusOr<ConfigSource> LoadConfigSource(const std::string& file, std::stri
   if (!file.empty()) {
     std::ifstream stream(file, std::ios::binary);
     if (!stream) return ErrnoStatus(errno, StrCat("reading the configuration file ", file));
-    // read() marks the stream bad when the bytes cannot be had (a directory opens well); operator<< would hide that.
-    char chunk[4096];
-    while (stream.read(chunk, sizeof chunk), stream.gcount() > 0) {
-      source.text.append(chunk, static_cast<size_t>(stream.gcount()));
-    }
-    if (stream.bad()) return ErrnoStatus(errno, StrCat("reading the configuration file ", file));
+    TRUCE_ASSIGN_OR_RETURN(source.text, ReadConfigText(stream, StrCat("the configuration file ", file)));
   }
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     std::string_view variable(*entry);

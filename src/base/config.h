@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <istream>
 #include <map>
 #include <optional>
 #include <set>
@@ -36,9 +37,13 @@ struct ConfigSource {
   std::map<std::string, std::string> flags;
 };
 
+// All text of a stream that is a configuration or a policy, `what` for messages ("the configuration file x.yaml").
+// InvalidArgument when it does not end within a megabyte: such a thing is a device, or a mistake.
+absl::StatusOr<std::string> ReadConfigText(std::istream& stream, std::string_view what);
+
 // Reads `file` (when not empty) and the variables of the process's environment that begin with `prefix`: with prefix
 // "TRUCE_AGENT_", TRUCE_AGENT_SAMPLE__INTERVAL=2s sets sample.interval (two underscores stand for a dot). NotFound when
-// the file is missing.
+// the file is missing; otherwise as ReadConfigText.
 absl::StatusOr<ConfigSource> LoadConfigSource(const std::string& file, std::string_view prefix,
                                               const std::map<std::string, std::string>& flags);
 

@@ -277,6 +277,9 @@ TEST(LoadConfigSourceTest, ANamedFileThatCannotBeReadIsAnError) {
   const auto directory = LoadConfigSource(tree.root(), "TRUCE_TEST_", {});
   ASSERT_FALSE(directory.ok());
   EXPECT_THAT(std::string(directory.status().message()), HasSubstr(tree.root()));
+  const auto endless = LoadConfigSource("/dev/zero", "TRUCE_TEST_", {});
+  EXPECT_TRUE(absl::IsInvalidArgument(endless.status())) << endless.status();
+  EXPECT_THAT(std::string(endless.status().message()), HasSubstr("/dev/zero is larger than a megabyte"));
 }
 
 }  // namespace

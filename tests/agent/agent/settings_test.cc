@@ -357,6 +357,18 @@ TEST(AgentSettingsTest, RestoreReadsWhereThingsAreWhateverElseIsWrong) {
   EXPECT_EQ(standard.libvirt_uri, ReadAgentSettings(Text(""))->libvirt_uri);
 }
 
+TEST(AgentSettingsTest, AHostsNameCanBeReadAndCertified) {
+  for (const char* name : {"web-1.example_net", "\"fe80::1\""}) {
+    const auto settings = ReadAgentSettings(Text(StrCat("host: ", name, "\n")));
+    EXPECT_TRUE(settings.ok()) << settings.status();
+  }
+  for (const char* name : {"\"a b\\a\"", "web/1", "\"w\u00e9b\"", "\"a,b\""}) {
+    EXPECT_THAT(ErrorOf(StrCat("host: ", name, "\n")),
+                HasSubstr("agent.yaml:1: host: is a name of at most 253 letters"));
+  }
+  EXPECT_THAT(ErrorOf(StrCat("host: ", std::string(254, 'a'), "\n")), HasSubstr("agent.yaml:1: host: "));
+}
+
 TEST(AgentSettingsTest, ValuesThatContradictEachOtherAreRefused) {
   EXPECT_THAT(ErrorOf("evidence:\n  recent_samples: 3\n  least_outliers: 4\n"),
               HasSubstr("agent.yaml:3: evidence.least_outliers: is larger than evidence.recent_samples"));

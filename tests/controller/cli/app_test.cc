@@ -53,6 +53,16 @@ TEST_F(AppTest, UsageErrorsExitWithTwoAndNameTheNearestWord) {
   EXPECT_THAT(refused({"evil\x1b[2J"}), Not(HasSubstr("\x1b")));
 }
 
+TEST_F(AppTest, WhatCanBeNoNameIsRefusedWithTheReason) {
+  const Result garbage = RunWith({"get", "workloads", "--host", "web\xff"});
+  EXPECT_EQ(garbage.code, 2);
+  EXPECT_THAT(garbage.err, HasSubstr("'web\\xff' is not UTF-8"));
+  const Result longest = RunWith({"explain", std::string(100'000, 'a')});
+  EXPECT_EQ(longest.code, 2);
+  EXPECT_THAT(longest.err, HasSubstr("an argument of 100000 bytes begins with 'aaaa"));
+  EXPECT_LT(longest.err.size(), 500u);
+}
+
 TEST_F(AppTest, HelpOpensWithExamples) {
   Result result = RunAlone({"get", "pairs", "--help"});
   EXPECT_EQ(result.code, 0);

@@ -173,6 +173,9 @@ TEST_F(PolicyCommandTest, BrokenFileIsAUsageErrorAndNothingIsSent) {
   result = RunWith({"apply", "-f", "/nonexistent/policy.yaml"});
   EXPECT_EQ(result.code, 2);
   EXPECT_THAT(result.err, HasSubstr("/nonexistent/policy.yaml"));
+  result = RunWith({"apply", "-f", "/dev/zero"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("the policy /dev/zero is larger than a megabyte"));
   result = RunWith({"apply", "-f", testing::TempDir()});
   EXPECT_EQ(result.code, 2) << "a directory is no policy";
 }
