@@ -116,6 +116,7 @@ absl::Status Agent::Build() {
     model_ = std::make_unique<ModelSlot>(file, TopologyOf(inventory_), options);
     RefreshModel();
   }
+  OpenDemand();
   if (!settings_.metrics_listen.empty()) {
     const absl::Duration stale = std::max(absl::Seconds(10), 5 * settings_.sample_interval);
     TRUCE_ASSIGN_OR_RETURN(metrics_, StartMetricsServer(settings_.metrics_listen, stale, clock_));
@@ -160,6 +161,7 @@ void Agent::Tick(bool score) {
     if (Workload* workload = sampler_->Find(held.action().workload())) workload->sample.under_action = true;
   }
   profiler_->Tick(*sampler_);
+  if (demand_ != nullptr) demand_->Tick(profiler_->profiles());
   NoteArrivals();
   if (model_ != nullptr && model_->scorer() != nullptr) model_->scorer()->Tick(profiler_->profiles());
   if (score) {
@@ -170,6 +172,7 @@ void Agent::Tick(bool score) {
   }
   Act();
   if (!score) return;
+  if (demand_ != nullptr) Keep(demand_->TakeEvents());
   MeasureCost();
   if (link_ != nullptr) {
     link_->SetHello(BuildHello());
@@ -253,6 +256,9 @@ std::optional<ActionTarget> Agent::FindTarget(const std::string& name) {
     target.owner_refusal = OwnerRefusal(*workload->cgroup, settings_.run_directory, units_status_);
   }
   AddKubeletsCpus(&target);
+  if (demand_ != nullptr) {
+    if (const auto burst = demand_->BurstOf(workload->identity.key)) target.cpu_foretold_cores = burst->peak;
+  }
   if (auto verdict = scores_.verdicts.find(workload->identity.key); verdict != scores_.verdicts.end()) {
     target.slowdown_ratio = verdict->second.slowdown_ratio;
   }
@@ -424,10 +430,14 @@ v1::Report Agent::BuildReport(const Scores& scores) {
     if (auto signature = signatures_.find(key); signature != signatures_.end()) {
       *entry.mutable_signature() = std::move(signature->second);
     }
+    FillDemand(key, &entry);
   }
   for (const v1::PairScore& pair : scores.pairs) *report.add_pairs() = pair;
   for (v1::HeldAction& held : actuator_->held()) *report.add_held() = std::move(held);
   for (v1::MigrationStatus& status : mover_->statuses()) *report.add_migrations() = std::move(status);
+  if (demand_ != nullptr) {
+    for (v1::ForecastErrors& errors : demand_->TakeErrors()) *report.add_forecast_errors() = std::move(errors);
+  }
   *report.mutable_cost() = cost_;
   for (v1::Event& event : events_) *report.add_events() = std::move(event);
   if (events_dropped_ > 0) {

@@ -58,6 +58,10 @@ void ReadWatching(ConfigReader& reader, AgentSettings* settings) {
                   {{"both", ScoreFrom::kBoth}, {"evidence", ScoreFrom::kEvidence}, {"model", ScoreFrom::kModel}});
   reader.Read("model.file", &settings->model_file);
   reader.Read("model.least_confidence", &settings->fuse.least_confidence, {0.0, 1.0});
+  reader.Read("forecast.enabled", &settings->foretell);
+  reader.Read("forecast.step", &settings->demand.step, {absl::Seconds(5), absl::Minutes(10)});
+  reader.Read("forecast.model_file", &settings->demand_model_file);
+  reader.Read("forecast.widened", &settings->demand.widened, {absl::Seconds(10), absl::Hours(24)});
   reader.Read("discovery.most_workloads", &settings->sampler.most_workloads, {1, 20000});
   reader.ReadList(
       "discovery.rules", [settings] { settings->sampler.rules.clear(); },
@@ -254,6 +258,7 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
     if (gethostname(name, sizeof name - 1) != 0) return ErrnoStatus(errno, "asking for the host's name; set host");
     settings.host = name;
   }
+  settings.demand.sample_interval = settings.sample_interval;
   settings.sampler.procfs = settings.procfs;
   settings.profiler.slow_every = settings.sampler.slow_every;
   settings.profiler.busy_cores = settings.evidence.least_suspect_cores;

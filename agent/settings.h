@@ -11,6 +11,7 @@
 #include "agent/act/migrate/mover.h"
 #include "agent/link/controller_link.h"
 #include "agent/modes.h"
+#include "agent/predict/demand_watch.h"
 #include "agent/predict/evidence_scorer.h"
 #include "agent/predict/fuse.h"
 #include "agent/profile/profiler.h"
@@ -38,6 +39,10 @@ struct AgentSettings {
   FuseOptions fuse;
   // The interference model; empty: the one that comes with Truce.
   std::string model_file;
+  // Whether demand is foretold, how, and by which model; empty: the one that comes with Truce.
+  bool foretell = true;
+  DemandWatchOptions demand;
+  std::string demand_model_file;
   ActuatorOptions actuator;
   // The libvirt whose machines are squeezed and moved; empty: none.
   std::string libvirt_uri = "qemu:///system";

@@ -14,6 +14,7 @@ ActionTarget TargetOf(const Workload& workload) {
   target.allowed_levers = identity.levers;
   target.cgroup = workload.cgroup.get();
   target.cpu_usage_cores = sample.get(Reading::kCpuUsageCores);
+  target.cpu_throttled_ratio = sample.get(Reading::kCpuThrottledRatio);
   const auto read = sample.get(Reading::kDiskReadBytesPerSecond);
   const auto written = sample.get(Reading::kDiskWriteBytesPerSecond);
   if (read && written) target.disk_bytes_per_second = *read + *written;

@@ -48,6 +48,10 @@ struct ActionTarget {
   // Held by the sampler; outlives the call.
   host::Cgroup* cgroup = nullptr;
   std::optional<double> cpu_usage_cores;
+  // Share of its quota's periods in which it was throttled.
+  std::optional<double> cpu_throttled_ratio;
+  // What it is likely to need within the next seconds at most, in cores; nullopt when nothing is foretold.
+  std::optional<double> cpu_foretold_cores;
   // Read and written together.
   std::optional<double> disk_bytes_per_second;
   std::optional<double> network_transmit_bytes_per_second;

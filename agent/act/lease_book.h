@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "agent/act/enact.h"
 #include "agent/act/measure.h"
 #include "agent/act/squeeze.h"
+#include "models/demand/quota_follower.h"
 #include "truce/v1/types.pb.h"
 
 namespace truce::agent {
@@ -45,6 +47,8 @@ struct Lease {
   // LEVER_MEMORY_SQUEEZE: how far it has come on the way to the action's value, and since when.
   Squeeze squeeze;
   absl::Duration squeezed_at;
+  // LEVER_CPU_QUOTA that follows the demand: what it is now.
+  std::optional<QuotaFollower> follower;
   // Rises in the order of application; set by the book.
   uint64_t order = 0;
 };

@@ -181,6 +181,8 @@ absl::Status LeasedActuator::ApplyOne(const Judged& judged, const TargetLookup& 
     TRUCE_ASSIGN_OR_RETURN(squeeze, FirstSqueeze(action, *judged.target, lease));
     step.set_memory_high_bytes(*squeeze.bound_bytes);
   }
+  const std::optional<QuotaFollower> follower = FollowerFor(action, lease);
+  if (follower) step.set_quota_cores(follower->quota_cores());
   TRUCE_ASSIGN_OR_RETURN(const LeverPlan plan, Plan(step, path, judged.target->instance));
   if (!brake_.Take(now)) {
     return absl::ResourceExhaustedError(StrCat("this host makes at most ", options_.changes_per_minute,
@@ -204,6 +206,7 @@ absl::Status LeasedActuator::ApplyOne(const Judged& judged, const TargetLookup& 
     lease->files = *std::move(files);
     lease->squeeze = squeeze;
     lease->squeezed_at = now;
+    lease->follower = follower;
     lease->measurement.ValueChanged(now);
     ledger_.AddEvent("action_changed", action.workload(), StrCat(Describe(action), " instead of ", before));
     return absl::OkStatus();
@@ -218,7 +221,8 @@ absl::Status LeasedActuator::ApplyOne(const Judged& judged, const TargetLookup& 
              .files = *std::move(files),
              .measurement = measurement,
              .squeeze = squeeze,
-             .squeezed_at = now});
+             .squeezed_at = now,
+             .follower = follower});
   ledger_.AddEvent("action_applied", action.workload(),
                    StrCat(Describe(action), before.empty() ? "" : " instead of ", before,
                           action.victim().empty() ? "" : ", to protect ", action.victim(),
@@ -238,7 +242,17 @@ WorkloadUse LeasedActuator::UseOf(const ActionTarget& target, v1::Lever lever) {
 v1::LeasedAction LeasedActuator::InForce(const Lease& lease) {
   v1::LeasedAction action = lease.action;
   if (lease.squeeze.bound_bytes) action.set_memory_high_bytes(*lease.squeeze.bound_bytes);
+  if (lease.follower) action.set_quota_cores(lease.follower->quota_cores());
   return action;
+}
+
+// One with the same bounds goes on from where its predecessor came to; another begins with all that it may have.
+std::optional<QuotaFollower> LeasedActuator::FollowerFor(const v1::LeasedAction& action, const Lease* lease) {
+  if (!action.has_follow()) return std::nullopt;
+  if (lease != nullptr && lease->follower && SameLeverValue(lease->action, action)) return lease->follower;
+  return QuotaFollower({.least_cores = action.follow().least_cores(),
+                        .most_cores = action.follow().most_cores(),
+                        .headroom_ratio = action.follow().headroom_ratio()});
 }
 
 // A successor goes on from where its predecessor came to.

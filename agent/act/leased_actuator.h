@@ -71,6 +71,7 @@ class LeasedActuator final : public Actuator {
   static WorkloadUse UseOf(const ActionTarget& target, v1::Lever lever);
   // What of the action is in force: all of it, or a step on the way.
   static v1::LeasedAction InForce(const Lease& lease);
+  static std::optional<QuotaFollower> FollowerFor(const v1::LeasedAction& action, const Lease* lease);
   absl::StatusOr<Squeeze> FirstSqueeze(const v1::LeasedAction& action, const ActionTarget& target, const Lease* lease);
   // The target's memory, or its guest's where a virtual machine runs in it.
   absl::StatusOr<MemoryState> MemoryToSqueeze(const ActionTarget& target);
@@ -81,6 +82,7 @@ class LeasedActuator final : public Actuator {
   bool Watch(Lease& lease);
   bool WatchResets(Lease& lease, const LeverPlan& plan);
   void Advance(Lease& lease, const ActionTarget& target);
+  absl::Status FollowDemand(Lease& lease, const ActionTarget& target);
   absl::Status TakeStep(Lease& lease, const ActionTarget& target);
   void ForgetVanished(Lease& lease, const LeverPlan& plan);
   absl::Status Reenact(Lease& lease, const LeverPlan& plan);

@@ -164,18 +164,34 @@ bool LeasedActuator::WatchResets(Lease& lease, const LeverPlan& plan) {
   return true;
 }
 
-// The next step of a squeeze, unless somebody else has set the control: that goes first, with patience.
+// The next step of a squeeze, or of a quota that follows, unless somebody else has set the control: that goes first,
+// with patience.
 void LeasedActuator::Advance(Lease& lease, const ActionTarget& target) {
   const absl::Duration now = clock_.Monotonic();
-  if (!lease.squeeze.bound_bytes || lease.watch.rewrite_at != absl::InfiniteDuration()) return;
-  if (now - lease.squeezed_at < options_.squeeze.step_interval) return;
-  lease.squeezed_at = now;
-  const absl::Status status = TakeStep(lease, target);
+  if (lease.watch.rewrite_at != absl::InfiniteDuration()) return;
+  absl::Status status;
+  if (lease.follower) {
+    status = FollowDemand(lease, target);
+  } else if (lease.squeeze.bound_bytes && now - lease.squeezed_at >= options_.squeeze.step_interval) {
+    lease.squeezed_at = now;
+    status = TakeStep(lease, target);
+  }
   if (status.ok()) return;
   if (lease.watch.told != StdView(status.message())) {
     lease.watch.told = std::string(StdView(status.message()));
     ledger_.AddEvent("action_failed", lease.action.workload(), lease.watch.told);
   }
+}
+
+absl::Status LeasedActuator::FollowDemand(Lease& lease, const ActionTarget& target) {
+  const QuotaFollower before = *lease.follower;
+  CpuDemand demand{.used = target.cpu_usage_cores, .throttled_ratio = target.cpu_throttled_ratio.value_or(0)};
+  if (!lease.action.follow().reactive()) demand.foretold = target.cpu_foretold_cores;
+  if (lease.follower->Update(clock_.Monotonic(), demand) == before.quota_cores()) return absl::OkStatus();
+  const auto plan = Plan(InForce(lease), lease.path, lease.instance);
+  const absl::Status status = plan.ok() ? Reenact(lease, *plan) : plan.status();
+  if (!status.ok()) lease.follower = before;
+  return status;
 }
 
 absl::Status LeasedActuator::TakeStep(Lease& lease, const ActionTarget& target) {

@@ -23,6 +23,8 @@ constexpr uint32_t kMostWeight = 10'000;
 // More than any host has.
 constexpr uint64_t kMostBytes = uint64_t{1} << 50;
 constexpr int kMostDevices = 64;
+// A quota that has so many times the demand to spare bounds nothing.
+constexpr double kMostHeadroom = 10;
 
 // The length is checked before the list is expanded: a few kilobytes of "0-65535" would be gigabytes.
 std::optional<std::string> BadCpuList(const std::string& text) {
@@ -46,6 +48,23 @@ std::optional<std::string> BadQuota(const v1::LeasedAction& action, const LeverF
   if (cores < floors.cores) {
     return absl::StrFormat("a quota of %g cores is below the floor of %g cores (guard.floor_cores)", cores,
                            floors.cores);
+  }
+  if (action.has_follow()) {
+    const v1::DemandFollowing& follow = action.follow();
+    const double least = follow.least_cores();
+    if (!std::isfinite(follow.most_cores()) || follow.most_cores() > cores) {
+      return absl::StrFormat("a quota that follows up to %g cores and begins with %g makes no sense",
+                             follow.most_cores(), cores);
+    }
+    if (!std::isfinite(least) || least < floors.cores || least <= 0 || least > follow.most_cores()) {
+      return absl::StrFormat(
+          "a quota that follows between %g and %g cores is not within the floor of %g cores (guard.floor_cores)", least,
+          follow.most_cores(), floors.cores);
+    }
+    if (!std::isfinite(follow.headroom_ratio()) || follow.headroom_ratio() < 0 ||
+        follow.headroom_ratio() > kMostHeadroom) {
+      return absl::StrFormat("a headroom of %g times the demand makes no sense", follow.headroom_ratio());
+    }
   }
   const double burst = action.quota_burst_cores();
   if (!std::isfinite(burst) || burst < 0 || burst > kMostCores) {
@@ -213,7 +232,9 @@ bool SameLeverValue(const v1::LeasedAction& a, const v1::LeasedAction& b) {
     case v1::LEVER_CPU_PIN:
       return host::SameControlValue("cpuset.cpus", a.cpus(), b.cpus());
     case v1::LEVER_CPU_QUOTA:
-      return a.quota_cores() == b.quota_cores() && a.quota_burst_cores() == b.quota_burst_cores();
+      return a.quota_cores() == b.quota_cores() && a.quota_burst_cores() == b.quota_burst_cores() &&
+             a.has_follow() == b.has_follow() &&
+             google::protobuf::util::MessageDifferencer::Equals(a.follow(), b.follow());
     case v1::LEVER_CPU_WEIGHT:
       return a.cpu_weight() == b.cpu_weight();
     case v1::LEVER_MEMORY_SQUEEZE:
@@ -239,6 +260,11 @@ std::string Describe(const v1::LeasedAction& action) {
     case v1::LEVER_CPU_PIN:
       return StrCat(name, " to CPUs ", action.cpus());
     case v1::LEVER_CPU_QUOTA:
+      if (action.has_follow()) {
+        return absl::StrFormat("%s between %g and %g cores, as %s", name, action.follow().least_cores(),
+                               action.follow().most_cores(),
+                               action.follow().reactive() ? "it was needed" : "it is needed and foretold");
+      }
       if (action.quota_burst_cores() <= 0) return absl::StrFormat("%s of %g cores", name, action.quota_cores());
       return absl::StrFormat("%s of %g cores with bursts of %g", name, action.quota_cores(),
                              action.quota_burst_cores());

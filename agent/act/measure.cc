@@ -67,6 +67,8 @@ void Measurement::FillReceipt(v1::Receipt* receipt) const {
   if (slowdown_.value()) receipt->set_victim_slowdown_after(*slowdown_.value());
   if (cores_.before) receipt->set_workload_usage_before_cores(*cores_.before);
   if (cores_.mean.value()) receipt->set_workload_usage_after_cores(*cores_.mean.value());
+  // What follows the need takes nothing: use goes up and down by itself.
+  if (receipt->action().has_follow()) return;
   if (cores_.known()) receipt->set_cost_core_seconds(cores_.lost);
   const v1::Lever lever = receipt->action().lever();
   const bool bounds_bytes = lever == v1::LEVER_DISK_CAP || lever == v1::LEVER_NETWORK_CAP;

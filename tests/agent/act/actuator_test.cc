@@ -312,9 +312,8 @@ TEST_P(Acting, RefusalThatStandsSaysNoTime) {
   rig->workloads["web"].workload_class = v1::WORKLOAD_CLASS_CRITICAL;
   rig->workloads["batch/a"].mode = v1::MODE_OBSERVE;
   rig->workloads["batch/b"].allowed_levers = {v1::LEVER_CPU_PIN};
-  const auto result =
-      rig.Apply({Quota("by class", "web", 0.5), Quota("by mode", "batch/a", 0.5), Quota("by lever", "batch/b", 0.5),
-                 Pin("by value", "batch/b", "99")});
+  const auto result = rig.Apply({Quota("by class", "web", 0.5), Quota("by mode", "batch/a", 0.5),
+                                 Quota("by lever", "batch/b", 0.5), Pin("by value", "batch/b", "99")});
   ASSERT_EQ(result.results_size(), 4);
   for (const v1::ActionResult& one : result.results()) {
     EXPECT_EQ(one.state(), v1::ACTION_STATE_REFUSED) << one.lease_id();

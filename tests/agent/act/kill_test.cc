@@ -49,6 +49,7 @@ std::vector<v1::LeasedAction> Actions(TreeKind kind) {
   std::vector<v1::LeasedAction> actions = {Pin("pin-a", "batch/a", "0"),
                                            Quota("quota-a", "batch/a", 1.5),
                                            Quota("quota-b", "batch/b", 0.5),
+                                           Follow("follow-web", "web", 0.5, 2),
                                            Weight("weight-b", "batch/b", 10),
                                            Idle("idle-a", "batch/a"),
                                            SqueezeTo("squeeze-b", "batch/b", uint64_t{600} << 20),

@@ -42,6 +42,16 @@ inline v1::LeasedAction Quota(const std::string& lease_id, const std::string& wo
   return action;
 }
 
+// A quota that follows the demand.
+inline v1::LeasedAction Follow(const std::string& lease_id, const std::string& workload, double least_cores,
+                               double most_cores) {
+  v1::LeasedAction action = Quota(lease_id, workload, most_cores);
+  action.mutable_follow()->set_least_cores(least_cores);
+  action.mutable_follow()->set_most_cores(most_cores);
+  action.mutable_follow()->set_headroom_ratio(0.2);
+  return action;
+}
+
 inline v1::LeasedAction Weight(const std::string& lease_id, const std::string& workload, uint32_t weight) {
   v1::LeasedAction action = Action(lease_id, workload);
   action.set_lever(v1::LEVER_CPU_WEIGHT);
@@ -103,6 +113,7 @@ inline std::vector<v1::LeasedAction> EveryLever(const std::string& workload, boo
   std::vector<v1::LeasedAction> actions = {Pin("pin", workload, "0"),
                                            Quota("quota", workload, 0.5),
                                            burst,
+                                           Follow("follow", workload, 0.3, 1.5),
                                            Weight("weight", workload, 20),
                                            Idle("idle", workload),
                                            SqueezeTo("squeeze", workload, uint64_t{64} << 20),

@@ -80,6 +80,8 @@ class Stage {
     const auto pair = Pair(victim, aggressor);
     return pair ? pair->score() : 0;
   }
+  const Profiles& profiles() const { return profiler_.profiles(); }
+  const Clock& clock() const { return rig_.clock; }
   const Profile& ProfileOf(const std::string& name) {
     return *profiler_.profiles().at(rig_.sampler->Find("w/" + name)->identity.key);
   }

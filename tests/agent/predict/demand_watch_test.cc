@@ -1,0 +1,146 @@
+#include "agent/predict/demand_watch.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "models/forecast/methods.h"
+#include "tests/agent/predict/stage.h"
+
+namespace truce::agent {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class DemandWatchTest : public testing::Test {
+ protected:
+  DemandWatchTest() : watch_({.step = absl::Seconds(10), .errors_interval = absl::Minutes(1)}, stage_.clock()) {
+    watch_.UseModel([] { return NewNaiveForecaster(); }, "abc");
+    stage_["web"].cores = 1;
+  }
+  void Seconds(int count) {
+    for (int i = 0; i < count; ++i) {
+      stage_.Second();
+      watch_.Tick(stage_.profiles());
+    }
+  }
+  uint64_t Key(const std::string& name) { return stage_.ProfileOf(name).identity.key; }
+  v1::WorkloadReport Report(const std::string& name) {
+    v1::WorkloadReport report;
+    watch_.Fill(Key(name), &report);
+    return report;
+  }
+  static const v1::DemandForecast* Find(const v1::WorkloadReport& report, v1::Resource resource) {
+    for (const auto& forecast : report.forecasts()) {
+      if (forecast.resource() == resource) return &forecast;
+    }
+    return nullptr;
+  }
+
+  Stage stage_;
+  DemandWatch watch_;
+};
+
+TEST_F(DemandWatchTest, ForetellsFromTheFourthStepOnAndTellsItOnce) {
+  Seconds(20);
+  EXPECT_THAT(Report("web").forecasts(), IsEmpty()) << "nothing is known yet";
+  Seconds(40);
+  const v1::WorkloadReport report = Report("web");
+  const v1::DemandForecast* cpu = Find(report, v1::RESOURCE_CPU);
+  ASSERT_NE(cpu, nullptr);
+  EXPECT_NEAR(cpu->newest(), 1, 0.1);
+  ASSERT_EQ(cpu->ahead_seconds_size(), static_cast<int>(kDemandHorizons.size()));
+  EXPECT_EQ(cpu->ahead_seconds(0), 10);
+  EXPECT_EQ(cpu->ahead_seconds(4), 120);
+  for (int h = 0; h < cpu->ahead_seconds_size(); ++h) {
+    EXPECT_LE(cpu->p50(h), cpu->p90(h));
+    EXPECT_LE(cpu->p90(h), cpu->p95(h));
+    EXPECT_LE(cpu->p95(h), cpu->p99(h));
+    EXPECT_LE(cpu->p95(h), cpu->peak_p95(h) + 1e-6);
+  }
+  EXPECT_EQ(Find(report, v1::RESOURCE_MEMORY), nullptr) << "there are no readings of it";
+  EXPECT_THAT(Report("web").forecasts(), IsEmpty()) << "told already";
+  Seconds(10);
+  EXPECT_THAT(Report("web").forecasts(), testing::Not(IsEmpty()));
+}
+
+TEST_F(DemandWatchTest, AJumpOutOfTheBandIsToldOnceAndWidensTheMargin) {
+  Seconds(300);
+  EXPECT_THAT(watch_.TakeEvents(), IsEmpty());
+  stage_["web"].cores = 3;
+  Seconds(20);
+  const auto events = watch_.TakeEvents();
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].kind(), "demand_jump");
+  EXPECT_EQ(events[0].workload(), "w/web");
+  EXPECT_THAT(events[0].message(), HasSubstr("CPU use of "));
+  EXPECT_THAT(events[0].message(), HasSubstr(" cores was foretold; its margin is wider for 10m"));
+  const v1::WorkloadReport report = Report("web");
+  EXPECT_TRUE(Find(report, v1::RESOURCE_CPU)->has_widened_for());
+  stage_["web"].cores = 1;
+  Seconds(900);
+  (void)Report("web");
+  Seconds(10);
+  EXPECT_FALSE(Find(Report("web"), v1::RESOURCE_CPU)->has_widened_for()) << "it is over";
+}
+
+TEST_F(DemandWatchTest, ErrorsAreCountedByApplicationAndHorizon) {
+  stage_["api"].cores = 0.5;
+  Seconds(70);
+  for (const auto& errors : watch_.TakeErrors()) EXPECT_GT(errors.count(), 0u);
+  Seconds(600);
+  int cpu = 0;
+  for (const auto& errors : watch_.TakeErrors()) {
+    EXPECT_EQ(errors.model_sha256(), "abc");
+    EXPECT_GE(errors.loss_sum(), 0);
+    EXPECT_GT(errors.naive_loss_sum(), 0);
+    EXPECT_LE(errors.above_p95_count(), errors.count());
+    if (errors.resource() == v1::RESOURCE_CPU) ++cpu;
+    // The naive method's median is the newest value, and its band must not make it worse than none by much.
+    EXPECT_LT(errors.loss_sum(), 2 * errors.naive_loss_sum());
+    EXPECT_NEAR(static_cast<double>(errors.count()), 60, 15);
+  }
+  EXPECT_EQ(cpu, static_cast<int>(2 * kDemandHorizons.size()));
+  EXPECT_THAT(watch_.TakeErrors(), IsEmpty()) << "not yet again";
+}
+
+TEST_F(DemandWatchTest, AnotherModelBeginsAnewOfWhatIsKnown) {
+  Seconds(200);
+  (void)Report("web");
+  watch_.UseModel([] { return NewNaiveForecaster(); }, "def");
+  Seconds(20);
+  EXPECT_NE(Find(Report("web"), v1::RESOURCE_CPU), nullptr) << "from what was seen before, at once";
+  Seconds(120);
+  for (const auto& errors : watch_.TakeErrors()) EXPECT_EQ(errors.model_sha256(), "def");
+}
+
+TEST_F(DemandWatchTest, BurstsThatComeBackAreForetold) {
+  const auto minute = [this](int burst_seconds) {
+    stage_["web"].cores = 2;
+    Seconds(burst_seconds);
+    stage_["web"].cores = 0.2;
+    Seconds(60 - burst_seconds);
+  };
+  for (int i = 0; i < 7; ++i) minute(10);
+  const v1::WorkloadReport report = Report("web");
+  ASSERT_THAT(report.bursts(), SizeIs(1)) << "the next one begins in a second";
+  EXPECT_EQ(report.bursts(0).resource(), v1::RESOURCE_CPU);
+  EXPECT_LE(report.bursts(0).begins_in().seconds(), 2);
+  EXPECT_NEAR(report.bursts(0).peak(), 2, 0.3);
+  EXPECT_NEAR(static_cast<double>(report.bursts(0).period().seconds()), 60, 1);
+  stage_["web"].cores = 0.2;
+  Seconds(40);
+  EXPECT_THAT(Report("web").bursts(), IsEmpty());
+}
+
+TEST_F(DemandWatchTest, WorkloadsThatWentAwayAreForgotten) {
+  Seconds(10);
+  EXPECT_EQ(watch_.workloads(), 1u);
+  watch_.Tick({});
+  EXPECT_EQ(watch_.workloads(), 0u);
+}
+
+}  // namespace
+}  // namespace truce::agent
