@@ -3,9 +3,9 @@
 #include <google/protobuf/util/time_util.h>
 
 #include <cmath>
-#include <limits>
 
 #include "absl/strings/str_format.h"
+#include "models/drift/behaviour.h"
 #include "src/base/text.h"
 
 namespace truce::agent {
@@ -13,35 +13,14 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-constexpr size_t kCpu = 0;
-constexpr std::array<v1::Resource, 4> kResources = {v1::RESOURCE_CPU, v1::RESOURCE_MEMORY, v1::RESOURCE_DISK,
-                                                    v1::RESOURCE_NETWORK};
+constexpr size_t kCpu = static_cast<size_t>(Demand::kCpu);
+// In the order of Demand.
+constexpr std::array<v1::Resource, kDemandCount> kResources = {v1::RESOURCE_CPU, v1::RESOURCE_MEMORY, v1::RESOURCE_DISK,
+                                                               v1::RESOURCE_NETWORK};
 // Smaller changes are nobody's business: cores, bytes, bytes per second.
-constexpr std::array<double, 4> kLeastJumps = {0.05, 16e6, 1e6, 1e6};
+constexpr std::array<double, kDemandCount> kLeastJumps = {0.05, 16e6, 1e6, 1e6};
 // More events than a host can mean in one report's time.
 constexpr size_t kMostEvents = 1'000;
-
-// Both, or the one that is there.
-double SumOf(const Sample& sample, Reading a, Reading b) {
-  if (!sample.has(a) && !sample.has(b)) return std::numeric_limits<double>::quiet_NaN();
-  return sample.value_or(a, 0) + sample.value_or(b, 0);
-}
-
-double DemandOf(const Sample& sample, v1::Resource resource) {
-  const double nothing = std::numeric_limits<double>::quiet_NaN();
-  switch (resource) {
-    case v1::RESOURCE_CPU:
-      return sample.value_or(Reading::kCpuUsageCores, nothing);
-    case v1::RESOURCE_MEMORY:
-      return sample.value_or(Reading::kMemoryWorkingSetBytes, nothing);
-    case v1::RESOURCE_DISK:
-      return SumOf(sample, Reading::kDiskReadBytesPerSecond, Reading::kDiskWriteBytesPerSecond);
-    case v1::RESOURCE_NETWORK:
-      return SumOf(sample, Reading::kNetworkReceiveBytesPerSecond, Reading::kNetworkTransmitBytesPerSecond);
-    default:
-      return nothing;
-  }
-}
 
 std::string Words(v1::Resource resource, double value) {
   if (resource == v1::RESOURCE_CPU) return absl::StrFormat("%.2f cores", value);
@@ -100,8 +79,11 @@ void DemandWatch::Take(const Profile& profile, Slot* slot) {
   const Sample& sample = profile.window.back(0);
   if (sample.taken_at > slot->sampled_at) {
     slot->sampled_at = sample.taken_at;
-    for (size_t i = 0; i < kResources.size(); ++i) slot->series[i].Add(DemandOf(sample, kResources[i]));
-    slot->rhythm.Observe(DemandOf(sample, v1::RESOURCE_CPU));
+    const Demands demands = MakeDemands(sample);
+    for (size_t i = 0; i < kResources.size(); ++i) {
+      if (demands[i]) slot->series[i].Add(*demands[i]);
+    }
+    slot->rhythm.Observe(demands[kCpu].value_or(std::nan("")));
   }
   // Workloads take turns: 997 is prime, so that keys in a row fall apart.
   const double step_seconds = Seconds(options_.step);

@@ -44,8 +44,7 @@ std::optional<std::string> ModelSlot::Refresh(const Profiles& profiles) {
   if (seen_ == stamp) return std::nullopt;
   seen_ = stamp;
   const absl::StatusOr<std::string> bytes = ReadModel(file_);
-  absl::StatusOr<ModelFile> model =
-      bytes.ok() ? ParseModel(*bytes, file_) : absl::StatusOr<ModelFile>(bytes.status());
+  absl::StatusOr<ModelFile> model = bytes.ok() ? ParseModel(*bytes, file_) : absl::StatusOr<ModelFile>(bytes.status());
   status_ = model.status();
   if (!model.ok()) {
     return StrCat("the interference model is not used: ", StdView(status_.message()),

@@ -183,6 +183,46 @@ std::vector<Section> DriftSections(const v1::WorkloadStatus& status, absl::Time 
   return sections;
 }
 
+std::string DemandCell(v1::Resource resource, double amount) {
+  if (resource == v1::RESOURCE_CPU) return FormatNumber(amount, 2);
+  return FormatBytes(amount) + (resource == v1::RESOURCE_MEMORY ? "" : "/s");
+}
+
+// What it will need: the forecast and its band at each time ahead, and what is set aside.
+std::vector<Section> DemandSections(const v1::WorkloadStatus& status, absl::Time now) {
+  std::vector<Section> sections;
+  for (const v1::DemandStatus& demand : status.demands()) {
+    const v1::DemandForecast& forecast = demand.forecast();
+    const auto cell = [&](double amount) { return DemandCell(forecast.resource(), amount); };
+    Section section{.title = StrCat("Forecast of ", EnumCell(forecast.resource()))};
+    section.lines.push_back(StrCat("  now ", cell(forecast.newest()), ", foretold ",
+                                   FormatAge(now, forecast.made_at(), forecast.has_made_at()), " ago, anomaly ",
+                                   FormatNumber(forecast.anomaly_score_ratio(), 2),
+                                   forecast.has_widened_for() ? "; it left its band lately" : ""));
+    section.lines.push_back(StrCat("  set aside: ", cell(demand.adjusted_demand()), " (", demand.detail(), ")"));
+    Table table({{"AHEAD", Align::kRight},
+                 {"P50", Align::kRight},
+                 {"P90", Align::kRight},
+                 {"P95", Align::kRight},
+                 {"P99", Align::kRight},
+                 {"PEAK P95", Align::kRight}});
+    for (int h = 0; h < forecast.ahead_seconds_size(); ++h) {
+      table.AddRow({absl::FormatDuration(absl::Seconds(forecast.ahead_seconds(h))), cell(forecast.p50(h)),
+                    cell(forecast.p90(h)), cell(forecast.p95(h)), cell(forecast.p99(h)), cell(forecast.peak_p95(h))});
+    }
+    section.table = std::move(table);
+    sections.push_back(std::move(section));
+  }
+  for (const v1::BurstForecast& burst : status.report().bursts()) {
+    sections.push_back(
+        {.title = "Burst",
+         .lines = {StrCat("  of ", DemandCell(burst.resource(), burst.peak()),
+                          burst.begins_in().seconds() > 0 ? StrCat(", in ", burst.begins_in().seconds(), "s") : ", now",
+                          ", every ", burst.period().seconds(), "s as the last ", burst.seen_count())}});
+  }
+  return sections;
+}
+
 absl::StatusOr<View> FetchWorkload(Session& session) {
   TRUCE_ASSIGN_OR_RETURN(OperatorClient * controller, session.Controller());
   v1::ListWorkloadsRequest request;
@@ -205,6 +245,7 @@ absl::StatusOr<View> FetchWorkload(Session& session) {
   for (const v1::WorkloadStatus& status : response.workloads()) {
     view.names.push_back(status.report().workload().name());
     view.sections.push_back(WorkloadFacts(status, resembling, session.Now()));
+    for (Section& section : DemandSections(status, session.Now())) view.sections.push_back(std::move(section));
     for (Section& section : DriftSections(status, session.Now())) view.sections.push_back(std::move(section));
     Table readings = ReadingsTable(status.report());
     if (!readings.empty()) view.sections.push_back({.title = "Readings", .table = std::move(readings)});

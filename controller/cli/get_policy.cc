@@ -60,12 +60,25 @@ absl::StatusOr<View> Fetch(Session& session) {
     modes.AddRow(
         {OrEvery(rule.host()), ClassOrEvery(rule.workload_class()), OrEvery(rule.workload()), EnumCell(rule.mode())});
   }
+  Table allocations({{"HOST", Align::kLeft, false, true},
+                     {"WORKLOAD", Align::kLeft, false, true},
+                     {"LEAST", Align::kRight},
+                     {"MOST", Align::kRight},
+                     {"HEADROOM", Align::kRight},
+                     {"FORESIGHT"}});
+  for (const v1::AllocationRule& rule : policy.allocations()) {
+    allocations.AddRow(
+        {OrEvery(rule.host()), rule.workload(), rule.has_least_cores() ? FormatNumber(rule.least_cores(), 2) : "floor",
+         rule.has_most_cores() ? FormatNumber(rule.most_cores(), 2) : "all",
+         rule.has_headroom_ratio() ? FormatRatio(rule.headroom_ratio()) : "default", rule.reactive() ? "no" : "yes"});
+  }
   View view;
   view.yaml = PolicyToYaml(policy);
   view.names = {"policy"};
   view.sections.push_back({.title = StrCat("Policy, version ", policy.version()), .table = Settings(policy)});
   if (!thresholds.empty()) view.sections.push_back({.title = "Thresholds", .table = std::move(thresholds)});
   if (!modes.empty()) view.sections.push_back({.title = "Modes", .table = std::move(modes)});
+  if (!allocations.empty()) view.sections.push_back({.title = "Allocations", .table = std::move(allocations)});
   view.message = std::make_shared<v1::GetPolicyResponse>(std::move(response));
   return view;
 }

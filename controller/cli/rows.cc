@@ -92,6 +92,10 @@ std::string ActionValue(const v1::LeasedAction& action) {
     case v1::LEVER_CPU_PIN:
       return StrCat("cpus ", action.cpus());
     case v1::LEVER_CPU_QUOTA:
+      if (action.has_follow()) {
+        return StrCat(FormatNumber(action.follow().least_cores(), 2), "-",
+                      FormatNumber(action.follow().most_cores(), 2), " cores, as needed");
+      }
       return StrCat(FormatNumber(action.quota_cores(), 2), " cores");
     case v1::LEVER_CPU_WEIGHT:
       return StrCat("weight ", action.cpu_weight());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/fleet/forecasts.h"
 #include "controller/fleet/words.h"
 #include "src/base/text.h"
 
@@ -123,6 +124,12 @@ std::optional<Refusal> Fleet::OnReport(HostState& host, v1::Report report, Momen
   if (auto refusal = Count(CheckReport(report, options_.limits))) return refusal;
   for (const auto& [reason, count] : left_out.by_reason) refused_[std::string(reason)] += count;
   host.left_out = std::move(left_out.first);
+  for (auto& workload : *report.mutable_workloads()) {
+    const auto known = host.workload_index.find(workload.workload().name());
+    if (known != host.workload_index.end()) {
+      KeepForecasts(std::move(*host.report.mutable_workloads(known->second)), now.wall, &workload);
+    }
+  }
   host.report = std::move(report);
   host.held.assign(host.report.held().begin(), host.report.held().end());
   host.migrations = host.report.migrations();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "controller/fleet/forecasts.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "models/signature_limits.h"
@@ -229,12 +230,20 @@ std::optional<Refusal> CheckPair(const v1::PairScore& pair, const Names& names) 
 
 LeftOut LeaveOutUnsound(const MessageLimits& limits, v1::Report* report) {
   LeftOut left_out;
-  for (auto& workload : *report->mutable_workloads()) {
-    auto refusal = CheckSignature(workload, limits);
-    if (!refusal.has_value()) continue;
-    workload.clear_signature();
-    ++left_out.by_reason[refusal->reason];
+  const auto leave_out = [&left_out](Refusal refusal) {
+    ++left_out.by_reason[refusal.reason];
     if (!left_out.first.has_value()) left_out.first = std::move(refusal);
+  };
+  for (auto& workload : *report->mutable_workloads()) {
+    if (auto refusal = CheckSignature(workload, limits)) {
+      workload.clear_signature();
+      leave_out(*std::move(refusal));
+    }
+    if (auto problem = ProblemOfForecasts(workload)) {
+      workload.clear_forecasts();
+      workload.clear_bursts();
+      leave_out({"bad_forecast", StrCat("forecasts of workload \"", workload.workload().name(), "\": ", *problem)});
+    }
   }
   for (auto& pair : *report->mutable_pairs()) {
     if (AreBoundsSound(pair)) continue;
@@ -283,6 +292,7 @@ std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits
   }
   if (auto refusal = CheckCount(report.pairs_size(), limits.workloads_per_host, "pairs")) return refusal;
   if (auto refusal = CheckCount(report.held_size(), limits.workloads_per_host, "held actions")) return refusal;
+  if (auto refusal = CheckCount(report.forecast_errors_size(), kMostForecastErrors, "forecast errors")) return refusal;
   if (auto refusal = CheckCount(report.events_size(), limits.workloads_per_host, "events")) return refusal;
   if (auto refusal = CheckFields(report, limits, "report.")) return refusal;
   Names names;

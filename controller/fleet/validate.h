@@ -39,7 +39,7 @@ struct Refusal {
 inline constexpr std::string_view kRefusalReasons[] = {
     "not_a_number",     "out_of_range",  "unknown_workload", "duplicate_workload", "too_many_workloads",
     "too_many_entries", "long_string",   "missing_field",    "out_of_order",       "protocol_version",
-    "wrong_identity",   "bad_signature", "bad_bounds",       "bad_migration"};
+    "wrong_identity",   "bad_signature", "bad_bounds",       "bad_migration",      "bad_forecast"};
 
 // What a report had to do without.
 struct LeftOut {
@@ -52,7 +52,8 @@ struct LeftOut {
 // Most statuses of migrations in one message: an agent takes part in a few at a time.
 inline constexpr int kMostMigrations = 64;
 
-// Takes each unsound signature ("bad_signature"), each severity's bounds that don't enclose it ("bad_bounds") and each
+// Takes each unsound signature ("bad_signature"), a workload's forecasts where one of them is unsound ("bad_forecast"),
+// each severity's bounds that don't enclose it ("bad_bounds") and each
 // status of a migration that can't be understood ("bad_migration") out of `report`: an agent or a model newer than this
 // controller must not blind it to everything else that they say.
 LeftOut LeaveOutUnsound(const MessageLimits& limits, v1::Report* report);

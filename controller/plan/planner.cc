@@ -12,10 +12,19 @@
 namespace truce::controller {
 namespace {
 
-// The plan's entry for a lease, or end().
-auto FindLease(HostPlan& plan, const std::string& lease_id) {
-  return std::find_if(plan.actions.begin(), plan.actions.end(),
-                      [&](const auto& entry) { return entry.second.action.lease_id() == lease_id; });
+// The plan's entry for a lease and where it is; nullopt when there is none.
+struct FoundLease {
+  HostPlan::Actions& in;
+  HostPlan::Actions::iterator it;
+  PlannedAction& planned() const { return it->second; }
+};
+std::optional<FoundLease> FindLease(HostPlan& plan, const std::string& lease_id) {
+  for (HostPlan::Actions* actions : {&plan.actions, &plan.allocations}) {
+    const auto it = std::find_if(actions->begin(), actions->end(),
+                                 [&](const auto& entry) { return entry.second.action.lease_id() == lease_id; });
+    if (it != actions->end()) return FoundLease{*actions, it};
+  }
+  return std::nullopt;
 }
 
 void Block(const PlannedAction& planned, const HostPlan::Block& block, HostPlan& plan) {
@@ -49,6 +58,18 @@ PlannedAction Adopted(const v1::HeldAction& held, const v1::Policy& policy, Mome
 }
 
 }  // namespace
+
+std::vector<const PlannedAction*> AllActions(const HostPlan& plan) {
+  std::vector<const PlannedAction*> all;
+  for (const HostPlan::Actions* actions : {&plan.actions, &plan.allocations}) {
+    for (const auto& [key, planned] : *actions) {
+      // Taken over from an agent that held both in turn: the one that protects counts.
+      if (actions == &plan.allocations && plan.actions.contains(key)) continue;
+      all.push_back(&planned);
+    }
+  }
+  return all;
+}
 
 void Teach(const v1::Receipt& receipt, Arbiter& arbiter) {
   // A slowdown that was hardly there says nothing, nor does an action that was hardly in force.
@@ -85,22 +106,23 @@ std::vector<v1::Decision> PlanHost(const HostState& host, HostPlan& plan, PlanCo
   tick.ReleaseCalm();
   tick.LayOutPins();
   tick.FreePinned();
+  tick.Allocate();
   tick.Forget();
   return tick.TakeDecisions();
 }
 
 std::vector<v1::Decision> OnActionResult(const HostState& host, const v1::ActionResult& result, HostPlan& plan,
                                          PlanContext& context) {
-  const auto it = FindLease(plan, result.lease_id());
-  if (it == plan.actions.end()) return {};
-  PlannedAction& planned = it->second;
+  const auto found = FindLease(plan, result.lease_id());
+  if (!found) return {};
+  PlannedAction& planned = found->planned();
   if (result.state() == v1::ACTION_STATE_REFUSED) {
     PlanTick tick(host, plan, context);
     const absl::Duration wait =
         result.has_retry_after() ? std::clamp(ToDuration(result.retry_after()), kShortestRefusalBackoff, kFutileBackoff)
                                  : kFutileBackoff;
     Block(planned, {.until = context.now.monotonic + wait, .refused = true}, plan);
-    tick.Drop(it,
+    tick.Drop(found->in, found->it,
               StrCat("the agent refused it: ", result.reason(), "; not asked again for ", absl::FormatDuration(wait)));
     return tick.TakeDecisions();
   }
@@ -113,22 +135,23 @@ std::vector<v1::Decision> OnActionResult(const HostState& host, const v1::Action
 std::vector<v1::Decision> OnReceipt(const HostState& host, const v1::Receipt& receipt, HostPlan& plan,
                                     PlanContext& context) {
   Teach(receipt, context.arbiter);
-  const auto it = FindLease(plan, receipt.action().lease_id());
-  if (it == plan.actions.end()) return {};
+  const auto found = FindLease(plan, receipt.action().lease_id());
+  if (!found) return {};
   PlanTick tick(host, plan, context);
   switch (receipt.outcome()) {
     case v1::RECEIPT_OUTCOME_REVERTED:
-      Block(it->second, {.until = context.now.monotonic + kFutileBackoff}, plan);
-      tick.Drop(it, StrCat("it did not help: ", receipt.detail(), "; not asked again for ",
-                           absl::FormatDuration(kFutileBackoff)));
+      Block(found->planned(), {.until = context.now.monotonic + kFutileBackoff}, plan);
+      tick.Drop(found->in, found->it,
+                StrCat("it did not help: ", receipt.detail(), "; not asked again for ",
+                       absl::FormatDuration(kFutileBackoff)));
       break;
     case v1::RECEIPT_OUTCOME_WORKLOAD_GONE:
-      tick.Drop(it, "the workload is gone");
+      tick.Drop(found->in, found->it, "the workload is gone");
       break;
     case v1::RECEIPT_OUTCOME_EXPIRED:
     case v1::RECEIPT_OUTCOME_SHUTDOWN:
-      it->second.state = v1::ACTION_STATE_PENDING;
-      it->second.applied_at.reset();
+      found->planned().state = v1::ACTION_STATE_PENDING;
+      found->planned().applied_at.reset();
       break;
     default:
       break;
@@ -144,23 +167,27 @@ std::vector<v1::Decision> Adopt(const HostState& host, absl::Duration away, Host
     if (!held.unrestored()) held_leases.insert(held.action().lease_id());
   }
   const bool leases_ran_out = away > ToDuration(context.policy.lease_time_to_live());
-  for (auto it = plan.actions.begin(); it != plan.actions.end();) {
-    PlannedAction& planned = it->second;
-    if (held_leases.contains(planned.action.lease_id())) {
-      ++it;
-    } else if (leases_ran_out) {
-      it = tick.Drop(it, StrCat("its lease ran out while the host was not connected for ",
-                                absl::FormatDuration(absl::Trunc(away, absl::Seconds(1)))));
-    } else {
-      planned.state = v1::ACTION_STATE_PENDING;
-      planned.applied_at.reset();
-      ++it;
+  for (HostPlan::Actions* actions : {&plan.actions, &plan.allocations}) {
+    for (auto it = actions->begin(); it != actions->end();) {
+      PlannedAction& planned = it->second;
+      if (held_leases.contains(planned.action.lease_id())) {
+        ++it;
+      } else if (leases_ran_out) {
+        it = tick.Drop(*actions, it,
+                       StrCat("its lease ran out while the host was not connected for ",
+                              absl::FormatDuration(absl::Trunc(away, absl::Seconds(1)))));
+      } else {
+        planned.state = v1::ACTION_STATE_PENDING;
+        planned.applied_at.reset();
+        ++it;
+      }
     }
   }
   for (const auto& held : host.held) {
     const auto key = std::pair(held.action().workload(), held.action().lever());
-    if (plan.actions.contains(key) || held.unrestored() || held.action().lease_id().empty()) continue;
-    plan.actions.emplace(key, Adopted(held, context.policy, context.now));
+    HostPlan::Actions& actions = held.action().has_follow() ? plan.allocations : plan.actions;
+    if (actions.contains(key) || held.unrestored() || held.action().lease_id().empty()) continue;
+    actions.emplace(key, Adopted(held, context.policy, context.now));
   }
   return tick.TakeDecisions();
 }
@@ -172,10 +199,10 @@ void FillDesiredSet(const HostState& host, const HostPlan& plan, const v1::Polic
     if (rule.host().empty() || rule.host() == host.name) *desired->add_mode_rules() = rule;
   }
   if (hold) return;
-  for (const auto& [_, planned] : plan.actions) {
-    if (!host.reported && !Holds(host, planned.action.lease_id())) continue;
+  for (const PlannedAction* planned : AllActions(plan)) {
+    if (!host.reported && !Holds(host, planned->action.lease_id())) continue;
     auto* action = desired->add_actions();
-    *action = planned.action;
+    *action = planned->action;
     *action->mutable_time_to_live() = policy.lease_time_to_live();
   }
 }

@@ -77,7 +77,11 @@ struct PairMemory {
 
 // The planner's memory of one host.
 struct HostPlan {
-  std::map<std::pair<std::string, v1::Lever>, PlannedAction> actions;
+  // By workload and lever.
+  using Actions = std::map<std::pair<std::string, v1::Lever>, PlannedAction>;
+  Actions actions;
+  // Quotas that follow what their workload needs. One whose workload is under a quota that protects somebody is none.
+  Actions allocations;
   std::map<std::pair<std::string, std::string>, PairMemory> pairs;
   // (victim, workload, lever) that is not asked for, until when and why.
   struct Block {
@@ -120,6 +124,9 @@ struct PlanContext {
   // Filled by PlanHost.
   std::vector<MigrationWish> wishes = {};
 };
+
+// Both, those that protect somebody first. Valid until the plan changes.
+std::vector<const PlannedAction*> AllActions(const HostPlan& plan);
 
 // One planning round of one host. Quiet (no change, no decision) about a host that is not connected, or whose last
 // report is older than a lease. Also keeps plan.troubled and context.brake.troubled_hosts.

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_join.h"
 #include "controller/fleet/words.h"
+#include "controller/plan/allocations.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "src/base/text.h"
 
@@ -184,6 +185,19 @@ v1::Mode Capped(v1::Mode mode, const HostState& host) {
   return std::min(mode, host.mode_ceiling);
 }
 
+void DescribeAllocationChanges(const v1::Policy& before, const v1::Policy& after, std::vector<std::string>* changes) {
+  const auto has = [](const v1::Policy& policy, const v1::AllocationRule& wanted) {
+    return std::any_of(policy.allocations().begin(), policy.allocations().end(),
+                       [&](const auto& rule) { return MessageDifferencer::Equals(rule, wanted); });
+  };
+  for (const auto& rule : after.allocations()) {
+    if (!has(before, rule)) changes->push_back(StrCat("allocation of ", DescribeAllocation(rule), ": new"));
+  }
+  for (const auto& rule : before.allocations()) {
+    if (!has(after, rule)) changes->push_back(StrCat("allocation of ", DescribeAllocation(rule), ": gone"));
+  }
+}
+
 void DescribeRuleChanges(const v1::Policy& before, const v1::Policy& after, std::vector<std::string>* changes) {
   const auto find = [](const v1::Policy& policy, const v1::ModeRule& wanted) {
     v1::Mode mode = v1::MODE_UNSPECIFIED;
@@ -285,6 +299,9 @@ absl::Status CheckPolicy(const v1::Policy& policy) {
   for (const auto& rule : policy.mode_rules()) {
     if (auto status = CheckModeRule(rule); !status.ok()) problems.emplace_back(status.message());
   }
+  for (const auto& rule : policy.allocations()) {
+    if (auto problem = ProblemOf(rule)) problems.push_back(*std::move(problem));
+  }
   if (problems.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
 }
@@ -334,7 +351,10 @@ std::vector<std::string> DescribeChanges(const v1::Policy& before, const v1::Pol
   }
   DescribeRuleChanges(before, after, &changes);
   // Among rules that are equally specific the last one holds.
-  if (changes.empty() && !SamePolicy(before, after)) changes.emplace_back("the order of thresholds or mode_rules");
+  DescribeAllocationChanges(before, after, &changes);
+  if (changes.empty() && !SamePolicy(before, after)) {
+    changes.emplace_back("the order of thresholds, mode_rules or allocations");
+  }
   return changes;
 }
 

@@ -22,11 +22,13 @@ class PlanTick {
   void ReleaseCalm();
   void LayOutPins();
   void FreePinned();
+  void Allocate();
   void Forget();
 
   // Ends an action at once.
-  using ActionMap = decltype(HostPlan::actions);
-  ActionMap::iterator Drop(ActionMap::iterator it, std::string_view reason);
+  using ActionMap = HostPlan::Actions;
+  ActionMap::iterator Drop(ActionMap& actions, ActionMap::iterator it, std::string_view reason);
+  ActionMap::iterator Drop(ActionMap::iterator it, std::string_view reason) { return Drop(plan_.actions, it, reason); }
 
   std::vector<v1::Decision> TakeDecisions() { return std::move(decisions_); }
   v1::Decision& Decide(std::string_view verdict, const PlannedAction& action, const v1::PairScore* score,
@@ -88,6 +90,9 @@ class PlanTick {
   // still worth having: the pair no longer waits for each other, and the aggressor has fewer CPUs to use memory from.
   bool PinsByLlcDomain(const Trouble& trouble) const;
 
+  // Why a workload's quota does not follow its need; empty when it does, or may.
+  std::string WhyNotAllocated(const v1::WorkloadReport& report) const;
+  void AllocateOne(const v1::WorkloadReport& report);
   // Why an action can't go on; empty when it can.
   std::string Obstacle(PlannedAction& planned);
   bool IsCalm(const PlannedAction& planned) const;

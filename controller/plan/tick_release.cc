@@ -16,14 +16,16 @@
 
 namespace truce::controller {
 
-PlanTick::ActionMap::iterator PlanTick::Drop(ActionMap::iterator it, std::string_view reason) {
+PlanTick::ActionMap::iterator PlanTick::Drop(ActionMap& actions, ActionMap::iterator it, std::string_view reason) {
   const PlannedAction& planned = it->second;
   Decide("release", planned, host_.FindPair(planned.action.victim(), planned.action.workload()), std::string(reason));
-  return plan_.actions.erase(it);
+  return actions.erase(it);
 }
 
 void PlanTick::ReleaseAll(std::string_view reason) {
-  for (auto it = plan_.actions.begin(); it != plan_.actions.end();) it = Drop(it, reason);
+  for (ActionMap* actions : {&plan_.actions, &plan_.allocations}) {
+    for (auto it = actions->begin(); it != actions->end();) it = Drop(*actions, it, reason);
+  }
   plan_.victims_need_cpus = 0;
 }
 

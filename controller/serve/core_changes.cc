@@ -285,8 +285,8 @@ MetricsSnapshot ControllerCore::Metrics() {
     snapshot.pairs += host.report.pairs_size();
     snapshot.hosts_held += IsHeld(name) ? 1 : 0;
     if (host.summary.worst_score > 0) snapshot.worst_hosts.emplace_back(name, host.summary.worst_score);
-    for (const auto& [_, planned] : PlanOf(host).actions) {
-      ++snapshot.actions_by_state[std::string(StateWord(planned.state))];
+    for (const PlannedAction* planned : AllActions(PlanOf(host))) {
+      ++snapshot.actions_by_state[std::string(StateWord(planned->state))];
     }
   }
   for (const v1::Migration& migration : migrations_.Open())

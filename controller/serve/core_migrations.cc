@@ -137,8 +137,9 @@ bool ControllerCore::IsActedOn(const v1::Migration& migration) const {
   const auto is_about = [&](const v1::LeasedAction& action) { return action.workload() == migration.workload(); };
   return (source != nullptr && std::any_of(source->held.begin(), source->held.end(),
                                            [&](const v1::HeldAction& held) { return is_about(held.action()); })) ||
-         (entry != entries_.end() && std::any_of(entry->second.plan.actions.begin(), entry->second.plan.actions.end(),
-                                                 [&](const auto& planned) { return is_about(planned.second.action); }));
+         (entry != entries_.end() && std::ranges::any_of(AllActions(entry->second.plan), [&](const auto* planned) {
+            return is_about(planned->action);
+          }));
 }
 
 void ControllerCore::StoreMigration(v1::Migration migration) {

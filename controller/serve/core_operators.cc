@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "controller/fleet/words.h"
+#include "controller/plan/demands.h"
 #include "controller/plan/policy.h"
 #include "controller/serve/core.h"
 #include "controller/serve/views.h"
@@ -126,6 +127,11 @@ absl::StatusOr<v1::ListWorkloadsResponse> ControllerCore::ListWorkloads(const v1
         if (auto drift = drifts_.Status(*host, workload.report().workload().name(), !request.workload().empty())) {
           *workload.mutable_drift() = std::move(*drift);
         }
+        for (v1::DemandStatus& demand : ViewDemands(*host, workload.report(), workload.risk(),
+                                                    workload.has_drift() ? &workload.drift() : nullptr)) {
+          *workload.add_demands() = std::move(demand);
+        }
+        workload.mutable_report()->clear_forecasts();
         *response.add_workloads() = std::move(workload);
       }
     }
@@ -168,7 +174,8 @@ absl::StatusOr<v1::ListActionsResponse> ControllerCore::ListActions(const v1::Li
   TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
   v1::ListActionsResponse response;
   for (const HostState* host : HostsFor(request.host())) {
-    for (const auto& [_, planned] : PlanOf(*host).actions) *response.add_actions() = ViewAction(*host, planned);
+    for (const PlannedAction* planned : AllActions(PlanOf(*host)))
+      *response.add_actions() = ViewAction(*host, *planned);
   }
   return response;
 }

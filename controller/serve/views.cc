@@ -22,6 +22,10 @@ std::string How(const v1::LeasedAction& action) {
     case v1::LEVER_CPU_PIN:
       return StrCat(lever, " on ", action.cpus());
     case v1::LEVER_CPU_QUOTA:
+      if (action.has_follow()) {
+        return absl::StrFormat("%s of %.2f to %.2f cores as needed", lever, action.follow().least_cores(),
+                               action.follow().most_cores());
+      }
       return absl::StrFormat("%s %.2f cores", lever, action.quota_cores());
     case v1::LEVER_CPU_WEIGHT:
       return StrCat(lever, " ", action.cpu_weight());
@@ -63,10 +67,8 @@ v1::HostStatus ViewHost(const HostState& host, const HostPlan& plan, const v1::P
   if (host.last_report_at.has_value()) SetTime(host.last_report_at->wall, status.mutable_last_report());
   status.set_workload_count(static_cast<uint32_t>(host.report.workloads_size()));
   status.set_worst_score(host.summary.worst_score);
-  status.set_action_count(
-      static_cast<uint32_t>(std::count_if(plan.actions.begin(), plan.actions.end(), [](const auto& entry) {
-        return entry.second.state == v1::ACTION_STATE_APPLIED;
-      })));
+  status.set_action_count(static_cast<uint32_t>(std::ranges::count_if(
+      AllActions(plan), [](const PlannedAction* planned) { return planned->state == v1::ACTION_STATE_APPLIED; })));
   status.set_mode(ModeOfHost(policy, host));
   status.set_mode_ceiling(host.mode_ceiling);
   status.set_held(held);
@@ -139,9 +141,11 @@ std::vector<v1::WorkloadStatus> ViewWorkloads(const HostState& host, const HostP
       status.set_worst_score_as_victim(it->second.score);
       if (it->second.aggressor != nullptr) status.set_worst_aggressor(*it->second.aggressor);
     }
-    for (auto action = plan.actions.lower_bound({name, v1::LEVER_UNSPECIFIED});
-         action != plan.actions.end() && action->first.first == name; ++action) {
-      *status.add_actions() = ViewAction(host, action->second);
+    for (const HostPlan::Actions* actions : {&plan.actions, &plan.allocations}) {
+      for (auto action = actions->lower_bound({name, v1::LEVER_UNSPECIFIED});
+           action != actions->end() && action->first.first == name; ++action) {
+        *status.add_actions() = ViewAction(host, action->second);
+      }
     }
   }
   return statuses;

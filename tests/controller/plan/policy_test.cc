@@ -109,7 +109,8 @@ TEST(PolicyTest, AnotherOrderIsAChange) {
   EXPECT_THAT(DescribeChanges(before, after), IsEmpty());
   after.mutable_thresholds()->SwapElements(1, 2);
   EXPECT_FALSE(SamePolicy(before, after));
-  EXPECT_THAT(DescribeChanges(before, after), testing::ElementsAre("the order of thresholds or mode_rules"));
+  EXPECT_THAT(DescribeChanges(before, after),
+              testing::ElementsAre("the order of thresholds, mode_rules or allocations"));
 }
 
 TEST(PolicyTest, TheMostSpecificModeRuleWins) {

@@ -1,0 +1,99 @@
+// What of a planning round is about quotas that follow what a workload itself needs. They protect nobody, so they are
+// kept apart from the actions that do, and give way to them.
+#include <google/protobuf/util/message_differencer.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "controller/fleet/words.h"
+#include "controller/plan/allocations.h"
+#include "controller/plan/give_way.h"
+#include "controller/plan/policy.h"
+#include "controller/plan/tick.h"
+#include "src/base/text.h"
+
+namespace truce::controller {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+using Key = std::pair<std::string, v1::Lever>;
+
+}  // namespace
+
+std::string PlanTick::WhyNotAllocated(const v1::WorkloadReport& report) const {
+  const v1::Workload& workload = report.workload();
+  if (AllocationRuleOf(policy_, host_, workload) == nullptr) return "no rule of the policy names it any more";
+  if (workload.workload_class() == v1::WORKLOAD_CLASS_CRITICAL) return "it is critical, and never reduced";
+  if (workload.workload_class() == v1::WORKLOAD_CLASS_UNSPECIFIED) return "its class is not known";
+  if (!Allows(workload, v1::LEVER_CPU_QUOTA)) return "cpu_quota is not among its allowed levers";
+  if (const auto lacks = HostLacks(host_.inventory, v1::LEVER_CPU_QUOTA)) return *lacks;
+  if (ModeOf(policy_, host_, workload) == v1::MODE_OBSERVE) return "its mode is observe";
+  if (IsBusy(workload.name())) return "it is being moved to another host, or was moved lately";
+  if (plan_.actions.contains(Key(workload.name(), v1::LEVER_CPU_QUOTA))) return "a quota protects somebody from it";
+  return "";
+}
+
+void PlanTick::Allocate() {
+  for (auto it = plan_.allocations.begin(); it != plan_.allocations.end();) {
+    const v1::WorkloadReport* report = host_.Find(it->first.first);
+    std::string why_not = report == nullptr ? "the workload is gone" : WhyNotAllocated(*report);
+    if (report != nullptr && it->second.action.workload_instance() != report->workload().instance()) {
+      why_not = "the workload was made anew";
+    }
+    it = why_not.empty() ? std::next(it) : Drop(plan_.allocations, it, why_not);
+  }
+  if (policy_.allocations().empty()) return;
+  for (const v1::WorkloadReport& report : host_.report.workloads()) {
+    if (WhyNotAllocated(report).empty()) AllocateOne(report);
+  }
+}
+
+void PlanTick::AllocateOne(const v1::WorkloadReport& report) {
+  const v1::Workload& workload = report.workload();
+  const Key key(workload.name(), v1::LEVER_CPU_QUOTA);
+  const v1::Mode mode = ModeOf(policy_, host_, workload);
+  const v1::AllocationRule& rule = *AllocationRuleOf(policy_, host_, workload);
+  v1::DemandFollowing bounds = BoundsOf(rule, policy_, host_, report);
+  const auto held = plan_.allocations.find(key);
+  if (held != plan_.allocations.end()) {
+    // Its quota is ours now, and says nothing of what it had before.
+    const double most = held->second.action.follow().most_cores();
+    bounds.set_most_cores(rule.has_most_cores() ? std::min(most, rule.most_cores()) : most);
+    bounds.set_least_cores(std::min(bounds.least_cores(), bounds.most_cores()));
+    const bool same = MessageDifferencer::Equals(bounds, held->second.action.follow());
+    if (same && held->second.action.mode() == mode) return;
+  } else {
+    if (plan_.blocked.contains({"", key.first, key.second})) return;
+    // Nothing burns: what the brakes leave over comes first to those who protect somebody.
+    if (!plan_.rate.Allows(now_, policy_.host_actions_per_minute()) ||
+        !context_.brake.rate.Allows(now_, policy_.fleet_actions_per_minute())) {
+      return;
+    }
+    plan_.rate.Take(now_);
+    context_.brake.rate.Take(now_);
+  }
+  PlannedAction& planned = plan_.allocations[key];
+  v1::LeasedAction& action = planned.action;
+  if (action.lease_id().empty()) {
+    action.set_lease_id(StrCat(context_.lease_prefix, "-", host_.name, "-", plan_.next_lease++));
+    action.set_workload(workload.name());
+    action.set_workload_instance(workload.instance());
+    action.set_lever(v1::LEVER_CPU_QUOTA);
+    action.set_workload_application(workload.application());
+    action.set_resource(v1::RESOURCE_CPU);
+    planned.created_at = context_.now;
+    planned.victims.insert("");
+  }
+  action.set_workload_class(workload.workload_class());
+  action.set_mode(mode);
+  action.set_quota_cores(bounds.most_cores());
+  *action.mutable_follow() = std::move(bounds);
+  planned.changed_at = now_;
+  planned.state = v1::ACTION_STATE_PENDING;
+  action.set_reason(StrCat("its quota follows what it needs, by the policy's allocation ", DescribeAllocation(rule)));
+  action.set_decision_id(Decide("apply", planned, nullptr, action.reason()).id());
+}
+
+}  // namespace truce::controller
