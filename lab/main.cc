@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lab/allocate/commands.h"
 #include "lab/anomaly/commands.h"
 #include "lab/collect.h"
 #include "lab/command_line.h"
@@ -176,6 +177,7 @@ int main(int argc, char** argv) {
       "  truce-lab collect --budget 30m   measure programs alone and together, into truce-lab.db\n"
       "  truce-lab summary truce-lab.db   who slowed whom, and how well it repeats\n"
       "  truce-lab levers                 what each means of separating two programs does here\n"
+      "  truce-lab allocate               bursts under a quota that looks ahead, beside one that does not\n"
       "  truce-lab evaluate truce-lab.db  how well that is predicted for programs never seen, beside other methods\n"
       "  truce-lab evaluate forecast DIR  how well forecasts come true on published traces, beside other methods\n"
       "  truce-lab evaluate anomalies DIR how well labelled anomalies are found, beside other methods\n"
@@ -196,6 +198,7 @@ int main(int argc, char** argv) {
   AddProtect(app, protect, policies, chosen);
   AddSummary(app, file, format, chosen);
   truce::lab::AddLeversCommand(app, chosen);
+  truce::lab::AddAllocateCommand(app, chosen);
   truce::lab::AddConformanceCommand(app, chosen);
   truce::lab::AddLearningCommands(app, chosen);
   truce::lab::AddForecastCommands(app, chosen);

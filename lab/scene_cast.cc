@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "absl/time/clock.h"
+#include "lab/cgroup_use.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/file.h"
@@ -118,13 +119,7 @@ absl::Status SceneCast::StartAggressor() {
 }
 
 double SceneCast::AggressorCores() {
-  host::ReadBuffer buffer;
-  std::optional<uint64_t> usage;
-  if (auto stat = aggressor_cgroup_->Read(host::Controller::kUnified, "cpu.stat", buffer); stat.ok()) {
-    usage = host::FlatKeyed(*stat, "usage_usec");
-  } else if (auto total = aggressor_cgroup_->Read(host::Controller::kCpuacct, "cpuacct.usage", buffer); total.ok()) {
-    if (auto nanoseconds = host::FirstNumber(*total)) usage = static_cast<uint64_t>(*nanoseconds) / 1000;
-  }
+  const std::optional<uint64_t> usage = CpuUsageUs(*aggressor_cgroup_);
   const absl::Time now = absl::Now();
   double cores = 0;
   if (usage && *usage >= aggressor_usage_us_ && now > aggressor_usage_at_ && aggressor_usage_at_ != absl::Time()) {

@@ -76,6 +76,36 @@ class RunningDaemons final : public SceneDaemons {
     return view;
   }
 
+  absl::Status AddAllocations(const std::vector<v1::AllocationRule>& rules) override {
+    v1::GetPolicyResponse current;
+    TRUCE_RETURN_IF_ERROR(Call(&v1::OperatorService::Stub::GetPolicy, v1::GetPolicyRequest(), &current));
+    v1::ApplyPolicyRequest request;
+    *request.mutable_policy() = current.policy();
+    for (const v1::AllocationRule& rule : rules) *request.mutable_policy()->add_allocations() = rule;
+    v1::ApplyPolicyResponse response;
+    return WithContext(Call(&v1::OperatorService::Stub::ApplyPolicy, request, &response), "applying the policy");
+  }
+
+  absl::StatusOr<std::vector<v1::Event>> Events(const std::string& workload,
+                                                const std::vector<std::string>& kinds) override {
+    v1::ListEventsRequest request;
+    request.set_workload(workload);
+    for (const std::string& kind : kinds) request.add_kinds(kind);
+    request.set_limit(1000);
+    v1::ListEventsResponse response;
+    TRUCE_RETURN_IF_ERROR(Call(&v1::OperatorService::Stub::ListEvents, request, &response));
+    return std::vector<v1::Event>(response.events().begin(), response.events().end());
+  }
+
+  absl::StatusOr<v1::WorkloadStatus> Workload(const std::string& name) override {
+    v1::ListWorkloadsRequest request;
+    request.set_workload(name);
+    v1::ListWorkloadsResponse response;
+    TRUCE_RETURN_IF_ERROR(Call(&v1::OperatorService::Stub::ListWorkloads, request, &response));
+    if (response.workloads().empty()) return absl::NotFoundError(StrCat("the controller knows no workload ", name));
+    return response.workloads(0);
+  }
+
   int Stop() override {
     const int status = agent_ ? agent_->Stop(absl::Seconds(10)) : 0;
     agent_.reset();
@@ -167,45 +197,42 @@ class RunningDaemons final : public SceneDaemons {
 
   absl::Status StartAgent() {
     const std::string config = directory_ + "/agent.yaml";
-    TRUCE_RETURN_IF_ERROR(
-        WriteFile(config, StrCat("paths:\n"
-                                 "  cgroup: ",
-                                 options_.cgroup_root,
-                                 "\n"
-                                 "state_directory: ",
-                                 directory_,
-                                 "/agent\n"
-                                 "metrics:\n"
-                                 "  listen: 127.0.0.1:0\n"
-                                 "# What is measured in minutes cannot spend one of them on learning what is usual.\n"
-                                 "fingerprint:\n"
-                                 "  least_samples: 12\n"
-                                 "score:\n"
-                                 "  from: ",
-                                 options_.scores,
-                                 "\n"
-                                 "discovery:\n"
-                                 "  rules:\n"
-                                 "    - match: ",
-                                 options_.victim,
-                                 "\n"
-                                 "      class: critical\n"
-                                 "    - match: ",
-                                 options_.aggressor,
-                                 "\n"
-                                 "      class: best_effort\n"
-                                 "controller:\n"
-                                 "  address: ",
-                                 address_,
-                                 "\n"
-                                 "  ca_file: ",
-                                 Pki("ca.crt"),
-                                 "\n"
-                                 "  certificate_file: ",
-                                 Pki(StrCat("agent-", HostName(), ".crt")),
-                                 "\n"
-                                 "  key_file: ",
-                                 Pki(StrCat("agent-", HostName(), ".key")), "\n")));
+    TRUCE_RETURN_IF_ERROR(WriteFile(
+        config,
+        StrCat("paths:\n"
+               "  cgroup: ",
+               options_.cgroup_root,
+               "\n"
+               "state_directory: ",
+               directory_,
+               "/agent\n"
+               "metrics:\n"
+               "  listen: 127.0.0.1:0\n"
+               "# What is measured in minutes cannot spend one of them on learning what is usual.\n"
+               "fingerprint:\n"
+               "  least_samples: 12\n"
+               "score:\n"
+               "  from: ",
+               options_.scores,
+               "\n"
+               "discovery:\n"
+               "  rules:\n",
+               options_.victim.empty() ? "" : StrCat("    - match: ", options_.victim, "\n      class: critical\n"),
+               "    - match: ", options_.aggressor,
+               "\n"
+               "      class: best_effort\n"
+               "controller:\n"
+               "  address: ",
+               address_,
+               "\n"
+               "  ca_file: ",
+               Pki("ca.crt"),
+               "\n"
+               "  certificate_file: ",
+               Pki(StrCat("agent-", HostName(), ".crt")),
+               "\n"
+               "  key_file: ",
+               Pki(StrCat("agent-", HostName(), ".key")), "\n")));
     ChildOptions options;
     options.arguments = {binaries_ + "/truce-agent", "--config", config};
     options.log_file = directory_ + "/agent.log";

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "src/base/child_process.h"
@@ -27,6 +28,13 @@ class SceneDaemons {
   virtual ~SceneDaemons() = default;
   // Asks the controller. Unavailable while it does not answer.
   virtual absl::StatusOr<SceneView> Look(const std::string& victim) = 0;
+  // Puts a policy in force, on top of the one that is: rules of `allocations` are added.
+  virtual absl::Status AddAllocations(const std::vector<v1::AllocationRule>& rules) = 0;
+  // Events of these kinds about a workload since the daemons were started, oldest first; the newest thousand.
+  virtual absl::StatusOr<std::vector<v1::Event>> Events(const std::string& workload,
+                                                        const std::vector<std::string>& kinds) = 0;
+  // What is known of one workload.
+  virtual absl::StatusOr<v1::WorkloadStatus> Workload(const std::string& name) = 0;
   // Ends agent, then controller; returns the agent's exit status.
   virtual int Stop() = 0;
   // False when one of the daemons has died; `log` names its log file.
@@ -41,8 +49,8 @@ struct SceneDaemonsOptions {
   // Where truce-agent and truce-controller are.
   std::string binaries;
   std::string cgroup_root;
-  // Names of the two workloads that the agent watches: a critical one, and one of best effort, on which actions are
-  // enforced.
+  // Names (or patterns) of the workloads that the agent watches: a critical one, which may be left out, and one of best
+  // effort, on which actions are enforced.
   std::string victim;
   std::string aggressor;
   // What scores are made from: a value of the agent's score.from.

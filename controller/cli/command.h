@@ -71,6 +71,7 @@ absl::Status GetWorkloads(Session& session);
 absl::Status GetApplications(Session& session);
 absl::Status GetPairs(Session& session);
 absl::Status GetActions(Session& session);
+absl::Status GetAnomalies(Session& session);
 absl::Status GetEvents(Session& session);
 absl::Status GetReceipts(Session& session);
 absl::Status GetDecisions(Session& session);

@@ -143,9 +143,9 @@ class CommandLine {
   }
 
   void AddGet() {
-    CLI::App* get = Verb(
-        "get",
-        "List hosts, workloads, applications, pairs, actions, migrations, events, receipts, decisions or the policy");
+    CLI::App* get = Verb("get",
+                         "List hosts, workloads, applications, pairs, actions, migrations, events, anomalies, "
+                         "receipts, decisions or the policy");
     CLI::App* leaf =
         Leaf(get, "hosts", "Hosts and how they are", "  trucectl get hosts\n  trucectl get hosts -o wide\n", &GetHosts);
     leaf->alias("host")->add_option("NAME", options_->name, "Only this host");
@@ -180,6 +180,12 @@ class CommandLine {
     leaf = Leaf(get, "events", "What happened, newest last",
                 "  trucectl get events --watch\n  trucectl get events --host web-17 --limit 20\n", &GetEvents);
     leaf->alias("event")->add_option("--after", options_->after_sequence, "Only events after this one (its NAME)");
+    AddHost(leaf);
+    AddLimit(leaf);
+    AddOutput(leaf);
+    leaf = Leaf(get, "anomalies", "Demand that left what was foretold or its own past, and drifts, newest last",
+                "  trucectl get anomalies\n  trucectl get anomalies shop.service --watch\n", &GetAnomalies);
+    leaf->alias("anomaly")->add_option("WORKLOAD", options_->name, "Only those of it");
     AddHost(leaf);
     AddLimit(leaf);
     AddOutput(leaf);

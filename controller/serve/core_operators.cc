@@ -198,9 +198,13 @@ absl::Status ControllerCore::KnownNames(std::string_view host, std::string_view 
 }
 
 absl::StatusOr<v1::ListEventsResponse> ControllerCore::ListEvents(const v1::ListEventsRequest& request) {
-  TRUCE_ASSIGN_OR_RETURN(auto events, store_.Events(request.host(), request.after_sequence(), Limit(request.limit())));
+  TRUCE_ASSIGN_OR_RETURN(auto events, store_.Events({.host = request.host(),
+                                                     .workload = FullName(request.host(), request.workload()),
+                                                     .kinds = {request.kinds().begin(), request.kinds().end()},
+                                                     .after = request.after_sequence(),
+                                                     .limit = Limit(request.limit())}));
   v1::ListEventsResponse response;
-  if (events.empty()) TRUCE_RETURN_IF_ERROR(KnownNames(request.host(), ""));
+  if (events.empty()) TRUCE_RETURN_IF_ERROR(KnownNames(request.host(), request.workload()));
   for (auto& event : events) *response.add_events() = std::move(event);
   return response;
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
 #include "controller/store/schema.h"
 #include "google/protobuf/util/json_util.h"
 #include "src/base/soci_without_boost.h"
@@ -355,19 +356,23 @@ absl::StatusOr<std::vector<v1::ReceiptRecord>> Database::Receipts(const std::str
   return receipts;
 }
 
-absl::StatusOr<std::vector<v1::Event>> Database::Events(const std::string& host, uint64_t after, int limit) {
+absl::StatusOr<std::vector<v1::Event>> Database::Events(const EventQuery& query) {
   std::vector<v1::Event> events;
   TRUCE_RETURN_IF_ERROR(Guard("reading events", [&] {
-    const auto from = static_cast<long long>(after);
-    const std::string order = after == 0 ? "DESC" : "ASC";
+    const auto from = static_cast<long long>(query.after);
+    const std::string order = query.after == 0 ? "DESC" : "ASC";
+    // A list of kinds as one text, each between two commas: there are no commas in kinds.
+    const std::string kinds = query.kinds.empty() ? "" : StrCat(",", absl::StrJoin(query.kinds, ","), ",");
     soci::rowset<std::string> rows =
-        (sql_->prepare << "SELECT body FROM events WHERE (:host = '' OR host = :host2) AND "
+        (sql_->prepare << "SELECT body FROM events WHERE (:host = '' OR host = :host2) AND (:workload = '' OR "
+                          "workload = :workload2) AND (:kinds = '' OR :kinds2 LIKE '%,' || kind || ',%') AND "
                           "id > :after ORDER BY id "
                        << order << " LIMIT :limit",
-         soci::use(host), soci::use(host), soci::use(from), soci::use(limit));
+         soci::use(query.host), soci::use(query.host), soci::use(query.workload), soci::use(query.workload),
+         soci::use(kinds), soci::use(kinds), soci::use(from), soci::use(query.limit));
     for (const auto& body : rows) events.push_back(FromJson<v1::Event>(body));
   }));
-  if (after == 0) std::reverse(events.begin(), events.end());
+  if (query.after == 0) std::reverse(events.begin(), events.end());
   return events;
 }
 

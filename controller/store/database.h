@@ -79,6 +79,16 @@ struct WorkloadMinute {
   int sample_count = 0;
 };
 
+// Which events are asked for; what is empty or zero bounds nothing.
+struct EventQuery {
+  std::string host;
+  std::string workload;
+  std::vector<std::string> kinds;
+  // Only those after this sequence, oldest first; zero: the newest ones.
+  uint64_t after = 0;
+  int limit = 100;
+};
+
 // Not thread-safe. Errors name the file and what can be done; ResourceExhausted means a full disk or the size bound.
 class Database {
  public:
@@ -116,7 +126,7 @@ class Database {
   absl::StatusOr<std::vector<v1::ReceiptRecord>> Receipts(const std::string& host, const std::string& workload,
                                                           int limit);
   // With `after`, the oldest `limit` events after that sequence; without, the newest.
-  absl::StatusOr<std::vector<v1::Event>> Events(const std::string& host, uint64_t after, int limit);
+  absl::StatusOr<std::vector<v1::Event>> Events(const EventQuery& query);
 
   // Deletes at most `batch` rows of each table that are older than `oldest` or beyond the newest `rows`. Returns how
   // many went; fewer than `batch` means that it is done for now. Signatures go when they are beyond the newest

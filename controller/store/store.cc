@@ -136,10 +136,11 @@ absl::StatusOr<std::vector<v1::ReceiptRecord>> Store::Receipts(const std::string
   return std::move(*rows);
 }
 
-absl::StatusOr<std::vector<v1::Event>> Store::Events(const std::string& host, uint64_t after, int limit) {
+absl::StatusOr<std::vector<v1::Event>> Store::Events(EventQuery query) {
+  query.limit = Bounded(query.limit);
   auto rows = std::make_shared<std::vector<v1::Event>>();
   TRUCE_RETURN_IF_ERROR(Query([=](Database& database) -> absl::Status {
-    TRUCE_ASSIGN_OR_RETURN(*rows, database.Events(host, after, Bounded(limit)));
+    TRUCE_ASSIGN_OR_RETURN(*rows, database.Events(query));
     return absl::OkStatus();
   }));
   return std::move(*rows);

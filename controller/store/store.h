@@ -80,7 +80,7 @@ class Store {
   absl::StatusOr<std::vector<v1::Decision>> Decisions(const std::string& host, const std::string& workload, int limit);
   absl::StatusOr<std::vector<v1::ReceiptRecord>> Receipts(const std::string& host, const std::string& workload,
                                                           int limit);
-  absl::StatusOr<std::vector<v1::Event>> Events(const std::string& host, uint64_t after, int limit);
+  absl::StatusOr<std::vector<v1::Event>> Events(EventQuery query);
   // Waits until everything queued so far is written; the error of the last write when it failed.
   absl::Status Flush();
 
