@@ -89,7 +89,7 @@ double Difference(const DemandWeights& one, const DemandWeights& other) {
 }
 
 // Weights that began alike and learned the same differ by how sums of floats were rounded.
-constexpr double kRounding = 1e-5;
+constexpr double kRounding = 1e-4;
 
 // Few series and small batches: many batches have nothing for one of the processes.
 std::vector<std::string> FewSeries(const std::vector<std::string>& more) {
@@ -106,7 +106,7 @@ TEST_F(DistributedTest, SeveralProcessesMakeTheModelThatOneMakes) {
     EXPECT_THAT(said_, HasSubstr(std::string("process 1 of ") + processes + " learned from"));
   }
   // So much is learned in a pass.
-  EXPECT_GT(Difference(one, Train("shorter", FewSeries({"--epochs", "3"}))), 100 * kRounding);
+  EXPECT_GT(Difference(one, Train("shorter", FewSeries({"--epochs", "3"}))), 10 * kRounding);
 }
 
 TEST_F(DistributedTest, TheLossOnSeriesHeldOutIsTheSameAndEndsAllAlike) {
