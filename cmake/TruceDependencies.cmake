@@ -39,10 +39,13 @@ target_link_libraries(truce_soci INTERFACE ${SOCI_CORE_LIBRARY} ${SOCI_SQLITE_LI
 
 # Debian's TorchConfig.cmake asks for more than it needs; the two libraries and their headers are all there is to it.
 find_path(TORCH_INCLUDE_DIR torch/csrc/api/include/torch/torch.h REQUIRED)
+# libtorch has Gloo in it, and its headers ask for Gloo's.
+find_path(GLOO_INCLUDE_DIR gloo/context.h REQUIRED)
 find_library(TORCH_CPU_LIBRARY torch_cpu REQUIRED)
 find_library(C10_LIBRARY c10 REQUIRED)
 add_library(truce_torch INTERFACE)
-target_include_directories(truce_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIR} ${TORCH_INCLUDE_DIR}/torch/csrc/api/include)
+target_include_directories(truce_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIR} ${TORCH_INCLUDE_DIR}/torch/csrc/api/include
+                           ${GLOO_INCLUDE_DIR})
 target_link_libraries(truce_torch INTERFACE ${TORCH_CPU_LIBRARY} ${C10_LIBRARY})
 
 # Gradient boosted trees: only to be compared with. Debian ships the C interface without a CMake file.

@@ -8,10 +8,10 @@
 
 #include "lab/command_line.h"
 #include "lab/forecast/datasets.h"
-#include "lab/forecast/demand_models.h"
 #include "lab/forecast/evaluate.h"
 #include "lab/forecast/forecast_file.h"
 #include "lab/forecast/methods.h"
+#include "lab/forecast/train_demand.h"
 #include "src/base/text.h"
 
 namespace truce::lab {
@@ -98,24 +98,67 @@ void AddForecast(CLI::App& app, std::function<int()>& chosen) {
 int RunTrain(const TrainDemandOptions& options) {
   const absl::Status status = TrainDemandModel(options);
   if (!status.ok()) return Failed(status);
-  std::printf("%s is written\n", options.output.c_str());
+  if (options.processes.rank == 0) std::printf("%s is written\n", options.output.c_str());
   return 0;
+}
+
+void AddProcesses(CLI::App* command, ProcessesOptions& options) {
+  CLI::Option* const rank =
+      command->add_option("--rank", options.rank, "Which of them this one is, from 0")->check(CLI::Range(0, 4095));
+  CLI::Option* const world =
+      command->add_option("--world", options.world, "How many there are")->check(CLI::Range(1, 4096));
+  CLI::Option* const rendezvous =
+      command->add_option("--rendezvous", options.rendezvous, "HOST:PORT of process 0, where they find each other");
+  CLI::Option* const distributed =
+      command->add_flag("--distributed", options.distributed, "Be one of several processes, on one machine or more")
+          ->needs(rank)
+          ->needs(world)
+          ->needs(rendezvous);
+  for (CLI::Option* const option : {rank, world, rendezvous}) option->needs(distributed);
+  command->add_option("--processes", options.processes, "Train in so many processes of this machine")
+      ->check(CLI::Range(1, 256))
+      ->excludes(distributed)
+      ->capture_default_str();
+  command->add_option("--timeout", options.timeout_seconds, "Seconds that processes wait for each other")
+      ->check(CLI::Range(1.0, 86400.0))
+      ->capture_default_str();
 }
 
 void AddTrain(CLI::App& train, std::function<int()>& chosen) {
   auto options = std::make_shared<TrainDemandOptions>();
-  CLI::App* command = train.add_subcommand("forecast", "Make a demand model from made-up series, for any workload");
+  CLI::App* command =
+      train.add_subcommand("forecast", "Make a demand model: from made-up series, for any workload, or from history");
   command->add_option("--output", options->output, "The model")->capture_default_str();
   command->add_option("--name", options->version,
                       "What to call this version of it (default: today's date and the seed)");
+  CLI::Option* const input =
+      command->add_option("--input", options->inputs,
+                          "History: CSV of series,t,value; may be compressed; each process reads some of the files");
+  command->add_option("--most-values", options->most_values, "Of history, learned from in each process")
+      ->check(CLI::Range(2'000, 1'000'000'000))
+      ->capture_default_str();
   command->add_option("--series", options->series, "Made-up series")
       ->check(CLI::Range(1, 100'000))
+      ->excludes(input)
       ->capture_default_str();
   command->add_option("--length", options->length, "Values of each")
       ->check(CLI::Range(300, 100'000))
+      ->excludes(input)
       ->capture_default_str();
   command->add_option("--epochs", options->epochs, "Passes")->check(CLI::Range(1, 1'000))->capture_default_str();
+  command->add_option("--batch", options->batch, "Pieces of series that a step learns from, in all processes together")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command
+      ->add_option("--held-out", options->held_out_ratio,
+                   "Part of the series that is not learned from but says which pass was best")
+      ->check(CLI::Range(0.0, 0.9))
+      ->capture_default_str();
+  command->add_option("--patience", options->patience, "Passes without a better one that end it (0: none)")
+      ->check(CLI::Range(0, 1'000))
+      ->capture_default_str();
   command->add_option("--seed", options->seed, "Of everything random")->capture_default_str();
+  AddProcesses(command, options->processes);
   command->callback([options, &chosen] { chosen = [options] { return RunTrain(*options); }; });
 }
 

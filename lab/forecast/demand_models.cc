@@ -5,16 +5,11 @@
 #include <fstream>
 #include <sstream>
 #include <utility>
-#include <vector>
 
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "models/forecast/demand_model_file.h"
-#include "models/training/made_up_demand.h"
 #include "src/base/shipped.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/rpc/atomic_file.h"
 
 namespace truce::lab {
 namespace {
@@ -29,23 +24,6 @@ bool Tell(const DemandEpoch& epoch) {
 }
 
 }  // namespace
-
-absl::Status TrainDemandModel(const TrainDemandOptions& options) {
-  const std::vector<MadeUpDemand> made = MakeUpDemand(options.series, options.length, options.seed);
-  std::vector<DemandSeries> series;
-  for (const MadeUpDemand& one : made) series.push_back({one.values, one.season_steps});
-  DemandTrainingOptions training;
-  training.seed = options.seed;
-  training.epochs = options.epochs;
-  training.most_values = options.series * options.length;
-  TRUCE_ASSIGN_OR_RETURN(DemandModel model, TrainDemand(series, training, Tell));
-  const std::string today = absl::FormatTime("%Y-%m-%d", absl::Now(), absl::UTCTimeZone());
-  const DemandModelContent content{options.version.empty() ? StrCat(today, ".", options.seed) : options.version,
-                                   StrCat(options.series, " made-up series of ", options.length, " values, seed ",
-                                          options.seed, ", ", options.epochs, " passes"),
-                                   std::move(model)};
-  return rpc::WriteFileAtomically(options.output, SerializeDemandModel(content), 0644, rpc::IfExists::kReplace);
-}
 
 absl::StatusOr<SharedDemandModel> ShippedDemandModel() {
   const std::string path = ShippedPath(kShipped);

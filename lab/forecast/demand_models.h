@@ -1,7 +1,6 @@
-// The demand LSTM in the lab: the one that comes with Truce, how it is made, and how it is tuned to series at hand.
+// The demand LSTM in the lab: the one that comes with Truce, and how it is tuned to series at hand.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -12,20 +11,6 @@
 #include "models/training/demand_trainer.h"
 
 namespace truce::lab {
-
-struct TrainDemandOptions {
-  std::string output = "demand.truce";
-  // Empty: today's date and the seed.
-  std::string version;
-  size_t series = 3'000;
-  size_t length = 600;
-  uint64_t seed = 1;
-  int epochs = 10;
-};
-
-// truce-lab train forecast: a demand model from made-up series (models/training/made_up_demand.h), written to a file.
-// Progress goes to stderr.
-absl::Status TrainDemandModel(const TrainDemandOptions& options);
 
 using SharedDemandModel = std::shared_ptr<const DemandModel>;
 

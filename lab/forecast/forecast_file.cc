@@ -11,11 +11,11 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
-#include "lab/forecast/archive.h"
 #include "lab/forecast/csv.h"
 #include "lab/forecast/methods.h"
 #include "lab/forecast/readings.h"
 #include "lab/forecast/rolling.h"
+#include "lab/forecast/series_file.h"
 #include "src/base/clock.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -53,18 +53,6 @@ absl::Status CheckOptions(const ForecastFileOptions& options) {
     return absl::InvalidArgumentError(StrCat("--output ", options.output, " would replace the input; choose another"));
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<NamedReadings>> ReadInput(const std::string& path) {
-  std::vector<NamedReadings> all;
-  size_t files = 0;
-  TRUCE_RETURN_IF_ERROR(ReadPacked(path, [&](std::string_view, std::string_view content) -> absl::Status {
-    if (++files > 1) return absl::InvalidArgumentError(StrCat(path, " holds several files; give one"));
-    TRUCE_ASSIGN_OR_RETURN(all, ParseSeriesCsv(path, content));
-    return absl::OkStatus();
-  }));
-  if (files == 0) return absl::InvalidArgumentError(StrCat(path, ": it is empty; it must begin with series,t,value"));
-  return all;
 }
 
 // The grid too is known from what is learned from alone, so that nothing later can change a forecast.
@@ -185,7 +173,7 @@ std::string Header(const std::vector<double>& quantiles) {
 absl::StatusOr<ForecastFileSummary> ForecastFile(const ForecastFileOptions& options) {
   TRUCE_RETURN_IF_ERROR(CheckOptions(options));
   TRUCE_ASSIGN_OR_RETURN(const ForecastMethod* const method, FindForecastMethod(options.model));
-  TRUCE_ASSIGN_OR_RETURN(std::vector<NamedReadings> inputs, ReadInput(options.input));
+  TRUCE_ASSIGN_OR_RETURN(std::vector<NamedReadings> inputs, ReadSeriesFile(options.input));
   const Clock& clock = SystemClock();
   const absl::Duration begin = clock.Monotonic();
   ForecastFileSummary summary;

@@ -1,5 +1,5 @@
-// Trains the demand LSTM over many series. Deterministic for a seed on one machine. Any thread; libtorch and its BLAS
-// are left with one thread each in the whole process.
+// Trains the demand LSTM over many series, in one process or several. Deterministic for a seed on one machine. Any
+// thread; libtorch and its BLAS are left with one thread each in the whole process.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "models/forecast/demand_model.h"
+#include "models/training/gradient_exchange.h"
 
 namespace truce {
 
@@ -38,6 +39,11 @@ struct DemandTrainingOptions {
   // The quantile loss is taken where the network works, of asinh values, in which a spike is one value like any other;
   // and, by so much, of the values themselves, in which a spike is what capacity is needed for.
   double spike_weight = 1.0;
+  // This part of the series (whole hosts, where they are known) is not learned from; the loss on them says how well new
+  // ones are told, and the weights with the least are kept.
+  double held_out_ratio = 0;
+  // Ends when the loss on those has not fallen for so many epochs. 0: does not.
+  int patience = 0;
 };
 
 struct DemandEpoch {
@@ -45,14 +51,25 @@ struct DemandEpoch {
   int epochs = 0;
   // Mean quantile loss of a target, in the series' own units of change.
   double loss = 0;
+  // The same of the series that were held out; NaN without any.
+  double held_out_loss = 0;
+  // Values that this process learned from.
+  size_t own_values = 0;
 };
 
 // InvalidArgument when the series have not even kLeastDemandValues values to learn from. Begins with the weights of
 // `from`, whose sizes then count instead of those of `options`, or, without it, with random ones. `report` is called
 // after each epoch; false ends the training with the weights so far.
+//
+// With an `exchange` its processes train one model together: each gives all series, in the same order, but values of
+// those of its share only; those of one host belong into one share. Whatever the shares, it is the model that one
+// process makes of all series, but for the order in which gradients are added up: every batch is drawn from the pieces
+// of all, each process takes its own of them, and what was learned is weighted by how many values there were. All
+// return the same, or an error. Options and series that differ are FailedPrecondition or InvalidArgument; that
+// another process ended is Unavailable, with its rank.
 inline constexpr size_t kLeastDemandValues = 2'000;
 absl::StatusOr<DemandModel> TrainDemand(absl::Span<const DemandSeries> series, const DemandTrainingOptions& options,
                                         const std::function<bool(const DemandEpoch&)>& report,
-                                        const DemandModel* from = nullptr);
+                                        const DemandModel* from = nullptr, GradientExchange* exchange = nullptr);
 
 }  // namespace truce

@@ -161,11 +161,13 @@ class Maker {
 
 }  // namespace
 
-std::vector<MadeUpDemand> MakeUpDemand(size_t count, size_t length, uint64_t seed) {
-  std::vector<MadeUpDemand> made;
-  made.reserve(count);
+std::vector<MadeUpDemand> MakeUpDemand(size_t count, size_t length, uint64_t seed, size_t rank, size_t processes) {
+  std::vector<MadeUpDemand> made(count);
   std::mt19937_64 seeds(seed);
-  for (size_t i = 0; i < count; ++i) made.push_back(Maker(length, seeds()).Make());
+  for (size_t i = 0; i < count; ++i) {
+    const uint64_t one = seeds();
+    if (i % processes == rank) made[i] = Maker(length, one).Make();
+  }
   return made;
 }
 

@@ -18,7 +18,9 @@ struct MadeUpDemand {
   size_t season_steps = 0;
 };
 
-// `length` is of each.
-std::vector<MadeUpDemand> MakeUpDemand(size_t count, size_t length, uint64_t seed);
+// `length` is of each. Of several processes that share them, the one of this rank makes every so-manieth of the same
+// series, and leaves the others empty.
+std::vector<MadeUpDemand> MakeUpDemand(size_t count, size_t length, uint64_t seed, size_t rank = 0,
+                                       size_t processes = 1);
 
 }  // namespace truce

@@ -47,6 +47,11 @@ std::vector<DemandSeries> SeriesOf(const std::vector<EncoderHost>& hosts, bool m
   return series;
 }
 
+DemandPieces Pieces(const std::vector<DemandSeries>& series) {
+  OneProcess alone;
+  return *CutIntoPieces(series, Small(), alone);
+}
+
 struct Errors {
   double encoder = 0;
   // At each step up to the lag.
@@ -104,18 +109,18 @@ TEST(LeadersInTrainingTest, SeriesOfOneHostThatHaveNothingToDoWithEachOtherAreLe
     marked.push_back({one, 0, 7});
     alone.push_back({one, 0});
   }
-  EXPECT_EQ(CutIntoPieces(marked, Small()).inputs, CutIntoPieces(alone, Small()).inputs);
+  EXPECT_EQ(Pieces(marked).inputs, Pieces(alone).inputs);
 }
 
 TEST(LeadersInTrainingTest, LeadersAreKnownFromWhatCameBefore) {
   EncoderHost host(960, 5);
-  const DemandPieces all = CutIntoPieces(SeriesOf({host}, true), Small());
+  const DemandPieces all = Pieces(SeriesOf({host}, true));
   EncoderHost other = host;
   const EncoderHost later(960, 77);
   constexpr size_t kSame = 700;
   std::copy(later.encoder.begin() + kSame, later.encoder.end(), other.encoder.begin() + kSame);
   std::copy(later.storage.begin() + kSame, later.storage.end(), other.storage.begin() + kSame);
-  const DemandPieces changed = CutIntoPieces(SeriesOf({other}, true), Small());
+  const DemandPieces changed = Pieces(SeriesOf({other}, true));
   ASSERT_EQ(all.inputs.size(), 2 * 960U);
   size_t led = 0;
   for (size_t s = 0; s < 2; ++s) {
