@@ -1,12 +1,16 @@
 #include "lab/drift/commands.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <string>
 
 #include "lab/command_line.h"
 #include "lab/drift/evaluate.h"
+#include "lab/drift/live.h"
+#include "src/base/shipped.h"
+#include "src/base/shutdown.h"
 
 namespace truce::lab {
 namespace {
@@ -19,6 +23,32 @@ int RunDrift(const std::string& input, const DriftOptions& options, const Output
   return ShowFigures(DriftFigures(evaluation), format.kind(), format.check, std::cout);
 }
 
+struct LiveWords {
+  bool live = false;
+  std::string learning = "8m";
+  std::string unchanged = "30m";
+};
+
+int RunLive(LiveDriftOptions options, const LiveWords& words, const OutputFormat& format) {
+  if (!absl::ParseDuration(words.learning, &options.learning) ||
+      !absl::ParseDuration(words.unchanged, &options.unchanged) || options.learning <= absl::ZeroDuration() ||
+      options.unchanged <= absl::ZeroDuration()) {
+    std::fprintf(stderr, "truce-lab: --learning %s and --unchanged %s must be durations such as 8m\n",
+                 words.learning.c_str(), words.unchanged.c_str());
+    return 2;
+  }
+  ShutdownSignals signals;
+  options.binaries = OwnDirectory();
+  const auto outcome = RunLiveDrift(options, signals);
+  if (!outcome.ok()) {
+    if (signals.signal() == 0) return Failed(outcome.status());
+    std::fprintf(stderr, "\ninterrupted; everything was ended and restored\n");
+    return 130;
+  }
+  if (!outcome->message.empty()) std::fprintf(stderr, "reported: %s\n", outcome->message.c_str());
+  return ShowFigures(LiveDriftFigures(*outcome), format.kind(), format.check, std::cout);
+}
+
 }  // namespace
 
 void AddDriftCommand(CLI::App& app, std::function<int()>& chosen) {
@@ -27,7 +57,14 @@ void AddDriftCommand(CLI::App& app, std::function<int()>& chosen) {
   const auto format = std::make_shared<OutputFormat>();
   CLI::App* drift = app.add_subcommand(
       "drift", "How soon changes of behaviour are found in a data set, and how seldom unchanged programs alarm");
-  drift->add_option("--input", *input, "The data set, as truce-lab collect makes it")->required();
+  CLI::Option* data = drift->add_option("--input", *input, "The data set, as truce-lab collect makes it");
+  const auto live = std::make_shared<LiveDriftOptions>();
+  const auto words = std::make_shared<LiveWords>();
+  drift->add_flag("--live", words->live, "Of running programs on this host, under daemons of their own, instead")
+      ->excludes(data);
+  drift->add_option("--learning", words->learning, "--live: before the change")->capture_default_str();
+  drift->add_option("--unchanged", words->unchanged, "--live: watched after it")->capture_default_str();
+  drift->add_option("--cgroup-root", live->cgroup_root, "--live: where cgroups are mounted")->capture_default_str();
   drift->add_option("--days", options->days, "Length of what is made of each life without a change, in days")
       ->check(CLI::Range(0.01, 1000.0))
       ->capture_default_str();
@@ -36,7 +73,10 @@ void AddDriftCommand(CLI::App& app, std::function<int()>& chosen) {
       ->capture_default_str();
   drift->add_option("--seed", options->seed, "Of what is drawn")->capture_default_str();
   AddFormat(drift, *format);
-  drift->callback([=, &chosen] { chosen = [=] { return RunDrift(*input, *options, *format); }; });
+  drift->callback([=, &chosen] {
+    if (!words->live && input->empty()) throw CLI::RequiredError("--input or --live");
+    chosen = [=] { return words->live ? RunLive(*live, *words, *format) : RunDrift(*input, *options, *format); };
+  });
 }
 
 }  // namespace truce::lab
