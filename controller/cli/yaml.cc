@@ -226,6 +226,12 @@ void ReadField(ConfigReader& reader, const FieldDescriptor& field, Message* mess
       if (value >= 0) reflection.SetUInt32(message, &field, static_cast<uint32_t>(value));
       return;
     }
+    case FieldDescriptor::CPPTYPE_BOOL: {
+      bool value = reflection.GetBool(*message, &field);
+      reader.Read(field.name(), &value);
+      reflection.SetBool(message, &field, value);
+      return;
+    }
     case FieldDescriptor::CPPTYPE_ENUM:
       ReadEnum(reader, field, message);
       return;

@@ -121,6 +121,7 @@ class Fleet {
     paths_ = WriteAgentYaml("agent.yaml", kHostName, root, certificate_host,
                             "state_directory: " + Path("state") +
                                 "\nmetrics: {listen: '127.0.0.1:0'}\n"
+                                "forecast: {step: 1s}\n"
                                 "discovery:\n  rules:\n    - {match: shop/*, class: standard}\n"
                                 "    - {match: batch/*, class: best_effort}\n");
   }

@@ -215,6 +215,44 @@ TEST_P(SceneTest, AWorkloadThatVanishesUnderAnActionEndsIt) {
   EXPECT_THAT(host_.ChangedFiles(), IsEmpty());
 }
 
+// A rule of the policy lets a workload's quota follow what it needs; what that will be is shown.
+TEST_P(SceneTest, AQuotaFollowsWhatIsNeededAndForetold) {
+  const Outcome enforce = fleet_.Ctl({"set", "mode", "enforce", "--workload", kBystander});
+  ASSERT_EQ(enforce.exit_code, 0) << enforce.output;
+  const auto apply = [this](const std::string& allocations) {
+    const std::string file = fleet_.Path("policy.yaml");
+    std::ofstream(file) << "allocations: " << allocations << "\n";
+    return fleet_.Ctl({"apply", "-f", file});
+  };
+  const Outcome applied = apply(StrCat("[{workload: ", kBystander, ", least_cores: 0.1, most_cores: 0.6}]"));
+  ASSERT_EQ(applied.exit_code, 0) << applied.output;
+  EXPECT_THAT(applied.output, HasSubstr("allocation of shop/cache: 0.1 to 0.6 cores, 20 % headroom: new"));
+
+  // It uses 0.3 cores, so its quota comes down to 0.36, within the deadband.
+  const std::string quota =
+      host_.layout() == Layout::kV2
+          ? StrCat(kBystander, "/cpu.max")
+          : StrCat(host_.layout() == Layout::kV1 ? "cpu,cpuacct/" : "cpu/", kBystander, "/cpu.cfs_quota_us");
+  double cores = 0;
+  const auto comes_to = [&](double least, double most) {
+    // 0: caught between a plain file's truncation and its write.
+    cores = std::atof(host_.Snapshot().at(quota).content.c_str()) / 1e5;
+    return cores >= least && cores <= most;
+  };
+  EXPECT_TRUE(Eventually([&] { return comes_to(0.59, 0.61); })) << cores << State();
+  EXPECT_TRUE(Eventually([&] { return comes_to(0.33, 0.45); }, 2 * kPatience)) << cores << State();
+  EXPECT_THAT(host_.ChangedFiles(), testing::ElementsAre(quota));
+  EXPECT_THAT(fleet_.Ctl({"get", "actions"}).output, HasSubstr("0.10-0.60 cores, as needed"));
+  const std::string described = fleet_.Ctl({"describe", "workload", kBystander}).output;
+  EXPECT_THAT(described, AllOf(HasSubstr("Forecast of cpu"), HasSubstr("set aside: "), HasSubstr("PEAK P95")));
+  EXPECT_EQ(fleet_.Ctl({"get", "anomalies"}).exit_code, 0);
+
+  const Outcome ended = apply("[]");
+  ASSERT_EQ(ended.exit_code, 0) << ended.output;
+  EXPECT_TRUE(Eventually([this] { return Restored(); })) << testing::PrintToString(host_.ChangedFiles());
+  EXPECT_TRUE(Eventually([this] { return HasReceipt(v1::RECEIPT_OUTCOME_RELEASED); })) << State();
+}
+
 INSTANTIATE_TEST_SUITE_P(Layouts, SceneTest, testing::Values(Layout::kV1, Layout::kHybrid, Layout::kV2),
                          [](const auto& scene) { return LayoutName(scene.param); });
 

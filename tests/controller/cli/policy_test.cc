@@ -41,6 +41,10 @@ v1::Policy Example() {
   policy.set_migration_mode(v1::MODE_ENFORCE);
   policy.set_host_migrations_per_hour(0);
   policy.set_fleet_migrations_per_hour(3);
+  v1::AllocationRule* allocation = policy.add_allocations();
+  allocation->set_workload("shop");
+  allocation->set_most_cores(1.5);
+  allocation->set_reactive(true);
   v1::ModeRule* rule = policy.add_mode_rules();
   rule->set_host("007");
   rule->set_workload_class(v1::WORKLOAD_CLASS_BEST_EFFORT);
