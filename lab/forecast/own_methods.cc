@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lab/forecast/demand_models.h"
+#include "lab/forecast/others.h"
 #include "models/forecast/best_of.h"
 #include "models/forecast/demand_forecaster.h"
 #include "models/forecast/methods.h"
@@ -26,37 +27,29 @@ SeasonRule DayIfThere(const MethodSetting& setting) {
   return {SeasonRule::Kind::kAmong, {day}};
 }
 
-absl::StatusOr<SharedDemandModel> TunedTo(const MethodSetting& setting, absl::Span<const Series> others) {
-  TRUCE_ASSIGN_OR_RETURN(const SharedDemandModel shipped, ShippedDemandModel());
-  std::vector<DemandSeries> series;
-  for (const Series& one : others) series.push_back({one.values, SeasonOf(setting)});
-  return Tuned(shipped, series);
-}
-
 using MakeOwn = std::unique_ptr<Forecaster> (*)(const MethodSetting&);
 
 ForecastMethod Own(std::string name, std::string about, MakeOwn make) {
-  return {std::move(name), std::move(about), false, [make](const MethodSetting& setting, absl::Span<const Series>) {
-            return MakeForecaster([=] { return make(setting); });
-          }};
+  return {std::move(name), std::move(about), false,
+          [make](const MethodSetting& setting, Others&) { return MakeForecaster([=] { return make(setting); }); }};
 }
 
 MakeForecaster LstmOf(const MethodSetting& setting, const SharedDemandModel& model) {
   return [=] { return NewDemandForecaster(model, SeasonOf(setting)); };
 }
 
-absl::StatusOr<MakeForecaster> PrepareShipped(const MethodSetting& setting, absl::Span<const Series>) {
+absl::StatusOr<MakeForecaster> PrepareShipped(const MethodSetting& setting, Others&) {
   TRUCE_ASSIGN_OR_RETURN(const SharedDemandModel model, ShippedDemandModel());
   return LstmOf(setting, model);
 }
 
-absl::StatusOr<MakeForecaster> PrepareLstm(const MethodSetting& setting, absl::Span<const Series> others) {
-  TRUCE_ASSIGN_OR_RETURN(const SharedDemandModel model, TunedTo(setting, others));
+absl::StatusOr<MakeForecaster> PrepareLstm(const MethodSetting& setting, Others& others) {
+  TRUCE_ASSIGN_OR_RETURN(const SharedDemandModel model, others.TunedDemandModel(SeasonOf(setting)));
   return LstmOf(setting, model);
 }
 
-absl::StatusOr<MakeForecaster> PrepareAuto(const MethodSetting& setting, absl::Span<const Series> others) {
-  TRUCE_ASSIGN_OR_RETURN(const SharedDemandModel model, TunedTo(setting, others));
+absl::StatusOr<MakeForecaster> PrepareAuto(const MethodSetting& setting, Others& others) {
+  TRUCE_ASSIGN_OR_RETURN(const SharedDemandModel model, others.TunedDemandModel(SeasonOf(setting)));
   return MakeForecaster([=] {
     constexpr size_t kAnyReach = 1'000'000;
     std::vector<Contender> contenders;
