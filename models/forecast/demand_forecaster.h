@@ -19,12 +19,11 @@ class LedForecaster : public Forecaster {
   virtual void ObserveLed(double value, const LeaderPush& push) = 0;
 };
 
-// Season as in DemandFeatures. Steps between horizons lie on the line between them. Beyond the last horizon its quantiles
-// go on, their distance from the median growing with the square root of the steps, as a random walk's does: whoever
-// asks for so much is better served by a series with larger steps. Series without a negative value are not said to
-// become negative. Fit looks at the last two weeks of five minutes (4,032 values), which is what its state can hold, and
-// changes no weights.
-// What is fitted or observed without a push has no leader.
+// Season as in DemandFeatures. Steps between horizons lie on the line between them. Beyond the last horizon its
+// quantiles go on, their distance from the median growing with the square root of the steps, as a random walk's does:
+// whoever asks for so much is better served by a series with larger steps. Series without a negative value are not said
+// to become negative. Fit looks at the last two weeks of five minutes (4,032 values), which is what its state can hold,
+// and changes no weights. What is fitted or observed without a push has no leader.
 std::unique_ptr<LedForecaster> NewDemandForecaster(std::shared_ptr<const DemandModel> model, size_t season_steps);
 
 }  // namespace truce
