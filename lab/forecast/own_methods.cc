@@ -5,7 +5,7 @@
 
 #include "lab/forecast/demand_models.h"
 #include "lab/forecast/others.h"
-#include "models/forecast/best_of.h"
+#include "models/forecast/auto_forecaster.h"
 #include "models/forecast/demand_forecaster.h"
 #include "models/forecast/methods.h"
 #include "src/base/status.h"
@@ -50,14 +50,7 @@ absl::StatusOr<MakeForecaster> PrepareLstm(const MethodSetting& setting, Others&
 
 absl::StatusOr<MakeForecaster> PrepareAuto(const MethodSetting& setting, Others& others) {
   TRUCE_ASSIGN_OR_RETURN(const SharedDemandModel model, others.TunedDemandModel(SeasonOf(setting)));
-  return MakeForecaster([=] {
-    constexpr size_t kAnyReach = 1'000'000;
-    std::vector<Contender> contenders;
-    contenders.push_back({NewDemandForecaster(model, SeasonOf(setting)), kDemandHorizons.back()});
-    contenders.push_back({NewBaseForecaster(DayIfThere(setting)), kAnyReach});
-    contenders.push_back({NewNaiveForecaster(), kAnyReach});
-    return NewBestOf(std::move(contenders));
-  });
+  return MakeForecaster([=] { return NewAutoForecaster(model, SeasonOf(setting), DayIfThere(setting)); });
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "models/forecast/line.h"
 #include "models/forecast/methods.h"
 #include "models/forecast/model_forecaster.h"
+#include "src/base/status.h"
 
 namespace truce {
 namespace {
@@ -102,11 +103,17 @@ class BaseForecaster : public Forecaster {
   }
 
   absl::StatusOr<Forecast> Predict(size_t steps, absl::Span<const double> quantiles) const override {
+    return PredictAt(EveryStep(steps), quantiles);
+  }
+
+  absl::StatusOr<Forecast> PredictAt(absl::Span<const size_t> steps_ahead,
+                                     absl::Span<const double> quantiles) const override {
     if (members_.empty()) return absl::FailedPreconditionError("nothing was learned yet: Fit comes before Predict");
-    if (const absl::Status status = CheckRequest(steps, quantiles); !status.ok()) return status;
-    PathValues paths(steps * kPaths);
-    for (const Member& member : members_) member.method->AddPathsTo(steps, member.weight, &paths);
-    return QuantilesOfPaths(steps, quantiles, &paths);
+    TRUCE_RETURN_IF_ERROR(CheckStepsAhead(steps_ahead));
+    TRUCE_RETURN_IF_ERROR(CheckRequest(steps_ahead.size(), quantiles));
+    PathValues paths(steps_ahead.back() * kPaths);
+    for (const Member& member : members_) member.method->AddPathsTo(steps_ahead.back(), member.weight, &paths);
+    return QuantilesOfPaths(steps_ahead, quantiles, &paths);
   }
 
  private:

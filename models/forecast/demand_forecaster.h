@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "models/forecast/demand_batch.h"
 #include "models/forecast/demand_model.h"
 #include "models/forecast/forecaster.h"
 #include "models/forecast/leader_push.h"
@@ -16,7 +17,10 @@ class LedForecaster : public Forecaster {
   // As Fit of the values alone, with what was in store at each of them: as many as there are values, or
   // InvalidArgument.
   virtual absl::Status FitLed(absl::Span<const double> history, absl::Span<const LeaderPush> pushes) = 0;
+  // Leaves the network's step until something is asked for: made then, or by a batch.
   virtual void ObserveLed(double value, const LeaderPush& push) = 0;
+  // Adds the step that is due, if one is, to `batch`, which has to run before anything else is asked of this.
+  virtual void AddDueStep(DemandBatch* batch) = 0;
 };
 
 // Season as in DemandFeatures. Steps between horizons lie on the line between them. Beyond the last horizon its

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "models/forecast/line.h"
+#include "src/base/status.h"
 
 namespace truce {
 namespace {
@@ -70,11 +71,17 @@ void ModelForecaster::Observe(double value) {
 }
 
 absl::StatusOr<Forecast> ModelForecaster::Predict(size_t steps, absl::Span<const double> quantiles) const {
+  return PredictAt(EveryStep(steps), quantiles);
+}
+
+absl::StatusOr<Forecast> ModelForecaster::PredictAt(absl::Span<const size_t> steps_ahead,
+                                                    absl::Span<const double> quantiles) const {
   if (model_ == nullptr) return absl::FailedPreconditionError("nothing was learned yet: Fit comes before Predict");
-  if (const absl::Status status = CheckRequest(steps, quantiles); !status.ok()) return status;
-  PathValues paths(steps * kPaths);
-  AddPathsTo(steps, 1, &paths);
-  return QuantilesOfPaths(steps, quantiles, &paths);
+  TRUCE_RETURN_IF_ERROR(CheckStepsAhead(steps_ahead));
+  TRUCE_RETURN_IF_ERROR(CheckRequest(steps_ahead.size(), quantiles));
+  PathValues paths(steps_ahead.back() * kPaths);
+  AddPathsTo(steps_ahead.back(), 1, &paths);
+  return QuantilesOfPaths(steps_ahead, quantiles, &paths);
 }
 
 void ModelForecaster::AddPathsTo(size_t steps, double share, PathValues* sum) const {

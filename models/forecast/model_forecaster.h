@@ -34,6 +34,8 @@ class ModelForecaster : public Forecaster {
   absl::Status Fit(absl::Span<const double> history) override;
   void Observe(double value) override;
   absl::StatusOr<Forecast> Predict(size_t steps, absl::Span<const double> quantiles) const override;
+  absl::StatusOr<Forecast> PredictAt(absl::Span<const size_t> steps_ahead,
+                                     absl::Span<const double> quantiles) const override;
   // Adds `share` of its paths (paths.h) to `sum`, which has the size for so many steps. After a Fit that was Ok.
   void AddPathsTo(size_t steps, double share, PathValues* sum) const;
 

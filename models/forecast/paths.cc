@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 namespace truce {
@@ -34,12 +35,14 @@ double Between(absl::Span<const Number> sorted, double at) {
   return value + (at - static_cast<double>(below)) * (static_cast<double>(sorted[below + 1]) - value);
 }
 
-// One innovation for each path, evenly spread over those that were.
+// One innovation for each path, evenly spread over those that were (Hyndman and Fan's type 7: type 6 would leave fewer
+// peaks above their quantile, but say so much more of them that they cost more).
 std::array<double, kPaths> Spread(absl::Span<const float> innovations) {
   std::array<double, kPaths> spread;
-  const double apart = static_cast<double>(innovations.size() - 1) / static_cast<double>(kPaths);
+  const auto count = static_cast<double>(innovations.size());
   for (size_t path = 0; path < kPaths; ++path) {
-    spread[path] = Between(innovations, (static_cast<double>(path) + 0.5) * apart);
+    const double level = (static_cast<double>(path) + 0.5) / static_cast<double>(kPaths);
+    spread[path] = Between(innovations, level * (count - 1));
   }
   return spread;
 }
@@ -96,11 +99,13 @@ void AddSimulated(const InnovationModel& model, const std::array<double, kPaths>
   }
 }
 
-// `values` are put into another order.
+// `values` are put into another order. The i-th of them, from 0, stands for the level (i + 1/2) / n, as it was drawn
+// (Hyndman and Fan's type 5).
 void AppendQuantiles(absl::Span<double> values, absl::Span<const double> quantiles, std::vector<double>* out) {
   auto from = values.begin();
   for (const double quantile : quantiles) {
-    const double at = quantile * static_cast<double>(values.size() - 1);
+    const auto count = static_cast<double>(values.size());
+    const double at = std::clamp(quantile * count - 0.5, 0.0, count - 1);
     const auto below = values.begin() + static_cast<std::ptrdiff_t>(at);
     if (below >= from) std::nth_element(from, below, values.end());
     from = below;
@@ -122,24 +127,33 @@ void AddPaths(const InnovationModel& model, absl::Span<const float> innovations,
   }
 }
 
-Forecast QuantilesOfPaths(size_t steps, absl::Span<const double> quantiles, PathValues* paths) {
+Forecast QuantilesOfPaths(absl::Span<const size_t> steps_ahead, absl::Span<const double> quantiles, PathValues* paths) {
   Forecast forecast;
-  forecast.steps = steps;
+  forecast.steps = steps_ahead.size();
   forecast.quantiles.assign(quantiles.begin(), quantiles.end());
-  forecast.values.reserve(steps * quantiles.size());
-  forecast.peaks.reserve(steps * quantiles.size());
+  forecast.values.reserve(steps_ahead.size() * quantiles.size());
+  forecast.peaks.reserve(steps_ahead.size() * quantiles.size());
   std::array<double, kPaths> room;
   const auto append = [&](const double* row, std::vector<double>* out) {
     std::copy_n(row, kPaths, room.begin());
     AppendQuantiles(absl::MakeSpan(room), quantiles, out);
   };
-  for (size_t step = 0; step < steps; ++step) {
-    double* const row = paths->data() + step * kPaths;
-    append(row, &forecast.values);
-    for (size_t path = 0; step > 0 && path < kPaths; ++path) row[path] = std::max(row[path], row[path - kPaths]);
-    append(row, &forecast.peaks);
+  size_t step = 0;
+  for (const size_t ahead : steps_ahead) {
+    append(paths->data() + (ahead - 1) * kPaths, &forecast.values);
+    for (step = std::max<size_t>(step, 1); step < ahead; ++step) {
+      double* const row = paths->data() + step * kPaths;
+      for (size_t path = 0; path < kPaths; ++path) row[path] = std::max(row[path], row[path - kPaths]);
+    }
+    append(paths->data() + (ahead - 1) * kPaths, &forecast.peaks);
   }
   return forecast;
+}
+
+std::vector<size_t> EveryStep(size_t steps) {
+  std::vector<size_t> every(steps);
+  std::iota(every.begin(), every.end(), 1);
+  return every;
 }
 
 }  // namespace truce

@@ -38,8 +38,11 @@ using PathValues = std::vector<double>;
 void AddPaths(const InnovationModel& model, absl::Span<const float> innovations, const PathOptions& options,
               size_t steps, double share, PathValues* sum);
 
-// Quantiles of the values and of the peaks of paths (Hyndman and Fan's type 7). `paths` holds the peaks afterwards.
-// The request must be valid (CheckRequest).
-Forecast QuantilesOfPaths(size_t steps, absl::Span<const double> quantiles, PathValues* paths);
+// Quantiles of the values and of the peaks of paths at these steps (Forecaster::PredictAt), which paths reach. `paths`
+// holds the peaks afterwards. The request must be valid (CheckRequest, CheckStepsAhead).
+Forecast QuantilesOfPaths(absl::Span<const size_t> steps_ahead, absl::Span<const double> quantiles, PathValues* paths);
+
+// 1 to `steps`.
+std::vector<size_t> EveryStep(size_t steps);
 
 }  // namespace truce

@@ -11,8 +11,8 @@ namespace truce {
 
 class RecentInnovations {
  public:
-  // Enough to have ten beyond a 0.95-quantile, and few enough to be held for every series of a host.
-  static constexpr size_t kMost = 200;
+  // Enough to have a dozen beyond a 0.95-quantile, and few enough to be held for every series of a host.
+  static constexpr size_t kMost = 250;
 
   // O(kMost). One that is not finite is left out.
   void Add(double innovation);

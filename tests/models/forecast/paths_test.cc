@@ -63,7 +63,7 @@ std::vector<float> Skewed(size_t count) {
 Forecast Drawn(const InnovationModel& model, absl::Span<const float> innovations, const PathOptions& options = {}) {
   PathValues paths(kSteps * kPaths);
   AddPaths(model, innovations, options, kSteps, 1, &paths);
-  return QuantilesOfPaths(kSteps, kQuantiles, &paths);
+  return QuantilesOfPaths(EveryStep(kSteps), kQuantiles, &paths);
 }
 
 // A model whose weights nobody is told.
@@ -180,13 +180,28 @@ TEST(PathsTest, AMeanOfPathsHasTheMeanOfTheQuantiles) {
     PathValues paths(kSteps * kPaths);
     AddPaths(*models[0], innovations, {}, kSteps, 0.25, &paths);
     AddPaths(*models[other], innovations, {}, kSteps, 0.75, &paths);
-    const Forecast mixed = QuantilesOfPaths(kSteps, kQuantiles, &paths);
+    const Forecast mixed = QuantilesOfPaths(EveryStep(kSteps), kQuantiles, &paths);
     const Forecast one = Drawn(*models[0], innovations), two = Drawn(*models[other], innovations);
     for (size_t at = 0; at < mixed.values.size(); ++at) {
       const double mean = 0.25 * one.values[at] + 0.75 * two.values[at];
       const size_t row = at - at % std::size(kQuantiles);
       const double apart = mixed.values[row + std::size(kQuantiles) - 1] - mixed.values[row];
       EXPECT_NEAR(mixed.values[at], mean, row == 0 ? 1e-9 : 0.1 * apart) << other << ", " << at;
+    }
+  }
+}
+
+TEST(PathsTest, AtSomeStepsTheySayWhatTheySayAtAll) {
+  const std::vector<size_t> some = {2, 3, 7, 12};
+  for (const auto& model : WeightedModels()) {
+    PathValues paths(kSteps * kPaths);
+    AddPaths(*model, Skewed(50), {}, kSteps, 1, &paths);
+    const Forecast at = QuantilesOfPaths(some, kQuantiles, &paths), all = Drawn(*model, Skewed(50));
+    for (size_t i = 0; i < some.size(); ++i) {
+      for (size_t q = 0; q < std::size(kQuantiles); ++q) {
+        EXPECT_EQ(at.Value(i, q), all.Value(some[i] - 1, q));
+        EXPECT_EQ(at.Peak(i, q), all.Peak(some[i] - 1, q));
+      }
     }
   }
 }
