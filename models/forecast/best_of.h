@@ -40,7 +40,7 @@ inline constexpr size_t kFadingValues = 288;
 inline constexpr size_t kEnoughFitted = 1'000;
 inline constexpr size_t kKeptValues = 288;
 inline constexpr size_t kFewestRefitted = 48;
-inline constexpr size_t kRefitEvery = 720;
+inline constexpr size_t kRefitEvery = 1440;
 std::unique_ptr<LedForecaster> NewBestOf(std::vector<Contender> contenders);
 
 }  // namespace truce

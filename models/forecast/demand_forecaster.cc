@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,8 @@ namespace {
 constexpr size_t kCount = kDemandQuantiles.size();
 // Two weeks of five minutes: means and coverage have settled by then.
 constexpr size_t kMostFitted = 4032;
+// What is said may leave what was seen by its range and so many mean changes, by which a new series may grow.
+constexpr double kUnitsBeyond = 20;
 
 // A step between two horizons: their positions, how far it is from the first to the second, and how much wider than
 // there it is.
@@ -68,7 +71,8 @@ class DemandForecaster final : public LedForecaster {
     state_ = model_->NewState();
     coverage_ = Coverage();
     step_due_ = correction_due_ = false;
-    never_negative_ = true;
+    lowest_seen_ = std::numeric_limits<double>::infinity();
+    highest_seen_ = -lowest_seen_;
     const auto most = history.size() - std::min(history.size(), kMostFitted);
     // Before the first that is known there is nothing to go by.
     const auto first = std::find_if(history.begin() + static_cast<std::ptrdiff_t>(most), history.end(), known);
@@ -83,7 +87,10 @@ class DemandForecaster final : public LedForecaster {
   void ObserveLed(double value, const LeaderPush& push) override {
     CatchUp();
     coverage_.Came(value);
-    if (value < 0) never_negative_ = false;
+    if (std::isfinite(value)) {
+      lowest_seen_ = std::min(lowest_seen_, value);
+      highest_seen_ = std::max(highest_seen_, value);
+    }
     features_.Observe(value, push);
     step_due_ = correction_due_ = true;
   }
@@ -131,7 +138,9 @@ class DemandForecaster final : public LedForecaster {
     const double median = state_.outputs[target(at.second) * kCount + kDemandMedian];
     const double asinh = median + at.wider * (first + at.part * (out(at.second) - first) - median);
     const double value = features_.newest() + features_.unit() * std::sinh(asinh);
-    return never_negative_ ? std::max(0.0, value) : value;
+    const double farther = highest_seen_ - lowest_seen_ + kUnitsBeyond * features_.unit();
+    const double lowest = lowest_seen_ >= 0 ? std::max(0.0, lowest_seen_ - farther) : lowest_seen_ - farther;
+    return std::clamp(value, lowest, highest_seen_ + farther);
   }
 
   std::shared_ptr<const DemandModel> model_;
@@ -143,7 +152,8 @@ class DemandForecaster final : public LedForecaster {
   // Its outputs are corrected in place.
   mutable DemandState state_;
   mutable Coverage coverage_;
-  bool never_negative_ = true;
+  double lowest_seen_ = std::numeric_limits<double>::infinity();
+  double highest_seen_ = -std::numeric_limits<double>::infinity();
 };
 
 }  // namespace

@@ -26,8 +26,10 @@ class LedForecaster : public Forecaster {
 // Season as in DemandFeatures. Steps between horizons lie on the line between them. Beyond the last horizon its
 // quantiles go on, their distance from the median growing with the square root of the steps, as a random walk's does:
 // whoever asks for so much is better served by a series with larger steps. Series without a negative value are not said
-// to become negative. Fit looks at the last two weeks of five minutes (4,032 values), which is what its state can hold,
-// and changes no weights. What is fitted or observed without a push has no leader.
+// to become negative, and none to leave what was seen by more than its range and 20 mean changes: the network's outputs
+// are logarithmic far out, where a small error is a huge one. Fit looks at the last two weeks of five minutes (4,032
+// values), which is what its state can hold, and changes no weights. What is fitted or observed without a push has no
+// leader.
 std::unique_ptr<LedForecaster> NewDemandForecaster(std::shared_ptr<const DemandModel> model, size_t season_steps);
 
 }  // namespace truce

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "models/forecast/auto_forecaster.h"
+#include "models/forecast/best_of.h"
 #include "models/forecast/demand_batch.h"
 #include "models/forecast/demand_model_file.h"
 #include "models/forecast/methods.h"
@@ -29,7 +30,7 @@ constexpr double kAgentSeries = 1000 * 4;
 constexpr double kAgentSeconds = 30;
 constexpr double kMostPercent = 3;
 // Values between two refits of a series in the long run (models/forecast/best_of.h).
-constexpr double kStepsPerRefit = 720;
+constexpr double kStepsPerRefit = kRefitEvery;
 constexpr size_t kRefitsTimed = 100;
 
 // Four kinds in turn, no two alike: CPU that wanders about a level, memory that creeps and drops, disk that bursts,
