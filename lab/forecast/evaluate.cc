@@ -73,8 +73,9 @@ absl::StatusOr<TaskResult> EvaluateTask(const ForecastTask& task, const std::vec
       result.without_scale += !(scales.back() > 0);
     }
   }
+  FoldOthers others = OthersOf(task);
   TRUCE_ASSIGN_OR_RETURN(const ForecastMethod* const reference, FindForecastMethod(kNaive));
-  TRUCE_ASSIGN_OR_RETURN(const std::vector<SeriesSums> naive, RollTask(task, *reference, setting, threads));
+  TRUCE_ASSIGN_OR_RETURN(const std::vector<SeriesSums> naive, RollTask(task, *reference, setting, threads, others));
   Progress steps(&progress, &SystemClock(), static_cast<int>(methods.size()));
   for (const size_t index : methods) {
     const ForecastMethod& method = ForecastMethods()[index];
@@ -87,7 +88,7 @@ absl::StatusOr<TaskResult> EvaluateTask(const ForecastTask& task, const std::vec
     if (&method == reference) {
       sums = naive;
     } else {
-      TRUCE_ASSIGN_OR_RETURN(sums, RollTask(task, method, setting, threads));
+      TRUCE_ASSIGN_OR_RETURN(sums, RollTask(task, method, setting, threads, others));
     }
     result.methods.push_back({method.name, MarksOf(sums, naive, scales, setting.horizons)});
   }

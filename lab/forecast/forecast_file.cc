@@ -122,7 +122,8 @@ absl::StatusOr<std::map<double, MakeForecaster>> Prepare(const ForecastMethod& m
     if (method.pooled) alike.push_back(subject.history);
   }
   std::map<double, MakeForecaster> makers;
-  for (const auto& [spacing, others] : histories) {
+  for (const auto& [spacing, series] : histories) {
+    Others others(series);
     auto maker = method.prepare({horizon, spacing}, others);
     if (!maker.ok()) return WithContext(maker.status(), method.name);
     makers[spacing] = *std::move(maker);

@@ -27,8 +27,7 @@ using MakePoint = std::function<std::unique_ptr<PointMethod>(const MethodSetting
 
 // A method that names a value, with quantiles from its own errors.
 ForecastMethod Point(std::string name, std::string about, MakePoint make) {
-  return {std::move(name), std::move(about), false,
-          [make = std::move(make)](const MethodSetting& setting, absl::Span<const Series>) {
+  return {std::move(name), std::move(about), false, [make = std::move(make)](const MethodSetting& setting, Others&) {
             return MakeForecaster([=] { return WithOwnErrors(make(setting), setting.steps); });
           }};
 }
@@ -36,14 +35,14 @@ ForecastMethod Point(std::string name, std::string about, MakePoint make) {
 // Adds a rule that names a capacity: as it is, and with quantiles from its own errors.
 void AddRule(const std::string& name, const std::string& about, const MakePoint& make,
              std::vector<ForecastMethod>* methods) {
-  methods->push_back({name, about, false, [make](const MethodSetting& setting, absl::Span<const Series>) {
+  methods->push_back({name, about, false, [make](const MethodSetting& setting, Others&) {
                         return MakeForecaster([=] { return AsItIs(make(setting)); });
                       }});
   methods->push_back(Point(name + "+errors", about + ", with quantiles from its own errors", make));
 }
 
-absl::StatusOr<MakeForecaster> PreparePooled(const MethodSetting& setting, absl::Span<const Series> others) {
-  TRUCE_ASSIGN_OR_RETURN(const PooledAutoregression fitted, FitPooledAutoregression(kPooledOrder, others));
+absl::StatusOr<MakeForecaster> PreparePooled(const MethodSetting& setting, Others& others) {
+  TRUCE_ASSIGN_OR_RETURN(const PooledAutoregression fitted, FitPooledAutoregression(kPooledOrder, others.series()));
   return MakeForecaster([=] { return WithOwnErrors(NewPooledAutoregression(fitted), setting.steps); });
 }
 

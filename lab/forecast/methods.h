@@ -9,9 +9,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
+#include "lab/forecast/others.h"
 #include "models/forecast/forecaster.h"
-#include "models/forecast/series.h"
 
 namespace truce::lab {
 
@@ -36,7 +35,7 @@ struct ForecastMethod {
   bool pooled = false;
   // Does that learning, if any, from `others`, which are not the series it is going to be asked about, or nothing that
   // comes after what it is asked about. Not for several threads.
-  std::function<absl::StatusOr<MakeForecaster>(const MethodSetting& setting, absl::Span<const Series> others)> prepare;
+  std::function<absl::StatusOr<MakeForecaster>(const MethodSetting& setting, Others& others)> prepare;
 };
 
 // In the order in which they are shown.

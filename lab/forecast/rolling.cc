@@ -63,17 +63,24 @@ absl::Status InParallel(size_t count, int threads, const std::function<absl::Sta
   return first;
 }
 
+FoldOthers OthersOf(const ForecastTask& task) {
+  FoldOthers others;
+  for (const ForecastFold& fold : task.folds) others.emplace_back(fold.others);
+  return others;
+}
+
 absl::StatusOr<std::vector<SeriesSums>> RollTask(const ForecastTask& task, const ForecastMethod& method,
-                                                 const RollingSetting& setting, int threads) {
+                                                 const RollingSetting& setting, int threads, FoldOthers& others) {
   std::vector<SeriesSums> all;
-  for (const ForecastFold& fold : task.folds) {
-    const auto make = method.prepare({setting.MostSteps(), task.spacing_seconds}, fold.others);
+  for (size_t i = 0; i < task.folds.size(); ++i) {
+    const ForecastFold& fold = task.folds[i];
+    const auto make = method.prepare({setting.MostSteps(), task.spacing_seconds}, others[i]);
     if (!make.ok()) return WithContext(make.status(), method.name);
     const size_t before = all.size();
     all.resize(before + fold.judged.size());
-    const absl::Status status = InParallel(fold.judged.size(), threads, [&](size_t i) -> absl::Status {
+    const absl::Status status = InParallel(fold.judged.size(), threads, [&](size_t series) -> absl::Status {
       const std::unique_ptr<Forecaster> forecaster = (*make)();
-      TRUCE_ASSIGN_OR_RETURN(all[before + i], Roll(fold.judged[i], setting, SystemClock(), forecaster.get()));
+      TRUCE_ASSIGN_OR_RETURN(all[before + series], Roll(fold.judged[series], setting, SystemClock(), forecaster.get()));
       return absl::OkStatus();
     });
     if (!status.ok()) return WithContext(status, method.name);

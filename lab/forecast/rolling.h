@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -35,9 +36,14 @@ absl::StatusOr<SeriesSums> Roll(const JudgedSeries& judged, const RollingSetting
 // Calls `work` with 0 .. count - 1 from so many threads. The first error ends it.
 absl::Status InParallel(size_t count, int threads, const std::function<absl::Status(size_t)>& work);
 
+// The others of each fold of a task, in their order. Shared by the methods that are judged on the task, so that what
+// two of them learn alike is learned once.
+using FoldOthers = std::deque<Others>;
+FoldOthers OthersOf(const ForecastTask& task);
+
 // Rolls `method` over all judged series of the task, fold by fold: learns from the fold's others first, and takes no
-// others' time for a fit. In the order of the folds and their series.
+// others' time for a fit. In the order of the folds and their series. `others` are those of the task.
 absl::StatusOr<std::vector<SeriesSums>> RollTask(const ForecastTask& task, const ForecastMethod& method,
-                                                 const RollingSetting& setting, int threads);
+                                                 const RollingSetting& setting, int threads, FoldOthers& others);
 
 }  // namespace truce::lab

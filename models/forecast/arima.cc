@@ -208,18 +208,4 @@ bool RootsKeepAway(const ArimaModel& model) {
   return Settled(Expand(model.order(), model.parameters()));
 }
 
-std::vector<double> LinearVariances(const InnovationModel& model, size_t steps) {
-  std::vector<double> variances;
-  ModelState expected = model.state(), moved = model.state();
-  double variance = 0;
-  for (size_t step = 0; step < steps; ++step) {
-    const double weight = step == 0 ? 1 : model.Mean(moved) - model.Mean(expected);
-    variance += weight * weight;
-    variances.push_back(variance);
-    model.Advance(expected, 0);
-    model.Advance(moved, step == 0 ? 1 : 0);
-  }
-  return variances;
-}
-
 }  // namespace truce

@@ -57,8 +57,4 @@ absl::StatusOr<ArimaFit> SelectArima(absl::Span<const double> values, size_t per
 // The orders' differences alone: p = q = P = Q = 0.
 ArimaOrder SelectDifferences(absl::Span<const double> values, size_t period);
 
-// Variances of the next steps in units of sigma2, for any model with additive innovations and no products in it: 1 +
-// the squares of what an innovation still weighs later.
-std::vector<double> LinearVariances(const InnovationModel& model, size_t steps);
-
 }  // namespace truce

@@ -68,6 +68,20 @@ double ArimaModel::Mean(const ModelState& state) const {
   return mean;
 }
 
+std::vector<double> ArimaModel::Weights(size_t steps) const {
+  // Of the differenced series, then of the series.
+  std::vector<double> weights(steps);
+  const auto add_earlier = [&](size_t step, absl::Span<const double> lags) {
+    for (size_t i = 0; i < std::min(step, lags.size()); ++i) weights[step] += lags[i] * weights[step - 1 - i];
+  };
+  for (size_t step = 0; step < steps; ++step) {
+    weights[step] = step == 0 ? 1 : step <= polynomials_.ma.size() ? polynomials_.ma[step - 1] : 0;
+    add_earlier(step, polynomials_.ar);
+  }
+  for (size_t step = 0; step < steps; ++step) add_earlier(step, polynomials_.differences);
+  return weights;
+}
+
 void ArimaModel::Advance(ModelState& state, double innovation) const {
   std::vector<double>& numbers = state.numbers;
   const size_t lags = polynomials_.differences.size();

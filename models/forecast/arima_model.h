@@ -53,6 +53,8 @@ class ArimaModel : public InnovationModel {
 
   double Mean(const ModelState& state) const override;
   double Unit(const ModelState&) const override { return 1; }
+  // The psi weights (Box and Jenkins, Time Series Analysis, 1970, section 4.2).
+  std::vector<double> Weights(size_t steps) const override;
   // As the Kalman filter does once it has settled; it has, after some values without gaps.
   void Advance(ModelState& state, double innovation) const override;
 

@@ -8,6 +8,7 @@
 #include "models/forecast/line.h"
 #include "models/forecast/methods.h"
 #include "models/forecast/model_forecaster.h"
+#include "src/base/status.h"
 
 namespace truce {
 namespace {
@@ -24,15 +25,15 @@ constexpr double kAboutAsGood = 1.15;
 constexpr double kJudged[] = {0.5, 0.95};
 
 // Every method, without a season, and with it when there is one.
-std::vector<std::unique_ptr<Forecaster>> Candidates(const Season& season) {
+std::vector<std::unique_ptr<ModelForecaster>> Candidates(const Season& season) {
   std::vector<SeasonRule> rules = {{SeasonRule::Kind::kNone, {}}};
   if (season) rules.push_back({SeasonRule::Kind::kGiven, {season.period}});
-  std::vector<std::unique_ptr<Forecaster>> candidates;
-  candidates.push_back(NewNaiveForecaster());
+  std::vector<std::unique_ptr<ModelForecaster>> candidates;
+  candidates.push_back(NewNaiveModelForecaster());
   for (const SeasonRule& rule : rules) {
-    candidates.push_back(NewSesForecaster(rule));
-    candidates.push_back(NewEtsForecaster(rule));
-    candidates.push_back(NewArimaForecaster(rule));
+    candidates.push_back(NewSesModelForecaster(rule));
+    candidates.push_back(NewEtsModelForecaster(rule));
+    candidates.push_back(NewArimaModelForecaster(rule));
   }
   return candidates;
 }
@@ -83,8 +84,8 @@ class BaseForecaster : public Forecaster {
     std::vector<Member> members;
     if (judged) members = Choose(head, history.subspan(head.size()));
     if (members.empty()) {
-      members.push_back({NewNaiveForecaster(), 1});
-      members.push_back({NewSesForecaster(), 1});
+      members.push_back({NewNaiveModelForecaster(), 1});
+      members.push_back({NewSesModelForecaster({SeasonRule::Kind::kNone, {}}), 1});
     }
     double weights = 0;
     for (Member& member : members) {
@@ -102,38 +103,33 @@ class BaseForecaster : public Forecaster {
   }
 
   absl::StatusOr<Forecast> Predict(size_t steps, absl::Span<const double> quantiles) const override {
+    return PredictAt(EveryStep(steps), quantiles);
+  }
+
+  absl::StatusOr<Forecast> PredictAt(absl::Span<const size_t> steps_ahead,
+                                     absl::Span<const double> quantiles) const override {
     if (members_.empty()) return absl::FailedPreconditionError("nothing was learned yet: Fit comes before Predict");
-    Forecast mean;
-    for (const Member& member : members_) {
-      absl::StatusOr<Forecast> forecast = member.method->Predict(steps, quantiles);
-      if (!forecast.ok()) return forecast;
-      if (mean.values.empty()) {
-        mean = *forecast;
-        std::fill(mean.values.begin(), mean.values.end(), 0);
-        std::fill(mean.peaks.begin(), mean.peaks.end(), 0);
-      }
-      for (size_t i = 0; i < mean.values.size(); ++i) {
-        mean.values[i] += member.weight * forecast->values[i];
-        mean.peaks[i] += member.weight * forecast->peaks[i];
-      }
-    }
-    return mean;
+    TRUCE_RETURN_IF_ERROR(CheckStepsAhead(steps_ahead));
+    TRUCE_RETURN_IF_ERROR(CheckRequest(steps_ahead.size(), quantiles));
+    PathValues paths(steps_ahead.back() * kPaths);
+    for (const Member& member : members_) member.method->AddPathsTo(steps_ahead.back(), member.weight, &paths);
+    return QuantilesOfPaths(steps_ahead, quantiles, &paths);
   }
 
  private:
   struct Member {
-    std::unique_ptr<Forecaster> method;
+    std::unique_ptr<ModelForecaster> method;
     double weight;
   };
 
   // The best, fitted to the head and taken through the tail. None when the tail has nothing to judge by.
   std::vector<Member> Choose(absl::Span<const double> head, absl::Span<const double> tail) const {
     struct Judged {
-      std::unique_ptr<Forecaster> method;
+      std::unique_ptr<ModelForecaster> method;
       double loss;
     };
     std::vector<Judged> judged;
-    for (std::unique_ptr<Forecaster>& method : Candidates(ApplyRule(rule_, head))) {
+    for (std::unique_ptr<ModelForecaster>& method : Candidates(ApplyRule(rule_, head))) {
       const double loss = LossOnTail(*method, head, tail);
       if (std::isfinite(loss)) judged.push_back({std::move(method), loss});
     }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "models/forecast/demand_forecaster.h"
 #include "models/forecast/forecaster.h"
 
 namespace truce {
@@ -13,6 +14,8 @@ struct Contender {
   std::unique_ptr<Forecaster> method;
   // How many steps ahead it can look.
   size_t reach = 0;
+  // Whether Refit fits it.
+  bool refits = false;
 };
 
 // Each is judged by the quantile loss (Koenker and Bassett, Econometrica 46, 1978) of its 0.5 and 0.95 a few steps
@@ -22,11 +25,22 @@ struct Contender {
 // not cross; peaks are no lower than values and than earlier peaks. Steps that the leader can't reach come from the
 // best of those that can.
 //
+// Only who leads somewhere is asked for a forecast, and all are every third value, so that they can be judged.
+//
 // Fit judges on the newest quarter of the history (at most kFadingValues values), which the methods see for the first
 // time then; those that had less than kEnoughFitted values before it are fitted to all of it afterwards. A method that
 // can't be fitted takes no part; when none can, Fit says what the first said. At least one contender.
+//
+// Refit fits those that are made for it to the newest kKeptValues values. It wants that after as many new values as the
+// last fit had, at least kFewestRefitted; after kRefitEvery when it had kKeptValues or more. How a method did before it
+// was fitted anew still counts.
+//
+// Contenders that are led (LedForecaster) hear of pushes, and their steps can be made by a batch.
 inline constexpr size_t kFadingValues = 288;
 inline constexpr size_t kEnoughFitted = 1'000;
-std::unique_ptr<Forecaster> NewBestOf(std::vector<Contender> contenders);
+inline constexpr size_t kKeptValues = 288;
+inline constexpr size_t kFewestRefitted = 48;
+inline constexpr size_t kRefitEvery = 1440;
+std::unique_ptr<LedForecaster> NewBestOf(std::vector<Contender> contenders);
 
 }  // namespace truce

@@ -6,7 +6,6 @@
 namespace truce {
 namespace {
 
-constexpr size_t kCount = kDemandQuantiles.size();
 constexpr double kLowestLevel = 0.005;
 constexpr double kHighestLevel = 0.998;
 
@@ -14,9 +13,9 @@ double LogOdds(double level) {
   return std::log(level / (1 - level));
 }
 
-const std::array<double, kCount>& OddsOfQuantiles() {
-  static const std::array<double, kCount> odds = [] {
-    std::array<double, kCount> of = {};
+const std::array<double, kDemandQuantiles.size()>& OddsOfQuantiles() {
+  static const std::array<double, kDemandQuantiles.size()> odds = [] {
+    std::array<double, kDemandQuantiles.size()> of = {};
     std::transform(kDemandQuantiles.begin(), kDemandQuantiles.end(), of.begin(), LogOdds);
     return of;
   }();
@@ -29,7 +28,7 @@ float QuantileAt(const float* outputs, double level) {
   const auto& odds = OddsOfQuantiles();
   const double at = LogOdds(std::clamp(level, kLowestLevel, kHighestLevel));
   size_t upper = 1;
-  while (upper + 1 < kCount && odds[upper] < at) ++upper;
+  while (upper + 1 < odds.size() && odds[upper] < at) ++upper;
   const double part = (at - odds[upper - 1]) / (odds[upper] - odds[upper - 1]);
   const double value = outputs[upper - 1] + part * (outputs[upper] - outputs[upper - 1]);
   return static_cast<float>(std::clamp<double>(value, -kFarthestDemand, kFarthestDemand));
@@ -40,42 +39,50 @@ double Coverage::Level(size_t target, size_t quantile) const {
 }
 
 void Coverage::Correct(double newest, double unit, std::array<float, kDemandOutputs>* outputs) {
-  Said& said = said_.emplace_front(Said{newest, unit, *outputs});
+  origins_[said_count_ % kFarthest] = {newest, unit};
   for (size_t target = 0; target < kDemandTargets; ++target) {
-    const float* const raw = outputs->data() + target * kCount;
-    float* const row = said.outputs.data() + target * kCount;
+    float* const raw = outputs->data() + target * kCount;
+    float* const row = Row(target, said_count_);
     for (size_t q = 0; q < kCount; ++q) row[q] = QuantileAt(raw, Level(target, q));
     std::sort(row, row + kCount);
+    std::copy_n(row, kCount, raw);
   }
-  *outputs = said.outputs;
-  if (said_.size() > kDemandHorizons.back()) said_.pop_back();
+  ++said_count_;
 }
 
 void Coverage::Came(double value) {
-  came_.push_front(value);
-  if (came_.size() > kDemandHorizons.back()) came_.pop_back();
-  for (size_t i = 0; i < kDemandHorizons.size(); ++i) {
-    const size_t horizon = kDemandHorizons[i];
-    if (said_.size() < horizon || came_.size() < horizon) continue;
-    const Said& said = said_[horizon - 1];
-    if (std::isfinite(value)) Learn(said, i, value);
-    if (i == 0) continue;
-    const auto end = came_.begin() + static_cast<std::ptrdiff_t>(horizon);
-    const bool all = std::all_of(came_.begin(), end, [](double one) { return std::isfinite(one); });
-    if (all) Learn(said, kDemandHorizons.size() + i - 1, *std::max_element(came_.begin(), end));
+  came_[came_count_++ % kFarthest] = value;
+  for (size_t target = 0; target < kDemandTargets; ++target) {
+    const size_t horizon = kRings.steps[target];
+    if (said_count_ < horizon || came_count_ < horizon) continue;
+    if (target < kDemandHorizons.size()) {
+      if (std::isfinite(value)) Learn(target, value);
+      continue;
+    }
+    double highest = value;
+    for (size_t ago = 0; ago < horizon; ++ago) {
+      const double then = came_[(came_count_ - 1 - ago) % kFarthest];
+      highest = std::isfinite(then) ? std::max(highest, then) : then;
+      if (!std::isfinite(then)) break;
+    }
+    if (std::isfinite(highest)) Learn(target, highest);
   }
 }
 
-void Coverage::Learn(const Said& said, size_t target, double value) {
-  const double out = std::asinh((value - said.newest) / said.unit);
+// What was said of the target as many steps ago as its horizon has: `value` is what it was about.
+void Coverage::Learn(size_t target, double value) {
+  const size_t said = said_count_ - kRings.steps[target];
+  const Origin& origin = origins_[said % kFarthest];
+  const float* const row = Row(target, said);
+  const double out = std::asinh((value - origin.newest) / origin.unit);
   for (size_t q = 0; q < kCount; ++q) {
     // The median is what is most likely right, and is left as it is.
     if (q == kDemandMedian) continue;
-    const size_t at = target * kCount + q;
-    const double above = out > said.outputs[at] ? 1 : 0;
+    float& shift = shift_[target * kCount + q];
+    const double above = out > row[q] ? 1 : 0;
     const double quantile = kDemandQuantiles[q];
-    shift_[at] =
-        std::clamp(shift_[at] + kRate * (above - (1 - quantile)), kLowestLevel - quantile, kHighestLevel - quantile);
+    const double moved = shift + kRate * (above - (1 - quantile));
+    shift = static_cast<float>(std::clamp(moved, kLowestLevel - quantile, kHighestLevel - quantile));
   }
 }
 

@@ -26,6 +26,20 @@ double DemandFeatures::Ago(size_t steps) const {
   return ring_[(seen_ - 1 - steps) % ring_.size()];
 }
 
+std::pair<double, double> DemandFeatures::RangeOfLast(size_t count) const {
+  double low = newest_, high = newest_;
+  const auto widen = [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      low = std::min(low, ring_[i]);
+      high = std::max(high, ring_[i]);
+    }
+  };
+  const size_t end = (seen_ - 1) % ring_.size() + 1;
+  widen(end - std::min(count, end), end);
+  if (count > end) widen(ring_.size() - (count - end), ring_.size());
+  return {low, high};
+}
+
 float DemandFeatures::Scaled(double difference) const {
   return static_cast<float>(std::asinh(difference / unit_));
 }
@@ -63,17 +77,15 @@ void DemandFeatures::Observe(double value, const LeaderPush& push) {
 }
 
 void DemandFeatures::FillInput(double value, bool missing) {
-  double short_high = value, short_low = value, high = value, low = value, distance = 0;
+  double short_high = value, short_low = value, distance = 0;
   const size_t recent = std::min(seen_, kShortWindow);
-  for (size_t i = 0; i < std::min(seen_, kLongWindow); ++i) {
+  for (size_t i = 0; i < recent; ++i) {
     const double then = Ago(i);
-    high = std::max(high, then);
-    low = std::min(low, then);
-    if (i >= recent) continue;
-    short_high = high;
-    short_low = low;
+    short_high = std::max(short_high, then);
+    short_low = std::min(short_low, then);
     distance += std::abs(then - value) / static_cast<double>(recent);
   }
+  const auto [low, high] = RangeOfLast(std::min(seen_, kLongWindow));
   const std::array<double, 11> differences = {
       value - levels_[0], value - levels_[1], value - levels_[2], value - mean_,    last_change_, short_high - value,
       short_low - value,  high - value,       low - value,        largest_ - value, distance};

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "models/forecast/demand_horizons.h"
@@ -48,6 +49,8 @@ class DemandFeatures {
 
   // The value of so many steps ago; 0 is the newest.
   double Ago(size_t steps) const;
+  // The lowest and the highest of so many last values.
+  std::pair<double, double> RangeOfLast(size_t count) const;
   void UpdateMeans(double value);
   void FillInput(double value, bool missing);
   void FillSeason(double value);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,8 @@ namespace {
 constexpr size_t kCount = kDemandQuantiles.size();
 // Two weeks of five minutes: means and coverage have settled by then.
 constexpr size_t kMostFitted = 4032;
+// What is said may leave what was seen by its range and so many mean changes, by which a new series may grow.
+constexpr double kUnitsBeyond = 20;
 
 // A step between two horizons: their positions, how far it is from the first to the second, and how much wider than
 // there it is.
@@ -67,7 +70,9 @@ class DemandForecaster final : public LedForecaster {
     features_ = DemandFeatures(season_steps_);
     state_ = model_->NewState();
     coverage_ = Coverage();
-    never_negative_ = true;
+    step_due_ = correction_due_ = false;
+    lowest_seen_ = std::numeric_limits<double>::infinity();
+    highest_seen_ = -lowest_seen_;
     const auto most = history.size() - std::min(history.size(), kMostFitted);
     // Before the first that is known there is nothing to go by.
     const auto first = std::find_if(history.begin() + static_cast<std::ptrdiff_t>(most), history.end(), known);
@@ -80,20 +85,29 @@ class DemandForecaster final : public LedForecaster {
   void Observe(double value) override { ObserveLed(value, {}); }
 
   void ObserveLed(double value, const LeaderPush& push) override {
+    CatchUp();
     coverage_.Came(value);
-    if (value < 0) never_negative_ = false;
+    if (std::isfinite(value)) {
+      lowest_seen_ = std::min(lowest_seen_, value);
+      highest_seen_ = std::max(highest_seen_, value);
+    }
     features_.Observe(value, push);
-    model_->Step(features_.Current(), &state_);
-    said_ = state_.outputs;
-    coverage_.Correct(features_.newest(), features_.unit(), &said_);
+    step_due_ = correction_due_ = true;
+  }
+
+  void AddDueStep(DemandBatch* batch) override {
+    if (step_due_) batch->Add({model_.get(), &features_.Current(), &state_, &step_due_});
   }
 
   absl::StatusOr<Forecast> Predict(size_t steps, absl::Span<const double> quantiles) const override {
     if (absl::Status status = CheckRequest(steps, quantiles); !status.ok()) return status;
     if (features_.seen() == 0) return absl::FailedPreconditionError("nothing was fitted yet");
+    CatchUp();
     Forecast forecast;
     forecast.steps = steps;
     forecast.quantiles.assign(quantiles.begin(), quantiles.end());
+    forecast.values.reserve(steps * quantiles.size());
+    forecast.peaks.reserve(steps * quantiles.size());
     for (size_t step = 1; step <= steps; ++step) {
       const Between at = HorizonsAt(step);
       for (const double quantile : quantiles) {
@@ -108,24 +122,38 @@ class DemandForecaster final : public LedForecaster {
   }
 
  private:
+  // The network's step after the newest value, and the correction of what it says.
+  void CatchUp() const {
+    if (step_due_) model_->Step(features_.Current(), &state_);
+    if (correction_due_) coverage_.Correct(features_.newest(), features_.unit(), &state_.outputs);
+    step_due_ = correction_due_ = false;
+  }
+
   template <typename Target>
   double Demand(const Between& at, const Target& target, double quantile) const {
-    const auto out = [&](size_t horizon) { return QuantileAt(said_.data() + target(horizon) * kCount, quantile); };
+    const auto out = [&](size_t horizon) {
+      return QuantileAt(state_.outputs.data() + target(horizon) * kCount, quantile);
+    };
     const double first = out(at.first);
-    const double median = said_[target(at.second) * kCount + kDemandMedian];
+    const double median = state_.outputs[target(at.second) * kCount + kDemandMedian];
     const double asinh = median + at.wider * (first + at.part * (out(at.second) - first) - median);
     const double value = features_.newest() + features_.unit() * std::sinh(asinh);
-    return never_negative_ ? std::max(0.0, value) : value;
+    const double farther = highest_seen_ - lowest_seen_ + kUnitsBeyond * features_.unit();
+    const double lowest = lowest_seen_ >= 0 ? std::max(0.0, lowest_seen_ - farther) : lowest_seen_ - farther;
+    return std::clamp(value, lowest, highest_seen_ + farther);
   }
 
   std::shared_ptr<const DemandModel> model_;
   size_t season_steps_;
   DemandFeatures features_;
-  DemandState state_;
-  Coverage coverage_;
-  // The model's outputs as coverage has corrected them.
-  std::array<float, kDemandOutputs> said_ = {};
-  bool never_negative_ = true;
+  // Due after each value until they are asked for.
+  mutable bool step_due_ = false;
+  mutable bool correction_due_ = false;
+  // Its outputs are corrected in place.
+  mutable DemandState state_;
+  mutable Coverage coverage_;
+  double lowest_seen_ = std::numeric_limits<double>::infinity();
+  double highest_seen_ = -std::numeric_limits<double>::infinity();
 };
 
 }  // namespace

@@ -7,19 +7,20 @@
 namespace truce {
 namespace {
 
-float StepAway(float raw) {
-  return std::max(raw, 0.0F) + std::log1p(std::exp(-std::abs(raw)));
-}
-
-// From what the last layer puts out to quantiles, in place.
-void Spread(std::array<float, kDemandOutputs>* outputs) {
-  constexpr size_t kCount = kDemandQuantiles.size();
-  for (size_t target = 0; target < kDemandTargets; ++target) {
-    float* const row = outputs->data() + target * kCount;
-    for (size_t q = kDemandMedian; q-- > 0;) row[q] = row[q + 1] - StepAway(row[q]);
-    for (size_t q = kDemandMedian + 1; q < kCount; ++q) row[q] = row[q - 1] + StepAway(row[q]);
-    for (size_t q = 0; q < kCount; ++q) row[q] = std::clamp(row[q], -kFarthestDemand, kFarthestDemand);
+// From what the last layer puts out to quantiles, row by row, in place.
+void Spread(Rows* out) {
+  constexpr auto kCount = static_cast<Eigen::Index>(kDemandQuantiles.size());
+  constexpr auto kMedian = static_cast<Eigen::Index>(kDemandMedian);
+  const Rows away = out->array().max(0.0F) + (-out->array().abs()).exp().log1p();
+  for (Eigen::Index series = 0; series < out->rows(); ++series) {
+    for (Eigen::Index target = 0; target < static_cast<Eigen::Index>(kDemandTargets); ++target) {
+      float* const row = out->row(series).data() + target * kCount;
+      const float* const by = away.row(series).data() + target * kCount;
+      for (Eigen::Index q = kMedian; q-- > 0;) row[q] = row[q + 1] - by[q];
+      for (Eigen::Index q = kMedian + 1; q < kCount; ++q) row[q] = row[q - 1] + by[q];
+    }
   }
+  *out = out->array().max(-kFarthestDemand).min(kFarthestDemand);
 }
 
 }  // namespace
@@ -47,20 +48,37 @@ DemandState DemandModel::NewState() const {
 }
 
 void DemandModel::Step(const DemandInput& input, DemandState* state) const {
-  const auto inputs = static_cast<Eigen::Index>(kDemandInputs);
-  const Eigen::Map<const Row> given(input.data(), inputs);
-  Rows projected = given * weights_.project.transpose() + weights_.project_bias;
+  const DemandInput* const inputs[] = {&input};
+  Step(inputs, {&state, 1});
+}
+
+void DemandModel::Step(absl::Span<const DemandInput* const> inputs, absl::Span<DemandState* const> states) const {
+  const auto count = static_cast<Eigen::Index>(states.size());
+  const auto wide = static_cast<Eigen::Index>(kDemandInputs);
+  const Eigen::Index width = weights_.hidden();
+  // The hidden state and the inputs beside it: what the head sees.
+  Rows seen(count, width + wide), hidden(count, width), cell(count, width);
+  for (Eigen::Index i = 0; i < count; ++i) {
+    const auto at = static_cast<size_t>(i);
+    seen.row(i).tail(wide) = Eigen::Map<const Row>(inputs[at]->data(), wide);
+    hidden.row(i) = states[at]->hidden.row(0);
+    cell.row(i) = states[at]->cell.row(0);
+  }
+  Rows projected = (seen.rightCols(wide) * weights_.project.transpose()).rowwise() + weights_.project_bias;
   projected = projected.array().tanh();
   Rows gates;
-  StepLstm(weights_.cell, projected, &gates, state->hidden, state->cell);
-  Row seen(weights_.hidden() + inputs);
-  seen << state->hidden.row(0), given;
-  Row inner = seen * weights_.head.transpose() + weights_.head_bias;
+  StepLstm(weights_.cell, projected, &gates, hidden, cell);
+  seen.leftCols(width) = hidden;
+  Rows inner = (seen * weights_.head.transpose()).rowwise() + weights_.head_bias;
   inner = inner.array().max(0.0F);
-  Eigen::Map<Row> out(state->outputs.data(), static_cast<Eigen::Index>(kDemandOutputs));
-  out.noalias() = inner * weights_.out.transpose();
-  out += weights_.out_bias;
-  Spread(&state->outputs);
+  Rows out = (inner * weights_.out.transpose()).rowwise() + weights_.out_bias;
+  Spread(&out);
+  for (Eigen::Index i = 0; i < count; ++i) {
+    DemandState& state = *states[static_cast<size_t>(i)];
+    state.hidden.row(0) = hidden.row(i);
+    state.cell.row(0) = cell.row(i);
+    std::copy_n(out.row(i).data(), kDemandOutputs, state.outputs.begin());
+  }
 }
 
 }  // namespace truce

@@ -166,6 +166,27 @@ double EtsModel::Mean(const ModelState& state) const {
   return mean;
 }
 
+std::vector<double> EtsModel::Weights(size_t steps) const {
+  if (form_.NeedsPositive()) return {};
+  const auto [alpha, beta, gamma, phi] = parameters_;
+  std::vector<double> weights;
+  weights.reserve(steps);
+  double damping = phi, damped = phi;
+  for (size_t step = 0; step < steps; ++step) {
+    if (step == 0) {
+      weights.push_back(1);
+      continue;
+    }
+    double weight = alpha;
+    if (form_.trend != EtsPart::kNone) weight += beta * damped;
+    if (form_.season != EtsPart::kNone && step % period_ == 0) weight += gamma;
+    weights.push_back(weight);
+    damping *= phi;
+    damped += damping;
+  }
+  return weights;
+}
+
 // In the component form, which is the same for additive and multiplicative errors (Hyndman et al. 2008, table 2.1).
 void EtsModel::Advance(ModelState& state, double innovation) const {
   const double mean = Mean(state);
@@ -248,25 +269,6 @@ absl::StatusOr<EtsFit> SelectEts(absl::Span<const double> values, size_t period)
     if (fit.ok() && fit->aicc < best->aicc) best = std::move(fit);
   }
   return best;
-}
-
-std::vector<double> EtsVariances(const EtsModel& model, size_t steps) {
-  const EtsForm& form = model.form();
-  if (form.NeedsPositive()) return {};
-  const auto [alpha, beta, gamma, phi] = model.parameters();
-  std::vector<double> variances;
-  double variance = 1, damping = phi, damped = phi;
-  for (size_t step = 1; step <= steps; ++step) {
-    variances.push_back(variance);
-    // What an innovation still weighs `step` steps later.
-    double weight = alpha;
-    if (form.trend != EtsPart::kNone) weight += beta * damped;
-    if (form.season != EtsPart::kNone && step % model.period() == 0) weight += gamma;
-    variance += weight * weight;
-    damping *= phi;
-    damped += damping;
-  }
-  return variances;
 }
 
 }  // namespace truce

@@ -22,6 +22,8 @@ class EtsModel : public InnovationModel {
   double Unit(const ModelState& state) const override {
     return form_.error == EtsPart::kMultiplicative ? Mean(state) : 1;
   }
+  // c_j of Hyndman et al. 2008, table 6.1 (class 1).
+  std::vector<double> Weights(size_t steps) const override;
   void Advance(ModelState& state, double innovation) const override;
 
   const EtsForm& form() const { return form_; }
@@ -61,10 +63,5 @@ absl::StatusOr<EtsFit> FitEts(absl::Span<const double> values, size_t period, co
 // any. `period` 1 for no season; one that is longer than kLongestEtsPeriod or half the series counts as none.
 // InvalidArgument when there is no value.
 absl::StatusOr<EtsFit> SelectEts(absl::Span<const double> values, size_t period);
-
-// The h-step variance of forecasts in units of sigma2, for additive errors with additive or no trend and season
-// (class 1: Hyndman et al. 2008, table 6.1): 1 + sum of c_j^2. `steps` of them. Empty for other forms, whose variance
-// paths have to tell.
-std::vector<double> EtsVariances(const EtsModel& model, size_t steps);
 
 }  // namespace truce

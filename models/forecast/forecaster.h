@@ -40,7 +40,21 @@ class Forecaster {
   // From the newest value on. FailedPrecondition before Fit; InvalidArgument for no steps, or quantiles that are none
   // or don't ascend within (0, 1).
   virtual absl::StatusOr<Forecast> Predict(size_t steps, absl::Span<const double> quantiles) const = 0;
+  // The same at some steps only, ascending from 1 (the next value): row i of what comes is about steps_ahead[i], its
+  // peak from the next value to there. Cheaper than Predict where quantiles are what costs.
+  virtual absl::StatusOr<Forecast> PredictAt(absl::Span<const size_t> steps_ahead,
+                                             absl::Span<const double> quantiles) const;
+
+  // Methods that fit models may learn anew from newer values, which costs milliseconds: whoever owns many forecasters
+  // does it for a few at a time (models/forecast/refits.h). Whether there is enough new for it to be worth that.
+  virtual bool WantsRefit() const { return false; }
+  // Learns anew from the newest values that it kept. What it says changes, but nothing that it saw is forgotten. Of
+  // other methods, and with nothing known to learn from, no effect.
+  virtual void Refit() {}
 };
+
+// Ok when there are steps and they ascend from 1.
+absl::Status CheckStepsAhead(absl::Span<const size_t> steps_ahead);
 
 // Ok when `quantiles` ascend within (0, 1) and `steps` > 0; says what is wrong otherwise.
 absl::Status CheckRequest(size_t steps, absl::Span<const double> quantiles);

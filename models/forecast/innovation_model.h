@@ -22,6 +22,10 @@ class InnovationModel {
   virtual double Mean(const ModelState& state) const = 0;
   // 1 for additive innovations, the mean for multiplicative ones.
   virtual double Unit(const ModelState& state) const = 0;
+  // What an innovation still weighs so many steps later, from the step it came in, where it weighs 1: each value is
+  // what would be expected without innovations plus all of them times their weights. Empty for models whose weights
+  // depend on the state (those with multiplicative parts), which have to be run.
+  virtual std::vector<double> Weights(size_t steps) const = 0;
   // One step on, O(size of the state). With innovation 0 it is what is expected, which is what a gap counts as.
   virtual void Advance(ModelState& state, double innovation) const = 0;
 

@@ -53,16 +53,32 @@ absl::StatusOr<FittedModel> FitByNewest(absl::Span<const double> values, size_t)
 
 }  // namespace
 
-std::unique_ptr<Forecaster> NewEtsForecaster(SeasonRule season) {
+std::unique_ptr<ModelForecaster> NewEtsModelForecaster(SeasonRule season) {
   return std::make_unique<ModelForecaster>(FitByEts, kLongestEtsPeriod, std::move(season));
 }
 
-std::unique_ptr<Forecaster> NewArimaForecaster(SeasonRule season) {
+std::unique_ptr<ModelForecaster> NewArimaModelForecaster(SeasonRule season) {
   return std::make_unique<ModelForecaster>(FitByArima, kLongestArimaPeriod, std::move(season));
 }
 
-std::unique_ptr<Forecaster> NewSesForecaster(SeasonRule season) {
+std::unique_ptr<ModelForecaster> NewSesModelForecaster(SeasonRule season) {
   return std::make_unique<ModelForecaster>(FitBySes, 1, std::move(season));
+}
+
+std::unique_ptr<ModelForecaster> NewNaiveModelForecaster() {
+  return std::make_unique<ModelForecaster>(FitByNewest, 1, SeasonRule{SeasonRule::Kind::kNone, {}});
+}
+
+std::unique_ptr<Forecaster> NewEtsForecaster(SeasonRule season) {
+  return NewEtsModelForecaster(std::move(season));
+}
+
+std::unique_ptr<Forecaster> NewArimaForecaster(SeasonRule season) {
+  return NewArimaModelForecaster(std::move(season));
+}
+
+std::unique_ptr<Forecaster> NewSesForecaster(SeasonRule season) {
+  return NewSesModelForecaster(std::move(season));
 }
 
 std::unique_ptr<Forecaster> NewThetaForecaster(SeasonRule season) {
@@ -70,7 +86,7 @@ std::unique_ptr<Forecaster> NewThetaForecaster(SeasonRule season) {
 }
 
 std::unique_ptr<Forecaster> NewNaiveForecaster() {
-  return std::make_unique<ModelForecaster>(FitByNewest, 1, SeasonRule{SeasonRule::Kind::kNone, {}});
+  return NewNaiveModelForecaster();
 }
 
 }  // namespace truce

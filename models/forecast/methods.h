@@ -42,7 +42,8 @@ std::unique_ptr<Forecaster> NewNaiveForecaster();
 // of the history (at most 288 values, the models fitted to what was before it; quantile loss of 0.5 and 0.95 over 12
 // steps). The best three, as far as they lose at most 15 % more than the best, are fitted to the whole history (unless
 // there were 200 values before the tail: then they stay as they were judged, taken through the tail), and their
-// quantiles are averaged with weights that fall with the square of the loss (quantiles rather than probabilities:
+// paths are averaged, which have their innovations in common (paths.h), so that their quantiles are, near enough, with
+// weights that fall with the square of the loss (quantiles rather than probabilities:
 // Lichtendahl, Grushka-Cockayne, Winkler, Is it better to average probabilities or quantiles?, Management Science
 // 59(7), 2013). As the naive method is among them, it is not much worse than that on any series that goes on as it was.
 // With less than 48 values there is no tail to judge by: SES and naive, half each.

@@ -5,13 +5,12 @@
 #include <limits>
 
 #include "models/forecast/line.h"
-#include "models/forecast/paths.h"
+#include "src/base/status.h"
 
 namespace truce {
 namespace {
 
 constexpr size_t kFitValues = 2000;
-constexpr size_t kRemembered = 500;
 
 }  // namespace
 
@@ -33,7 +32,7 @@ Season ApplyRule(const SeasonRule& rule, absl::Span<const double> values) {
 absl::Status ModelForecaster::Fit(absl::Span<const double> history) {
   model_ = nullptr;
   profile_ = {};
-  innovations_.clear();
+  innovations_ = {};
   std::vector<double> values(history.begin(), history.end());
   for (double& value : values)
     if (std::isinf(value)) value = std::nan("");
@@ -60,35 +59,44 @@ absl::Status ModelForecaster::Fit(absl::Span<const double> history) {
   const double count = static_cast<double>(CountKnown(fitted->innovations));
   const double free = std::max(count - static_cast<double>(fitted->parameters), 1.0);
   const double widened = std::sqrt(std::max(count / free, 1.0));
-  for (const double innovation : fitted->innovations) Remember(innovation * widened);
+  for (const double innovation : fitted->innovations) innovations_.Add(innovation * widened);
   return absl::OkStatus();
 }
 
 void ModelForecaster::Observe(double value) {
   if (model_ == nullptr) return;
   Widen(value);
-  Remember(model_->Observe(std::isfinite(value) ? value - profile_.At(next_index_) : std::nan("")));
+  innovations_.Add(model_->Observe(std::isfinite(value) ? value - profile_.At(next_index_) : std::nan("")));
   ++next_index_;
 }
 
 absl::StatusOr<Forecast> ModelForecaster::Predict(size_t steps, absl::Span<const double> quantiles) const {
+  return PredictAt(EveryStep(steps), quantiles);
+}
+
+absl::StatusOr<Forecast> ModelForecaster::PredictAt(absl::Span<const size_t> steps_ahead,
+                                                    absl::Span<const double> quantiles) const {
   if (model_ == nullptr) return absl::FailedPreconditionError("nothing was learned yet: Fit comes before Predict");
-  if (const absl::Status status = CheckRequest(steps, quantiles); !status.ok()) return status;
+  TRUCE_RETURN_IF_ERROR(CheckStepsAhead(steps_ahead));
+  TRUCE_RETURN_IF_ERROR(CheckRequest(steps_ahead.size(), quantiles));
+  PathValues paths(steps_ahead.back() * kPaths);
+  AddPathsTo(steps_ahead.back(), 1, &paths);
+  return QuantilesOfPaths(steps_ahead, quantiles, &paths);
+}
+
+void ModelForecaster::AddPathsTo(size_t steps, double share, PathValues* sum) const {
   PathOptions options;
-  options.season = [this](size_t step) { return profile_.At(next_index_ + step); };
+  std::vector<double> season;
+  for (size_t step = 0; profile_.period() > 0 && step < steps; ++step)
+    season.push_back(profile_.At(next_index_ + step));
+  options.season = season;
   const double range = highest_seen_ - lowest_seen_;
   options.lowest = lowest_seen_ >= 0 ? std::max(lowest_seen_ - range, 0.0) : lowest_seen_ - range;
   options.highest = highest_seen_ + range;
   // A single value has no innovation to learn from.
-  const std::vector<double> none = {0.0};
-  const std::vector<double> remembered(innovations_.begin(), innovations_.end());
-  return DrawPaths(*model_, remembered.empty() ? none : remembered, options, steps, quantiles);
-}
-
-void ModelForecaster::Remember(double innovation) {
-  if (!std::isfinite(innovation)) return;
-  innovations_.push_back(innovation);
-  if (innovations_.size() > kRemembered) innovations_.pop_front();
+  constexpr float kNone[] = {0};
+  const absl::Span<const float> known = innovations_.Ascending();
+  AddPaths(*model_, known.empty() ? kNone : known, options, steps, share, sum);
 }
 
 void ModelForecaster::Widen(double value) {

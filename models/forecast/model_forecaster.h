@@ -1,14 +1,14 @@
 // A forecaster made from any way of fitting one model. models/forecast/methods.h names those there are.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "models/forecast/innovation_model.h"
 #include "models/forecast/methods.h"
+#include "models/forecast/paths.h"
+#include "models/forecast/recent_innovations.h"
 #include "models/forecast/season.h"
 
 namespace truce {
@@ -34,9 +34,12 @@ class ModelForecaster : public Forecaster {
   absl::Status Fit(absl::Span<const double> history) override;
   void Observe(double value) override;
   absl::StatusOr<Forecast> Predict(size_t steps, absl::Span<const double> quantiles) const override;
+  absl::StatusOr<Forecast> PredictAt(absl::Span<const size_t> steps_ahead,
+                                     absl::Span<const double> quantiles) const override;
+  // Adds `share` of its paths (paths.h) to `sum`, which has the size for so many steps. After a Fit that was Ok.
+  void AddPathsTo(size_t steps, double share, PathValues* sum) const;
 
  private:
-  void Remember(double innovation);
   void Widen(double value);
 
   FitModel fit_;
@@ -47,9 +50,15 @@ class ModelForecaster : public Forecaster {
   SeasonProfile profile_;
   // Of the next value, counted from the first of the history.
   size_t next_index_ = 0;
-  std::deque<double> innovations_;
+  RecentInnovations innovations_;
   double lowest_seen_ = 0;
   double highest_seen_ = 0;
 };
+
+// The forecasters of methods.h as what they are, for those who mix their paths.
+std::unique_ptr<ModelForecaster> NewEtsModelForecaster(SeasonRule season);
+std::unique_ptr<ModelForecaster> NewArimaModelForecaster(SeasonRule season);
+std::unique_ptr<ModelForecaster> NewSesModelForecaster(SeasonRule season);
+std::unique_ptr<ModelForecaster> NewNaiveModelForecaster();
 
 }  // namespace truce

@@ -59,6 +59,16 @@ struct PredictBenchOptions {
 // Time of one tick of inference with all pairs, and of the same by running the whole network for each pair.
 absl::StatusOr<BenchResult> RunPredictBench(const PredictBenchOptions& options, const Surroundings& surroundings);
 
+struct ForecastBenchOptions {
+  int series = 1000;
+  // Values of each that came before, and those whose forecasts are timed.
+  int history = 300;
+  int steps = 60;
+  std::string model;  // path of the demand model
+};
+// What a forecast costs each layer, in time and memory, and what those of 1,000 workloads cost an agent.
+absl::StatusOr<BenchResult> RunForecastBench(const ForecastBenchOptions& options, const Surroundings& surroundings);
+
 struct ChurnBenchOptions {
   absl::Duration duration = absl::Minutes(10);
   // Made and removed in that time.

@@ -107,6 +107,17 @@ int Main(int argc, char** argv) {
   AddOutputOptions(predict, &output);
   predict->callback([&] { exit_code = Show(RunPredictBench(predict_options, surroundings), output); });
 
+  ForecastBenchOptions forecast_options;
+  forecast_options.model = ShippedPath("models/demand.truce");
+  CLI::App* forecast = app.add_subcommand("forecast", "what forecasts cost, layer by layer, in time and memory");
+  forecast->add_option("--series", forecast_options.series, "series that are forecast")->check(CLI::Range(10, 100000));
+  forecast->add_option("--history", forecast_options.history, "values of each before")->check(CLI::Range(60, 10000));
+  forecast->add_option("--steps", forecast_options.steps, "forecasts of each that are timed")
+      ->check(CLI::Range(3, 100000));
+  forecast->add_option("--model", forecast_options.model, "the demand model")->check(CLI::ExistingFile);
+  AddOutputOptions(forecast, &output);
+  forecast->callback([&] { exit_code = Show(RunForecastBench(forecast_options, surroundings), output); });
+
   ChurnBenchOptions churn_options;
   double churn_seconds = absl::ToDoubleSeconds(churn_options.duration);
   CLI::App* churn = app.add_subcommand("churn", "cgroups that come and go under actions: what leaks, what goes wrong");

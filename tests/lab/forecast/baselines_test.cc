@@ -146,12 +146,22 @@ TEST(DecayingHistogramTest, WhatIsOldIsForgotten) {
   EXPECT_THAT(After(NewDecayingHistogram(10), {0, 0, 0}, 1), Each(DoubleNear(0, 0.01)));
 }
 
+TEST(OthersTest, ADemandModelIsTunedOnceForAllWhoAsk) {
+  const std::vector<Series> few = {MadeUp(10, 2, 7)};
+  Others others(few);
+  const auto first = others.TunedDemandModel(288), second = others.TunedDemandModel(288);
+  ASSERT_TRUE(first.ok() && second.ok()) << first.status();
+  EXPECT_EQ(*first, *second);
+  EXPECT_NE(*first, *others.TunedDemandModel(0)) << "another season is another model";
+}
+
 TEST(ForecastMethodsTest, EveryMethodKeepsTheContract) {
-  const Series other = MadeUp(10, 2, 7);
+  const std::vector<Series> other = {MadeUp(10, 2, 7)};
+  Others others(other);
   const Series series = MadeUp(50, 5, 8);
   for (const ForecastMethod& method : ForecastMethods()) {
     SCOPED_TRACE(method.name);
-    const auto make = method.prepare({12, 300}, {other});
+    const auto make = method.prepare({12, 300}, others);
     ASSERT_TRUE(make.ok()) << make.status();
     const auto forecaster = (*make)();
     const std::vector<double> quantiles = {0.05, 0.5, 0.95};

@@ -140,6 +140,71 @@ TEST(BestOfTest, AfterAShortHistoryAllOfItIsFitted) {
   EXPECT_NEAR(best->Predict(1, {0.5})->Value(0, 0), 3, 0.1);
 }
 
+// Counts what it is asked, and keeps what it was last fitted to.
+class Counting final : public Forecaster {
+ public:
+  Counting(double off, int* asked, std::vector<double>* history) : off_(off), asked_(asked), history_(history) {}
+  absl::Status Fit(absl::Span<const double> history) override {
+    history_->assign(history.begin(), history.end());
+    return absl::OkStatus();
+  }
+  void Observe(double) override {}
+  absl::StatusOr<Forecast> Predict(size_t steps, absl::Span<const double> quantiles) const override {
+    ++*asked_;
+    const std::vector<double> all(steps * quantiles.size(), 10 + off_);
+    return Forecast{steps, {quantiles.begin(), quantiles.end()}, all, all};
+  }
+
+ private:
+  double off_;
+  int* asked_;
+  std::vector<double>* history_;
+};
+
+TEST(BestOfTest, OnlyWhoLeadsIsAsked) {
+  int right = 0, wrong = 0;
+  std::vector<double> history;
+  std::vector<Contender> contenders;
+  contenders.push_back({std::make_unique<Counting>(5, &wrong, &history), 1000});
+  contenders.push_back({std::make_unique<Counting>(0, &right, &history), 1000});
+  const auto best = NewBestOf(std::move(contenders));
+  ASSERT_TRUE(best->Fit(kConstant).ok());
+  right = wrong = 0;
+  EXPECT_EQ(best->Predict(12, {0.5})->Value(11, 0), 10);
+  EXPECT_EQ(right, 1);
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(BestOfTest, ARefitSeesTheNewestValuesAndIsOfThoseThatAreMadeForIt) {
+  int asked = 0;
+  std::vector<double> kept, other;
+  std::vector<Contender> contenders;
+  contenders.push_back({std::make_unique<Counting>(0, &asked, &other), 1000});
+  contenders.push_back({.method = std::make_unique<Counting>(1, &asked, &kept), .reach = 1000, .refits = true});
+  const auto best = NewBestOf(std::move(contenders));
+  ASSERT_TRUE(best->Fit({1.0}).ok());
+  double value = 1;
+  const auto observe_until_it_wants = [&] {
+    size_t count = 0;
+    for (; !best->WantsRefit(); ++count) best->Observe(++value);
+    return count;
+  };
+  EXPECT_EQ(observe_until_it_wants(), kFewestRefitted);
+  best->Refit();
+  EXPECT_EQ(kept.size(), kFewestRefitted + 1);
+  EXPECT_EQ(kept.back(), value);
+  EXPECT_EQ(other.size(), 1u);
+  EXPECT_EQ(observe_until_it_wants(), kFewestRefitted + 1);
+  for (int i = 0; i < 500; ++i) best->Observe(++value);
+  best->Observe(NAN);
+  best->Refit();
+  ASSERT_EQ(kept.size(), kKeptValues);
+  EXPECT_TRUE(std::isnan(kept.back())) << "a gap is kept as one";
+  for (size_t i = 0; i + 1 < kept.size(); ++i) EXPECT_EQ(kept[i], value - static_cast<double>(kKeptValues - 2 - i));
+  EXPECT_EQ(observe_until_it_wants(), kRefitEvery);
+  EXPECT_FALSE(Among({{.off = 0}})->WantsRefit()) << "none is made for it";
+}
+
 TEST(BestOfTest, GapsAreNotJudged) {
   const auto best = Among({{.off = 0}, {.off = 1}});
   ASSERT_TRUE(best->Fit(kConstant).ok());

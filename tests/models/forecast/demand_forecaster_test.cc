@@ -92,7 +92,7 @@ TEST(DemandForecasterTest, SaysWhatCantBeSaid) {
 TEST(DemandForecasterTest, BeyondTheLastHorizonItBecomesLessSure) {
   const auto forecaster = NewDemandForecaster(AnyModel(), 0);
   ASSERT_TRUE(forecaster->Fit(Noise(200, 2)).ok());
-  const auto forecast = forecaster->Predict(48, {0.05, 0.5, 0.95});
+  const auto forecast = forecaster->Predict(48, {0.4, 0.5, 0.6});
   ASSERT_TRUE(forecast.ok());
   for (size_t step = 12; step < 48; ++step) {
     EXPECT_EQ(forecast->Value(step, 1), forecast->Value(11, 1));
@@ -100,6 +100,25 @@ TEST(DemandForecasterTest, BeyondTheLastHorizonItBecomesLessSure) {
     EXPECT_GT(forecast->Value(step, 2), forecast->Value(step - 1, 2));
     EXPECT_GE(forecast->Peak(step, 2), forecast->Peak(step - 1, 2));
   }
+}
+
+TEST(DemandForecasterTest, NothingIsSaidFarBeyondWhatWasSeen) {
+  // A network whose outputs are as far out as they can be.
+  DemandWeights weights = AnyDemandModel().weights();
+  weights.out_bias.setConstant(100);
+  const auto forecaster = NewDemandForecaster(std::make_shared<const DemandModel>(std::move(weights)), 0);
+  std::vector<double> values = Noise(200, 2);
+  ASSERT_TRUE(forecaster->Fit(values).ok());
+  const double highest = *std::max_element(values.begin(), values.end());
+  const auto forecast = forecaster->Predict(12, {0.5, 0.99});
+  ASSERT_TRUE(forecast.ok());
+  for (size_t step = 0; step < 12; ++step) {
+    EXPECT_GT(forecast->Peak(step, 1), highest);
+    EXPECT_LT(forecast->Peak(step, 1), 2 * highest + 60);
+  }
+  const auto fresh = NewDemandForecaster(AnyModel(3), 0);
+  ASSERT_TRUE(fresh->Fit({5}).ok());
+  EXPECT_GT(fresh->Predict(12, {0.99})->Value(0, 0), 5) << "one value has no range, and may be left all the same";
 }
 
 // Values drawn from a distribution that the model's quantiles are far too narrow, or far too wide, for.

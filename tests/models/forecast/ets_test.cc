@@ -159,20 +159,6 @@ TEST(EtsTest, TheUnitOfTheSeriesDoesNotMatter) {
   }
 }
 
-TEST(EtsTest, VariancesAreThoseOfItsImpulses) {
-  for (const char* name : {"ETS(A,N,N)", "ETS(A,A,N)", "ETS(A,Ad,N)", "ETS(A,N,A)", "ETS(A,Ad,A)"}) {
-    const EtsForm form = Form(name);
-    EtsParameters parameters{0.4, 0, 0, 1};
-    if (form.trend != EtsPart::kNone) parameters.beta = 0.1;
-    if (form.season != EtsPart::kNone) parameters.gamma = 0.3;
-    if (form.damped) parameters.phi = 0.9;
-    const EtsModel model(form, parameters, 4, {{10, 1, 1, 2, -2, -1}, 0});
-    EXPECT_THAT(EtsVariances(model, 12), testing::Pointwise(testing::DoubleNear(1e-9), LinearVariances(model, 12)))
-        << name;
-  }
-  EXPECT_TRUE(EtsVariances(EtsModel(Form("ETS(M,N,N)"), {0.4, 0, 0, 1}, 1, {{1, 0}, 0}), 3).empty());
-}
-
 TEST(EtsTest, RefusesWhatItCannotFit) {
   EXPECT_FALSE(FitEts({}, 1, EtsForm()).ok());
   EXPECT_FALSE(FitEts({kMissing}, 1, EtsForm()).ok());
