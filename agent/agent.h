@@ -18,6 +18,7 @@
 #include "agent/host_lock.h"
 #include "agent/link/controller_link.h"
 #include "agent/metrics.h"
+#include "agent/predict/devices.h"
 #include "agent/predict/evidence_scorer.h"
 #include "agent/predict/fuse.h"
 #include "agent/predict/model_slot.h"
@@ -60,6 +61,8 @@ class Agent {
   void Score();
   // Takes up a model that was put in place, and tells what became of it.
   void RefreshModel();
+  // How much more the disks would take.
+  void FollowDevices();
   void Act();
   v1::Report BuildReport(const Scores& scores);
   v1::Hello BuildHello() const;
@@ -118,6 +121,7 @@ class Agent {
   EvidenceScorer scorer_;
   // null when scores come from evidence alone by configuration.
   std::unique_ptr<ModelSlot> model_;
+  std::unique_ptr<Devices> devices_;
   std::unique_ptr<ControllerLink> link_;
   std::unique_ptr<MetricsServer> metrics_;
 

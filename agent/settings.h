@@ -11,6 +11,7 @@
 #include "agent/act/migrate/mover.h"
 #include "agent/link/controller_link.h"
 #include "agent/modes.h"
+#include "agent/predict/devices.h"
 #include "agent/predict/evidence_scorer.h"
 #include "agent/predict/fuse.h"
 #include "agent/profile/profiler.h"
@@ -38,6 +39,7 @@ struct AgentSettings {
   FuseOptions fuse;
   // The interference model; empty: the one that comes with Truce.
   std::string model_file;
+  DevicesOptions devices;
   ActuatorOptions actuator;
   // The libvirt whose machines are squeezed and moved; empty: none.
   std::string libvirt_uri = "qemu:///system";

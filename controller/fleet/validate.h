@@ -51,6 +51,8 @@ struct LeftOut {
 
 // Most statuses of migrations in one message: an agent takes part in a few at a time.
 inline constexpr int kMostMigrations = 64;
+// Most disks in one report: what an agent watches.
+inline constexpr int kMostDevices = 256;
 
 // Takes each unsound signature ("bad_signature"), each severity's bounds that don't enclose it ("bad_bounds") and each
 // status of a migration that can't be understood ("bad_migration") out of `report`: an agent or a model newer than this
