@@ -15,14 +15,15 @@ struct Prior {
   double deviation;
 };
 
-// Flash disks answer within tens of microseconds, spinning ones within ten milliseconds.
+// Flash disks answer within tens of microseconds, spinning ones within ten milliseconds. The wait is half of the
+// formula's where nothing varies and many times as long where operations come or are done in batches.
 constexpr std::array<Prior, kPerDirection> kOfDirection = {{
     {kService, 300e-6, 1.5},
     {kServicePerByte, 2e-9, 1.2},
     {kOccupied, 1.0 / 8, 1.5},
     {kOccupiedPerByte, 1.0 / 4, 1.2},
     {kTail, 1.5, 0.8},
-    {kWait, 0.7, 1.0},
+    {kWait, 1, 1.5},
 }};
 // ln(100) - 1, of an exponential wait, is 3.6.
 constexpr std::array<Prior, 2> kShared = {{{kServers, 7, 1.5}, {kWaitTail, 3.6, 0.4}}};
