@@ -24,6 +24,7 @@ constexpr std::array<Prior, kPerDirection> kOfDirection = {{
     {kOccupiedPerByte, 1.0 / 4, 1.2},
     {kTail, 1.5, 0.8},
     {kWait, 1, 1.5},
+    {kCrowding, 0.3, 1.5},
 }};
 // ln(100) - 1, of an exponential wait, is 3.6.
 constexpr std::array<Prior, 2> kShared = {{{kServers, 7, 1.5}, {kWaitTail, 3.6, 0.4}}};

@@ -44,6 +44,10 @@ double DeviceCurve::Utilisation(const DeviceLoad& load) const {
   return utilisation;
 }
 
+double DeviceCurve::Crowded(size_t direction, double utilisation) const {
+  return 1 + Parameter(direction, kCrowding) * utilisation;
+}
+
 double DeviceCurve::Queue(const DeviceLoad& load) const {
   const double utilisation = Utilisation(load);
   double second_moment = 0;
@@ -64,19 +68,21 @@ DeviceLatency DeviceCurve::At(const DeviceLoad& load) const {
   for (const size_t direction : kDiskDirections) {
     const double bytes = load.of[direction].mean_bytes();
     const double wait = Parameter(direction, kWait) * queue;
-    latency.mean_seconds[direction] = Service(direction, bytes) + wait;
-    latency.p99_seconds[direction] = ServiceP99(direction, bytes) + wait_p99 * wait;
+    const double crowded = Crowded(direction, latency.utilisation_ratio);
+    latency.mean_seconds[direction] = Service(direction, bytes) * crowded + wait;
+    latency.p99_seconds[direction] = ServiceP99(direction, bytes) * crowded + wait_p99 * wait;
   }
   return latency;
 }
 
 double DeviceCurve::MeanSeen(size_t direction, const DeviceLoad& load, double in_flight_while_busy) const {
-  const double service = Service(direction, load.of[direction].mean_bytes());
+  const double utilisation = Utilisation(load);
+  const double service =
+      Service(direction, load.of[direction].mean_bytes()) * Crowded(direction, std::min(utilisation, 1.0));
   const double open = service + Parameter(direction, kWait) * Queue(load);
   const double rate = load.operations_per_second();
   if (rate <= 0) return open;
-  // Utilisation over rate: what the mean operation occupies.
-  const double utilisation = Utilisation(load);
+  // What the mean operation occupies.
   const double occupied = utilisation / rate;
   const double closed = std::max(service, in_flight_while_busy * occupied / std::min(1.0, std::max(utilisation, 1e-9)));
   return std::min(open, closed);

@@ -1,6 +1,6 @@
 // The curve of a disk's latency against its load, for given parameters.
 //
-//   latency = service(size) + wait(utilisation)          of reads and of writes, each with its own numbers
+//   latency = service(size) * (1 + crowding * utilisation) + wait(utilisation)     of reads and of writes, each its own
 //   utilisation = sum over operations of (occupied + occupied_per_byte * bytes)
 //
 // The utilisation is the kernel's linear cost model of a disk (Documentation/admin-guide/cgroup-v2.rst, io.cost.model):
@@ -11,8 +11,11 @@
 // times the utilisation, as in Pollaczek and Khinchine's formula for M/G/1: so more reads or writes of the sizes that
 // there are never shorten anybody's wait, not even small ones beside large ones. Close to 1 and beyond it, where no
 // queue is ever in balance, 1 / (1 - rho) goes on as its tangent, so that all is finite and rises.
+// What is shared on the way to the disk (CPUs, buses, interrupts that tell of several operations at once) makes the
+// service itself longer the more comes by, long before there is a queue: a load-dependent service, here in the first
+// order.
 //
-// The 99th percentile is that of an unloaded disk plus a multiple of the wait; a wait that is exponentially
+// The 99th percentile is that of the service plus a multiple of the wait; a wait that is exponentially
 // distributed, as under heavy traffic (Kingman 1962), has ln(100) times its mean there.
 #pragma once
 
@@ -35,7 +38,9 @@ enum DeviceParameter : int {
   kTail = 4,
   // The factor of the wait.
   kWait = 5,
-  kPerDirection = 6,
+  // By how much the service is longer at a utilisation of 1, as a multiple.
+  kCrowding = 6,
+  kPerDirection = 7,
   // k - 1.
   kServers = 2 * kPerDirection,
   // By how much the 99th percentile of the wait is above the mean, as a multiple of the mean.
@@ -81,6 +86,8 @@ class DeviceCurve {
   }
   // Seconds that the mean operation of a direction occupies the disk.
   double Occupied(size_t direction, double bytes) const;
+  // By what the service is longer than alone.
+  double Crowded(size_t direction, double utilisation) const;
   // Mean wait, but for the factor of the direction.
   double Queue(const DeviceLoad& load) const;
 

@@ -29,6 +29,7 @@ void ToCurve(const DeviceVector& parameters, size_t direction, double outside_se
   curve->set_occupied_seconds_per_byte(get(kServicePerByte) * get(kOccupiedPerByte));
   curve->set_tail_factor(get(kTail));
   curve->set_wait_factor(get(kWait));
+  curve->set_crowding_factor(get(kCrowding));
   curve->set_outside_seconds(outside_seconds);
 }
 
@@ -43,6 +44,7 @@ void FromCurve(const v1::DirectionCurve& curve, size_t direction, DeviceVector* 
   set(kOccupiedPerByte, curve.occupied_seconds_per_byte() / curve.service_seconds_per_byte());
   set(kTail, curve.tail_factor());
   set(kWait, curve.wait_factor());
+  set(kCrowding, curve.crowding_factor());
 }
 
 absl::Status Refuse(std::string_view device, std::string_view what) {

@@ -30,6 +30,7 @@ TEST(DeviceCurve, OneServerIsTheQueueOfTheTextbooks) {
   logarithms[ParameterOf(kDiskRead, kService)] = std::log(0.01);
   logarithms[ParameterOf(kDiskRead, kOccupied)] = 0;
   logarithms[ParameterOf(kDiskRead, kWait)] = 0;
+  logarithms[ParameterOf(kDiskRead, kCrowding)] = -40;
   logarithms[kServers] = -40;
   const DeviceCurve curve(logarithms);
   for (const double utilisation : {0.1, 0.5, 0.9}) {
@@ -90,6 +91,7 @@ TEST(DeviceCurve, WhoeverAsksOneAfterTheOtherDoesNotWait) {
   DeviceVector logarithms = DeviceBelief::OfAnyDisk().mean;
   logarithms[ParameterOf(kDiskRead, kService)] = std::log(0.008);
   logarithms[ParameterOf(kDiskRead, kOccupied)] = 0;
+  logarithms[ParameterOf(kDiskRead, kCrowding)] = -40;
   const DeviceCurve curve(logarithms);
   const DeviceLoad load = LoadOf(125, 0, 0, 0);
   EXPECT_NEAR(curve.MeanSeen(kDiskRead, load, 1), 0.008, 1e-6);
