@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -13,6 +15,7 @@
 #include "lab/command_line.h"
 #include "lab/storage/measure.h"
 #include "lab/storage/points.h"
+#include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/rpc/atomic_file.h"
 
@@ -50,6 +53,14 @@ void ShowLadders(const StorageOutcome& outcome) {
   std::fflush(stdout);
 }
 
+// Before minutes are spent on what could not be kept.
+absl::Status CheckWritable(const std::string& output) {
+  const std::filesystem::path directory = std::filesystem::path(Absolute(output)).parent_path();
+  if (access(directory.c_str(), W_OK | X_OK) == 0) return absl::OkStatus();
+  return ErrnoStatus(
+      errno, StrCat("the model could not be written to ", output, ": give another --output; ", directory.string()));
+}
+
 int RunStorage(const StorageArguments& arguments) {
   ShutdownSignals signals;
   StorageOptions options;
@@ -63,6 +74,7 @@ int RunStorage(const StorageArguments& arguments) {
   options.limits.written_bytes = arguments.most_written;
   if (arguments.most_iops > 0) options.limits.operations_per_second = arguments.most_iops;
   if (arguments.most_bytes > 0) options.limits.bytes_per_second = arguments.most_bytes;
+  if (const absl::Status status = CheckWritable(arguments.output); !status.ok()) return Failed(status);
   const auto outcome = MeasureStorage(options, signals);
   if (!outcome.ok()) {
     if (!absl::IsCancelled(outcome.status())) return Failed(outcome.status());

@@ -179,6 +179,12 @@ absl::Status CheckOptions(const StorageOptions& options) {
                                              CountRuns(), " runs; give at least ",
                                              absl::FormatDuration(kShortestTime)));
   }
+  if (options.file_bytes > options.limits.written_bytes / 2) {
+    return absl::InvalidArgumentError(
+        StrCat("a file of ", options.file_bytes >> 20, " MiB has to be written first, which is more than half of the ",
+               options.limits.written_bytes >> 20,
+               " MiB that may be written; give a smaller --size or a larger --most-written"));
+  }
   return absl::OkStatus();
 }
 

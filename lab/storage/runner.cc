@@ -38,11 +38,6 @@ StorageRunner::StorageRunner(const WorkFile& file, std::string disk, const Stora
       runs_left_(runs) {}
 
 absl::Status StorageRunner::Fill() {
-  if (file_.bytes() > limits_.written_bytes / 2) {
-    return absl::InvalidArgumentError(StrCat(
-        "a file of ", file_.bytes() >> 20, " MiB has to be written first, which is more than half of the ",
-        limits_.written_bytes >> 20, " MiB that may be written; give a smaller --size or a larger --most-written"));
-  }
   FioRun fill{.file = file_.OpenName(), .file_bytes = file_.bytes(), .operation_bytes = uint64_t{1} << 20};
   fill.read_share = 0;
   fill.depth = 8;

@@ -30,8 +30,8 @@ class StorageRunner {
   StorageRunner(const WorkFile& file, std::string disk, const StorageLimits& limits, int runs, std::string procfs,
                 const Clock& clock, ShutdownSignals& signals);
 
-  // Writes the file from its beginning to its end, so that reads find something on the disk. InvalidArgument when the
-  // limits don't allow it, FailedPrecondition when the disk is too slow for it.
+  // Writes the file from its beginning to its end, so that reads find something on the disk. FailedPrecondition when
+  // the disk is too slow for it within the limits.
   absl::Status Fill();
   // What came of it: an open one that the disk could not keep up with is a saturated one, and a saturated one that the
   // limits kept from being it is an open one. nullopt when it does not count.

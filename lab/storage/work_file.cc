@@ -71,9 +71,10 @@ absl::StatusOr<DiskName> FindDisk(const std::string& device, const std::string& 
   std::error_code error;
   std::filesystem::path directory = std::filesystem::canonical(StrCat(sysfs, "/dev/block/", device), error);
   if (error) {
-    return absl::NotFoundError(StrCat("no disk has the number ", device,
-                                      ", so its file system lies on none alone (an overlay, a network, btrfs); give a "
-                                      "directory on a file system of a disk, such as a new ext4 or xfs"));
+    return absl::NotFoundError(
+        StrCat("no disk has the number ", device,
+               ", so its file system lies on none alone (in memory, an overlay, a network, btrfs); give a "
+               "directory on a file system of a disk, such as a new ext4 or xfs"));
   }
   if (std::filesystem::exists(directory / "partition", error)) directory = directory.parent_path();
   DiskName disk;
