@@ -105,6 +105,7 @@ absl::Status Agent::Build() {
   NoteDrivers();
   sampler_ = std::make_unique<Sampler>(settings_.sampler, *layout_, clock_, counters_.get(), traffic_.get());
   profiler_ = std::make_unique<Profiler>(settings_.profiler);
+  devices_ = std::make_unique<Devices>(settings_.devices);
   if (settings_.fuse.from != ScoreFrom::kEvidence) {
     const std::string file =
         settings_.model_file.empty() ? ShippedPath("models/interference.truce") : settings_.model_file;
@@ -168,6 +169,7 @@ void Agent::Tick(bool score) {
     FollowCpus();
     AskForUnits();
     FollowDrivers();
+    FollowDevices();
     Score();
   }
   Act();
@@ -217,6 +219,14 @@ void Agent::RefreshModel() {
   }
   // That there is one from the start is no news.
   if (ticks_ > 0 || !model_->status().ok()) Note("", model_->status().ok() ? "model_taken_up" : "model_refused", *news);
+}
+
+void Agent::FollowDevices() {
+  devices_->Tick(clock_.Monotonic());
+  for (DeviceNews& news : devices_->TakeNews()) {
+    spdlog::info("{}", news.message);
+    Note("", news.kind, std::move(news.message));
+  }
 }
 
 void Agent::Act() {
@@ -438,6 +448,7 @@ v1::Report Agent::BuildReport(const Scores& scores) {
   if (demand_ != nullptr) {
     for (v1::ForecastErrors& errors : demand_->TakeErrors()) *report.add_forecast_errors() = std::move(errors);
   }
+  for (const v1::DeviceHeadroom& device : devices_->headrooms()) *report.add_devices() = device;
   *report.mutable_cost() = cost_;
   for (v1::Event& event : events_) *report.add_events() = std::move(event);
   if (events_dropped_ > 0) {

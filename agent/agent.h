@@ -19,6 +19,7 @@
 #include "agent/link/controller_link.h"
 #include "agent/metrics.h"
 #include "agent/predict/demand_watch.h"
+#include "agent/predict/devices.h"
 #include "agent/predict/evidence_scorer.h"
 #include "agent/predict/fuse.h"
 #include "agent/predict/model_slot.h"
@@ -64,6 +65,8 @@ class Agent {
   // What demand will be: watches it, with the model where there is one (agent_demand.cc).
   void OpenDemand();
   void FillDemand(uint64_t key, v1::WorkloadReport* report);
+  // How much more the disks would take.
+  void FollowDevices();
   void Act();
   v1::Report BuildReport(const Scores& scores);
   v1::Hello BuildHello() const;
@@ -124,6 +127,7 @@ class Agent {
   std::unique_ptr<ModelSlot> model_;
   // null when nothing is foretold by configuration.
   std::unique_ptr<DemandWatch> demand_;
+  std::unique_ptr<Devices> devices_;
   std::unique_ptr<ControllerLink> link_;
   std::unique_ptr<MetricsServer> metrics_;
 

@@ -75,6 +75,14 @@ void Agent::PublishMetrics() {
       if (auto score = worst.find(row.name); score != worst.end()) row.worst_score = score->second;
     }
   }
+  for (const v1::DeviceHeadroom& device : devices_->headrooms()) {
+    MetricsSnapshot::DiskRow& row = snapshot.disks.emplace_back();
+    row.name = device.name();
+    row.knowledge = EnumWord(device.knowledge());
+    if (device.has_utilisation_ratio()) row.utilisation_ratio = device.utilisation_ratio();
+    if (device.has_until_doubled_unloaded()) row.until_doubled_unloaded = device.until_doubled_unloaded().factor();
+    if (device.has_until_doubled_now()) row.until_doubled_now = device.until_doubled_now().factor();
+  }
   if (model_ != nullptr && model_->scorer() != nullptr) snapshot.model_version = model_->scorer()->version();
   const host::CounterStatus pmu = counters_->status();
   snapshot.pmu_level = std::string(host::CounterLevelName(pmu.level));

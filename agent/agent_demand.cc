@@ -2,7 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include "agent/agent.h"
-#include "models/forecast/demand_forecaster.h"
+#include "models/forecast/auto_forecaster.h"
 #include "models/forecast/demand_model_file.h"
 #include "models/forecast/methods.h"
 #include "models/weights/model_bytes.h"
@@ -22,7 +22,11 @@ void Agent::OpenDemand() {
       bytes.ok() ? ParseDemandModel(*bytes, file) : absl::StatusOr<DemandModelContent>(bytes.status());
   if (content.ok()) {
     const auto model = std::make_shared<const DemandModel>(std::move(content->model));
-    demand_->UseModel([model] { return NewDemandForecaster(model, 0); }, ModelDigest(*bytes));
+    demand_->UseModel(
+        [model] {
+          return NewAutoForecaster(model, 0, {SeasonRule::Kind::kNone, {}});
+        },
+        ModelDigest(*bytes));
     return;
   }
   // It goes on with what needs no model, and says so.

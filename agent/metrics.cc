@@ -76,6 +76,27 @@ void AddSelf(const MetricsSnapshot& snapshot, Page& page) {
   }
 }
 
+void AddDisks(const MetricsSnapshot& snapshot, Page& page) {
+  // A family's rows come one after the other.
+  const auto add = [&](const char* name, const char* help, const auto& value) {
+    for (const MetricsSnapshot::DiskRow& disk : snapshot.disks) {
+      if (const std::optional<double> number = value(disk)) page.Gauge(name, help, *number, {{"disk", disk.name}});
+    }
+  };
+  for (const MetricsSnapshot::DiskRow& disk : snapshot.disks) {
+    page.Gauge("truce_disk_knowledge_info", "Where what is said of the disk comes from.", 1,
+               {{"disk", disk.name}, {"knowledge", disk.knowledge}});
+  }
+  add("truce_disk_utilisation_ratio", "Share of what the disk can do, at the mix of now, that is asked of it.",
+      [](const auto& disk) { return disk.utilisation_ratio; });
+  add("truce_disk_headroom_unloaded_ratio",
+      "Multiple of the load of now at which the 99th percentile of latency is twice that of the unloaded disk.",
+      [](const auto& disk) { return disk.until_doubled_unloaded; });
+  add("truce_disk_headroom_now_ratio",
+      "Multiple of the load of now at which the 99th percentile of latency is twice that of now.",
+      [](const auto& disk) { return disk.until_doubled_now; });
+}
+
 void AddPmu(const MetricsSnapshot& snapshot, Page& page) {
   page.Gauge("truce_agent_pmu_available", "Whether hardware counters can be read.", snapshot.pmu_available ? 1 : 0);
   page.Gauge("truce_agent_pmu_level_info", "What the governor counts, in a label.", 1, {{"level", snapshot.pmu_level}});
@@ -204,6 +225,7 @@ std::string FormatMetrics(const MetricsSnapshot& snapshot) {
   Page page;
   AddSelf(snapshot, page);
   AddPmu(snapshot, page);
+  AddDisks(snapshot, page);
   if (snapshot.controller_enabled) AddLink(snapshot, page);
   AddActions(snapshot, page);
   AddWorkloads(snapshot, page);

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,15 @@ struct MetricsSnapshot {
   uint64_t pairs_left_out = 0;
   // Number of scored pairs at or above 1, 20, 40, 60, 80.
   std::map<int, int> pairs_at_least;
+  struct DiskRow {
+    std::string name;
+    // Nothing else is there while it is not known; no factor while nothing is asked of it.
+    std::string knowledge;
+    std::optional<double> utilisation_ratio;
+    std::optional<double> until_doubled_unloaded;
+    std::optional<double> until_doubled_now;
+  };
+  std::vector<DiskRow> disks;
   // Of the interference model in use; empty: none.
   std::string model_version;
   std::string pmu_level;

@@ -57,6 +57,7 @@ void ReadWatching(ConfigReader& reader, AgentSettings* settings) {
   reader.ReadEnum("score.from", &settings->fuse.from,
                   {{"both", ScoreFrom::kBoth}, {"evidence", ScoreFrom::kEvidence}, {"model", ScoreFrom::kModel}});
   reader.Read("model.file", &settings->model_file);
+  reader.Read("storage.models", &settings->devices.models_directory);
   reader.Read("model.least_confidence", &settings->fuse.least_confidence, {0.0, 1.0});
   reader.Read("forecast.enabled", &settings->foretell);
   reader.Read("forecast.step", &settings->demand.step, {absl::Seconds(1), absl::Minutes(10)});
@@ -260,6 +261,8 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
   }
   settings.demand.sample_interval = settings.sample_interval;
   settings.sampler.procfs = settings.procfs;
+  settings.devices.procfs = settings.procfs;
+  settings.devices.sysfs = settings.sysfs;
   settings.profiler.slow_every = settings.sampler.slow_every;
   settings.profiler.busy_cores = settings.evidence.least_suspect_cores;
   settings.fuse.report_floor = settings.evidence.report_floor;

@@ -12,6 +12,7 @@
 #include "agent/link/controller_link.h"
 #include "agent/modes.h"
 #include "agent/predict/demand_watch.h"
+#include "agent/predict/devices.h"
 #include "agent/predict/evidence_scorer.h"
 #include "agent/predict/fuse.h"
 #include "agent/profile/profiler.h"
@@ -43,6 +44,7 @@ struct AgentSettings {
   bool foretell = true;
   DemandWatchOptions demand;
   std::string demand_model_file;
+  DevicesOptions devices;
   ActuatorOptions actuator;
   // The libvirt whose machines are squeezed and moved; empty: none.
   std::string libvirt_uri = "qemu:///system";

@@ -19,6 +19,7 @@
 #include "lab/load.h"
 #include "lab/protect/protect.h"
 #include "lab/scene.h"
+#include "lab/storage/commands.h"
 #include "lab/summary.h"
 #include "src/base/figures.h"
 #include "src/base/shipped.h"
@@ -181,7 +182,8 @@ int main(int argc, char** argv) {
       "  truce-lab evaluate truce-lab.db  how well that is predicted for programs never seen, beside other methods\n"
       "  truce-lab evaluate forecast DIR  how well forecasts come true on published traces, beside other methods\n"
       "  truce-lab evaluate anomalies DIR how well labelled anomalies are found, beside other methods\n"
-      "  truce-lab drift --input truce-lab.db  how soon changes of behaviour are found, and how seldom without one\n"};
+      "  truce-lab drift --input truce-lab.db  how soon changes of behaviour are found, and how seldom without one\n"
+      "  truce-lab storage --directory /srv --output sda.storage   a disk's latency by load, measured with fio\n"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "truce-lab " TRUCE_VERSION);
   std::function<int()> chosen;
@@ -204,6 +206,7 @@ int main(int argc, char** argv) {
   truce::lab::AddForecastCommands(app, chosen);
   truce::lab::AddAnomalyCommands(app, chosen);
   truce::lab::AddDriftCommand(app, chosen);
+  truce::lab::AddStorageCommand(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

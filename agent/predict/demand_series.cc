@@ -75,10 +75,13 @@ void DemandSeries::Judge(double value, DueByHorizon* due) const {
 void DemandSeries::Foretell(const MakeDemandForecaster& make, double value) {
   if (forecaster_ == nullptr) {
     if (known_ < kLeastValues) return;
-    const std::vector<double> history(history_.begin(), history_.end());
-    std::unique_ptr<Forecaster> forecaster = make();
+    const auto first = std::find_if(history_.begin(), history_.end(), [](float known) { return std::isfinite(known); });
     // A history of which nothing is known is waited out.
-    if (!forecaster->Fit(history).ok()) return;
+    if (first == history_.end()) return;
+    std::unique_ptr<Forecaster> forecaster = make();
+    const double begin = *first;
+    if (!forecaster->Fit({&begin, 1}).ok()) return;
+    for (auto next = first + 1; next != history_.end(); ++next) forecaster->Observe(*next);
     forecaster_ = std::move(forecaster);
   } else {
     forecaster_->Observe(value);

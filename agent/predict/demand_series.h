@@ -53,7 +53,8 @@ class DemandSeries {
   // One reading of the step under way.
   void Add(double value);
   // Ends the step, which is `step_seconds` long and ended at `seconds` (ascending); makes the next forecast. The
-  // forecaster is made by `make` once there is something to make it of, and what is due is added to *due.
+  // forecaster is made by `make` once there is something to make it of, and is given a first value and what came since,
+  // so that making it is cheap; what is due is added to *due.
   DemandStep EndStep(double seconds, double step_seconds, const MakeDemandForecaster& make, DueByHorizon* due);
   // Another model takes over: the forecaster is made anew of the last values at the next step, and what its predecessor
   // said is not held to it.
@@ -61,14 +62,16 @@ class DemandSeries {
 
   // Of kDemandHorizons' farthest steps; null while nothing can be said.
   const Forecast* forecast() const { return forecast_.steps > 0 ? &forecast_ : nullptr; }
+  // What forecasts it; null while nothing does.
+  Forecaster* forecaster() const { return forecaster_.get(); }
   double newest() const { return newest_; }
   double anomaly_score() const { return anomaly_score_; }
 
  private:
   // With fewer values nothing is said: two make a change, and one more tells how usual it is.
   static constexpr size_t kLeastValues = 3;
-  // Values that a new forecaster learns from.
-  static constexpr size_t kHistory = 720;
+  // Values that a new forecaster sees before it is asked: what tells its level and how it moves.
+  static constexpr size_t kHistory = 48;
   // Anomalies are looked for in means over so many seconds, as AnomalyDetector's bar was measured.
   static constexpr double kAnomalyStep = 300;
 

@@ -53,25 +53,30 @@ DemandWatch::Slot::Slot()
 }
 
 void DemandWatch::UseModel(MakeDemandForecaster make, std::string model_sha256) {
-  make_ = std::move(make);
-  model_sha256_ = std::move(model_sha256);
-  // What was due under the last model is told under its name or not at all.
-  due_.clear();
-  for (auto& [_, slot] : slots_) {
-    for (DemandSeries& series : slot->series) series.Renew();
-  }
+  maker_ = std::make_shared<const Maker>(Maker{std::move(make), std::move(model_sha256)});
 }
 
 void DemandWatch::Tick(const Profiles& profiles) {
-  if (make_ == nullptr) return;
+  if (maker_ == nullptr) return;
   ++round_;
+  renewals_left_ = options_.renewed_per_tick;
   for (const auto& [key, profile] : profiles) {
     std::unique_ptr<Slot>& slot = slots_[key];
-    if (slot == nullptr) slot = std::make_unique<Slot>();
+    if (slot == nullptr) {
+      slot = std::make_unique<Slot>();
+      slot->maker = maker_;
+    }
     slot->seen = round_;
     Take(*profile, slot.get());
   }
   std::erase_if(slots_, [this](const auto& entry) { return entry.second->seen != round_; });
+  forecasters_.clear();
+  for (const auto& [_, slot] : slots_) {
+    for (const DemandSeries& series : slot->series) {
+      if (series.forecaster() != nullptr) forecasters_.push_back(series.forecaster());
+    }
+  }
+  refits_.Run(forecasters_);
 }
 
 void DemandWatch::Take(const Profile& profile, Slot* slot) {
@@ -97,10 +102,15 @@ void DemandWatch::Take(const Profile& profile, Slot* slot) {
 
 void DemandWatch::EndStep(const Profile& profile, Slot* slot) {
   ++steps_;
+  if (slot->maker != maker_ && renewals_left_ > 0) {
+    --renewals_left_;
+    slot->maker = maker_;
+    for (DemandSeries& series : slot->series) series.Renew();
+  }
   const double now = Seconds(clock_.Monotonic());
   for (size_t i = 0; i < kResources.size(); ++i) {
-    DueByHorizon& due = due_[{profile.identity.application, i}];
-    Tell(profile, i, slot->series[i].EndStep(now, Seconds(options_.step), make_, &due), slot);
+    DueByHorizon& due = due_[{slot->maker->model_sha256, profile.identity.application, i}];
+    Tell(profile, i, slot->series[i].EndStep(now, Seconds(options_.step), slot->maker->make, &due), slot);
   }
   slot->fresh = true;
   slot->made_at = clock_.Now();
@@ -176,12 +186,13 @@ std::vector<v1::ForecastErrors> DemandWatch::TakeErrors() {
   told_errors_at_ = clock_.Monotonic();
   std::vector<v1::ForecastErrors> all;
   for (const auto& [key, due] : std::exchange(due_, {})) {
+    const auto& [model_sha256, application, series] = key;
     for (size_t h = 0; h < due.size(); ++h) {
       if (due[h].count == 0) continue;
       v1::ForecastErrors& errors = all.emplace_back();
-      errors.set_model_sha256(model_sha256_);
-      errors.set_application(key.first);
-      errors.set_resource(kResources[key.second]);
+      errors.set_model_sha256(model_sha256);
+      errors.set_application(application);
+      errors.set_resource(kResources[series]);
       *errors.mutable_ahead() = TimeUtil::NanosecondsToDuration(static_cast<int64_t>(kDemandHorizons[h]) *
                                                                 absl::ToInt64Nanoseconds(options_.step));
       errors.set_count(due[h].count);

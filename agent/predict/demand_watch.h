@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "agent/predict/demand_series.h"
 #include "agent/profile/profiler.h"
 #include "models/demand/rhythm.h"
+#include "models/forecast/refits.h"
 #include "src/base/clock.h"
 #include "truce/v1/agent.pb.h"
 
@@ -31,6 +33,10 @@ struct DemandWatchOptions {
   absl::Duration errors_interval = absl::Minutes(5);
   // After a demand left its band the margin over its forecast is wider for so long.
   absl::Duration widened = absl::Minutes(10);
+  // What models that are fitted anew may cost a tick, in the long run.
+  absl::Duration refit_budget = absl::Milliseconds(2);
+  // After another model came, at most so many workloads go over to it a tick.
+  int renewed_per_tick = 4;
   // Bursts are foretold so far ahead.
   absl::Duration burst_horizon = absl::Seconds(15);
   // What a sample spans; rhythms count in samples.
@@ -40,10 +46,11 @@ struct DemandWatchOptions {
 class DemandWatch {
  public:
   // `clock` outlives it.
-  DemandWatch(const DemandWatchOptions& options, const Clock& clock) : options_(options), clock_(clock) {}
+  DemandWatch(const DemandWatchOptions& options, const Clock& clock)
+      : options_(options), clock_(clock), refits_(&clock, options.refit_budget) {}
 
-  // What makes forecasters from now on, and the SHA-256 (hex) of the model that is in it; empty for none. All that were
-  // made before are made anew.
+  // What makes forecasters from now on, and the SHA-256 (hex) of the model that is in it; empty for none. Those that
+  // were made before are made anew at the ends of their steps, a few a tick.
   void UseModel(MakeDemandForecaster make, std::string model_sha256);
   // Takes the newest samples, ends the steps that are due; workloads that went away are forgotten. Nothing before the
   // first UseModel.
@@ -62,8 +69,14 @@ class DemandWatch {
   size_t workloads() const { return slots_.size(); }
 
  private:
+  // What makes forecasters, and the model that is in it.
+  struct Maker {
+    MakeDemandForecaster make;
+    std::string model_sha256;
+  };
   struct Slot {
     Slot();
+    std::shared_ptr<const Maker> maker;
     std::array<DemandSeries, 4> series;
     // By series: until when its margin is wider, and whether it was foretold since it was last told.
     std::array<absl::Duration, 4> widened_until{};
@@ -74,7 +87,8 @@ class DemandWatch {
     absl::Duration sampled_at = -absl::InfiniteDuration();
     uint64_t seen = 0;
   };
-  using ErrorKey = std::pair<std::string, size_t>;
+  // Model, application and series.
+  using ErrorKey = std::tuple<std::string, std::string, size_t>;
 
   void Take(const Profile& profile, Slot* slot);
   void EndStep(const Profile& profile, Slot* slot);
@@ -82,10 +96,11 @@ class DemandWatch {
 
   const DemandWatchOptions options_;
   const Clock& clock_;
-  MakeDemandForecaster make_;
-  std::string model_sha256_;
+  std::shared_ptr<const Maker> maker_;
+  Refits refits_;
+  std::vector<Forecaster*> forecasters_;
+  int renewals_left_ = 0;
   std::map<uint64_t, std::unique_ptr<Slot>> slots_;
-  // By application and series.
   std::map<ErrorKey, DueByHorizon> due_;
   absl::Duration told_errors_at_ = -absl::InfiniteDuration();
   std::vector<v1::Event> events_;

@@ -1,5 +1,6 @@
 // trucectl describe host|workload NAME: everything that is known of one thing.
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "absl/strings/str_join.h"
@@ -41,6 +42,52 @@ Section HostFacts(const v1::HostStatus& host, absl::Time now) {
   return section;
 }
 
+// What a disk does: reads, then writes.
+std::string DirectionsCell(const v1::DeviceHeadroom& disk,
+                           const std::function<std::string(const v1::DirectionLoad&)>& cell) {
+  return StrCat(cell(disk.read()), " / ", cell(disk.write()));
+}
+
+std::string MillisecondsCell(bool known, double seconds) {
+  return known ? FormatNumber(seconds * 1e3, 2) : "-";
+}
+
+// "2.5x (1.9-3.3)": the factor, and between which it lies four times out of five.
+std::string FactorCell(bool known, const v1::LoadFactor& factor) {
+  if (!known) return "-";
+  return StrCat(FormatNumber(factor.factor(), 1), "x (", FormatNumber(factor.low_factor(), 1), "-",
+                FormatNumber(factor.high_factor(), 1), ")");
+}
+
+// How much more each disk would take, until the 99th percentile of its latency has doubled.
+Table HeadroomTable(const v1::HostStatus& host) {
+  Table table({{"NAME"},
+               {"KNOWN"},
+               {"OPS/S R/W", Align::kRight},
+               {"BYTES/S R/W", Align::kRight},
+               {"MEAN MS R/W", Align::kRight},
+               {"P99 MS R/W", Align::kRight},
+               {"USED", Align::kRight},
+               {"DOUBLES UNLOADED", Align::kRight},
+               {"DOUBLES NOW", Align::kRight}});
+  for (const v1::DeviceHeadroom& disk : host.devices()) {
+    table.AddRow(
+        {disk.name(), EnumCell(disk.knowledge()),
+         DirectionsCell(disk, [](const auto& one) { return FormatNumber(one.operations_per_second(), 0); }),
+         DirectionsCell(disk, [](const auto& one) { return FormatBytes(one.bytes_per_second()); }),
+         DirectionsCell(disk,
+                        [](const auto& one) { return MillisecondsCell(one.has_mean_seconds(), one.mean_seconds()); }),
+         DirectionsCell(disk,
+                        [](const auto& one) {
+                          return MillisecondsCell(one.has_expected_p99_seconds(), one.expected_p99_seconds());
+                        }),
+         disk.has_utilisation_ratio() ? FormatRatio(disk.utilisation_ratio()) : "-",
+         FactorCell(disk.has_until_doubled_unloaded(), disk.until_doubled_unloaded()),
+         FactorCell(disk.has_until_doubled_now(), disk.until_doubled_now())});
+  }
+  return table;
+}
+
 absl::StatusOr<View> FetchHost(Session& session) {
   TRUCE_ASSIGN_OR_RETURN(OperatorClient * controller, session.Controller());
   v1::ListHostsRequest request;
@@ -63,6 +110,8 @@ absl::StatusOr<View> FetchHost(Session& session) {
                     disk.rotational() ? "rotational" : "solid state"});
     }
     if (!disks.empty()) view.sections.push_back({.title = "Disks", .table = std::move(disks)});
+    Table headroom = HeadroomTable(host);
+    if (!headroom.empty()) view.sections.push_back({.title = "Headroom of disks", .table = std::move(headroom)});
     Section missing{.title = "Missing on this host"};
     for (const v1::MissingCapability& capability : host.inventory().missing()) {
       missing.lines.push_back(StrCat("  ", capability.name(), ": ", capability.reason(),

@@ -294,6 +294,7 @@ std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits
   if (auto refusal = CheckCount(report.held_size(), limits.workloads_per_host, "held actions")) return refusal;
   if (auto refusal = CheckCount(report.forecast_errors_size(), kMostForecastErrors, "forecast errors")) return refusal;
   if (auto refusal = CheckCount(report.events_size(), limits.workloads_per_host, "events")) return refusal;
+  if (auto refusal = CheckCount(report.devices_size(), kMostDevices, "disks")) return refusal;
   if (auto refusal = CheckFields(report, limits, "report.")) return refusal;
   Names names;
   names.reserve(static_cast<size_t>(report.workloads_size()));

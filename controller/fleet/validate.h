@@ -51,6 +51,8 @@ struct LeftOut {
 
 // Most statuses of migrations in one message: an agent takes part in a few at a time.
 inline constexpr int kMostMigrations = 64;
+// Most disks in one report: what an agent watches.
+inline constexpr int kMostDevices = 256;
 
 // Takes each unsound signature ("bad_signature"), a workload's forecasts where one of them is unsound ("bad_forecast"),
 // each severity's bounds that don't enclose it ("bad_bounds") and each

@@ -73,6 +73,7 @@ v1::HostStatus ViewHost(const HostState& host, const HostPlan& plan, const v1::P
   status.set_mode_ceiling(host.mode_ceiling);
   status.set_held(held);
   *status.mutable_cost() = host.report.cost();
+  *status.mutable_devices() = host.report.devices();
   if (host.summary.cpu_busy_ratio.has_value()) status.set_cpu_busy_ratio(*host.summary.cpu_busy_ratio);
   return status;
 }

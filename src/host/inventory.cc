@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_replace.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 
@@ -79,15 +80,7 @@ void AddCpus(const std::string& sysfs, const std::vector<int>& online, v1::HostI
 
 void AddDisks(const std::string& sysfs, v1::HostInventory& inventory) {
   for (const std::string& name : ListDirectory(sysfs + "/block")) {
-    if (name.starts_with("loop") || name.starts_with("ram") || name.starts_with("zram")) continue;
-    const std::string directory = StrCat(sysfs, "/block/", name);
-    uint64_t sectors = 0;
-    if (!absl::SimpleAtoi(ReadTrimmed(directory + "/size"), &sectors) || sectors == 0) continue;
-    v1::Disk& disk = *inventory.add_disks();
-    disk.set_name(name);
-    disk.set_device(ReadTrimmed(directory + "/dev"));
-    disk.set_rotational(ReadTrimmed(directory + "/queue/rotational") == "1");
-    disk.set_size_bytes(sectors * 512);  // sysfs counts in sectors of 512 bytes whatever the device's are
+    if (std::optional<v1::Disk> disk = DescribeDisk(sysfs, name)) *inventory.add_disks() = *std::move(disk);
   }
 }
 
@@ -146,6 +139,20 @@ void FindMissing(const InventoryOptions& options, const CgroupLayout& layout, co
 }
 
 }  // namespace
+
+std::optional<v1::Disk> DescribeDisk(const std::string& sysfs, const std::string& name) {
+  if (name.starts_with("loop") || name.starts_with("ram") || name.starts_with("zram")) return std::nullopt;
+  // A name with a slash is there with an exclamation mark.
+  const std::string directory = StrCat(sysfs, "/block/", absl::StrReplaceAll(name, {{"/", "!"}}));
+  uint64_t sectors = 0;
+  if (!absl::SimpleAtoi(ReadTrimmed(directory + "/size"), &sectors) || sectors == 0) return std::nullopt;
+  v1::Disk disk;
+  disk.set_name(name);
+  disk.set_device(ReadTrimmed(directory + "/dev"));
+  disk.set_rotational(ReadTrimmed(directory + "/queue/rotational") == "1");
+  disk.set_size_bytes(sectors * 512);  // sysfs counts in sectors of 512 bytes whatever the device's are
+  return disk;
+}
 
 absl::StatusOr<std::vector<int>> OnlineCpus(const std::string& sysfs) {
   const std::string path = sysfs + "/devices/system/cpu/online";

@@ -2,6 +2,7 @@
 // missing. Read once at start.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -23,6 +24,10 @@ struct InventoryOptions {
 // reason and the remedy. `counters` is what CreateCounterService found.
 absl::StatusOr<v1::HostInventory> TakeInventory(const InventoryOptions& options, const CgroupLayout& layout,
                                                 const CounterStatus& counters);
+
+// The disk that the kernel calls `name`; nullopt for what is no disk: partitions, memory, loops over files, and drives
+// with nothing in them.
+std::optional<v1::Disk> DescribeDisk(const std::string& sysfs, const std::string& name);
 
 // CPUs online, by sysfs.
 absl::StatusOr<std::vector<int>> OnlineCpus(const std::string& sysfs);

@@ -40,6 +40,7 @@ MetricsSnapshot Filled() {
   snapshot.workloads_left_out = 2;
   snapshot.pairs_left_out = 3;
   snapshot.pairs_at_least = {{1, 5}, {20, 4}, {40, 3}, {60, 2}, {80, 1}};
+  snapshot.disks = {{"nvme0n1", "measured", 0.25, 3.5, 3.75}, {"sda", "unknown", {}, {}, {}}};
   snapshot.pmu_level = "small";
   snapshot.pmu_available = true;
   snapshot.pmu_duty_ratio = 0.125;

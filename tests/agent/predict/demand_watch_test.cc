@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <set>
 
 #include "models/forecast/methods.h"
 #include "tests/agent/predict/stage.h"
@@ -112,6 +113,10 @@ TEST_F(DemandWatchTest, AnotherModelBeginsAnewOfWhatIsKnown) {
   watch_.UseModel([] { return NewNaiveForecaster(); }, "def");
   Seconds(20);
   EXPECT_NE(Find(Report("web"), v1::RESOURCE_CPU), nullptr) << "from what was seen before, at once";
+  Seconds(120);
+  std::set<std::string> models;
+  for (const auto& errors : watch_.TakeErrors()) models.insert(errors.model_sha256());
+  EXPECT_THAT(models, testing::ElementsAre("abc", "def")) << "each is told its own";
   Seconds(120);
   for (const auto& errors : watch_.TakeErrors()) EXPECT_EQ(errors.model_sha256(), "def");
 }
