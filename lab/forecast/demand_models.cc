@@ -11,10 +11,10 @@
 #include "absl/time/time.h"
 #include "models/forecast/demand_model_file.h"
 #include "models/training/made_up_demand.h"
+#include "src/base/atomic_file.h"
 #include "src/base/shipped.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/rpc/atomic_file.h"
 
 namespace truce::lab {
 namespace {
@@ -44,7 +44,7 @@ absl::Status TrainDemandModel(const TrainDemandOptions& options) {
                                    StrCat(options.series, " made-up series of ", options.length, " values, seed ",
                                           options.seed, ", ", options.epochs, " passes"),
                                    std::move(model)};
-  return rpc::WriteFileAtomically(options.output, SerializeDemandModel(content), 0644, rpc::IfExists::kReplace);
+  return WriteFileAtomically(options.output, SerializeDemandModel(content), 0644, IfExists::kReplace);
 }
 
 absl::StatusOr<SharedDemandModel> ShippedDemandModel() {
