@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_join.h"
 #include "agent/act/migrate/driver.h"
+#include "agent/agent_models.h"
 #include "agent/link/report.h"
 #include "agent/sense/host_topology.h"
 #include "agent/sense/ownership.h"
@@ -116,6 +117,8 @@ absl::Status Agent::Build() {
     model_ = std::make_unique<ModelSlot>(file, TopologyOf(inventory_), options);
     RefreshModel();
   }
+  models_ = std::make_unique<ModelStore>(ModelStoreOptionsOf(settings_));
+  FollowModels();
   if (!settings_.metrics_listen.empty()) {
     const absl::Duration stale = std::max(absl::Seconds(10), 5 * settings_.sample_interval);
     TRUCE_ASSIGN_OR_RETURN(metrics_, StartMetricsServer(settings_.metrics_listen, stale, clock_));
@@ -168,6 +171,7 @@ void Agent::Tick(bool score) {
     FollowDrivers();
     Score();
   }
+  FollowModels();
   Act();
   if (!score) return;
   MeasureCost();
@@ -402,6 +406,7 @@ v1::Hello Agent::BuildHello() const {
   *hello.mutable_report_interval() =
       TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(settings_.score_interval));
   for (v1::MigrationStatus& status : mover_->statuses()) *hello.add_migrations() = std::move(status);
+  for (v1::ModelInUse& model : models_->ForHello()) *hello.add_models() = std::move(model);
   return hello;
 }
 

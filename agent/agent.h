@@ -21,6 +21,7 @@
 #include "agent/predict/evidence_scorer.h"
 #include "agent/predict/fuse.h"
 #include "agent/predict/model_slot.h"
+#include "agent/predict/model_store.h"
 #include "agent/profile/profiler.h"
 #include "agent/sense/kubelet.h"
 #include "agent/sense/sampler.h"
@@ -60,6 +61,8 @@ class Agent {
   void Score();
   // Takes up a model that was put in place, and tells what became of it.
   void RefreshModel();
+  // Passes messages about models between the link and the store of models, and tells what became of them.
+  void FollowModels();
   void Act();
   v1::Report BuildReport(const Scores& scores);
   v1::Hello BuildHello() const;
@@ -118,6 +121,7 @@ class Agent {
   EvidenceScorer scorer_;
   // null when scores come from evidence alone by configuration.
   std::unique_ptr<ModelSlot> model_;
+  std::unique_ptr<ModelStore> models_;
   std::unique_ptr<ControllerLink> link_;
   std::unique_ptr<MetricsServer> metrics_;
 

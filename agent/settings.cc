@@ -57,6 +57,8 @@ void ReadWatching(ConfigReader& reader, AgentSettings* settings) {
   reader.ReadEnum("score.from", &settings->fuse.from,
                   {{"both", ScoreFrom::kBoth}, {"evidence", ScoreFrom::kEvidence}, {"model", ScoreFrom::kModel}});
   reader.Read("model.file", &settings->model_file);
+  reader.Read("model.demand_file", &settings->demand_model_file);
+  reader.Read("model.accept_sent", &settings->accept_sent_models);
   reader.Read("model.least_confidence", &settings->fuse.least_confidence, {0.0, 1.0});
   reader.Read("discovery.most_workloads", &settings->sampler.most_workloads, {1, 20000});
   reader.ReadList(
