@@ -12,6 +12,8 @@ constexpr size_t kMostBatches = 16;
 // Makes the bound tightest after some 40 spans.
 constexpr double kMixtureVariance = 0.25;
 constexpr double kMostCount = 1e15;
+// Batches that are more alike than this say nothing anyway.
+constexpr double kMostAlike = 0.9;
 
 bool IsSound(const LossSum& sum) {
   for (const double value : {sum.count, sum.loss, sum.naive_loss, sum.squared_gain}) {
@@ -109,13 +111,27 @@ std::optional<LossEstimate> EstimateLoss(const LossSeries& series) {
   const std::vector<LossSum> batches = series.Batches(kMostBatches);
   const auto count = static_cast<double>(batches.size());
   double residuals = 0;
-  for (const LossSum& batch : batches) residuals += std::pow(batch.loss - ratio * batch.naive_loss, 2);
-  const double by_batches = residuals * count / (count - 1) / std::pow(total.naive_loss, 2);
+  double products = 0;
+  double last = 0;
+  for (const LossSum& batch : batches) {
+    const double residual = batch.loss - ratio * batch.naive_loss;
+    residuals += residual * residual;
+    products += residual * last;
+    last = residual;
+  }
+  // Batches that are short against how long errors last are alike still: as many as that of an AR(1) series are worth.
+  // What few of them seem to be alike is too little by about the second term (Kendall, "Note on bias in the estimation
+  // of autocorrelation", Biometrika 1954).
+  const double seems = residuals > 0 ? products / residuals : 0;
+  const double alike = std::clamp(seems + (1 + 4 * seems) / count, 0.0, kMostAlike);
+  const double worth = (1 - alike) / (1 + alike);
+  const double by_batches = residuals * count / (count - 1) / worth / std::pow(total.naive_loss, 2);
   // As if each forecast were independent, from the spread of the gain alone.
   const double gain = (total.naive_loss - total.loss) / total.count;
   const double spread = std::max(0.0, total.squared_gain / total.count - gain * gain);
   const double alone = spread / total.count / std::pow(total.naive_loss / total.count, 2);
-  return LossEstimate{ratio, std::sqrt(std::max(by_batches, alone)), series.size(), batches.size(), total.count};
+  return LossEstimate{ratio, std::sqrt(std::max(by_batches, alone)), static_cast<double>(series.size()) * worth,
+                      std::max(1.0, count * worth - 1)};
 }
 
 double AlwaysValidReach(double count, double significance) {
@@ -130,21 +146,20 @@ std::optional<LossDifference> Compare(const Trial& trial, double significance) {
   const auto others_now = EstimateLoss(*trial.others_now);
   const auto others_before = EstimateLoss(*trial.others_before);
   if (!before && !others_now) return std::nullopt;
-  size_t spans = now->spans;
-  size_t batches = now->batches;
+  double spans = now->spans;
+  double freedom = now->freedom;
   double expected = 0;
   double variance = std::pow(now->standard_error, 2);
   const auto add = [&](const LossEstimate& one, double sign) {
     expected += sign * one.ratio;
     variance += std::pow(one.standard_error, 2);
     spans = std::min(spans, one.spans);
-    batches = std::min(batches, one.batches);
+    freedom = std::min(freedom, one.freedom);
   };
   if (before) add(*before, 1);
   if (others_now && (!before || others_before)) add(*others_now, 1);
   if (before && others_now && others_before) add(*others_before, -1);
-  const double reach =
-      WithFewBatches(AlwaysValidReach(static_cast<double>(spans), significance), static_cast<double>(batches - 1));
+  const double reach = WithFewBatches(AlwaysValidReach(spans, significance), freedom);
   return LossDifference{now->ratio - expected, std::sqrt(variance), reach, now->ratio, expected};
 }
 

@@ -62,15 +62,17 @@ class LossSeries {
 struct LossEstimate {
   double ratio = 0;
   double standard_error = 0;
-  size_t spans = 0;
-  size_t batches = 0;
-  double count = 0;
+  // Of how many spans that have nothing to do with each other it is worth.
+  double spans = 0;
+  // Degrees of freedom of the standard error; at least 1.
+  double freedom = 0;
 };
 
 // Ratio of the sums, and its standard error by batch means (Schmeiser, "Batch size effects in the analysis of
 // simulation output", Operations Research 1982: 10 to 30 batches), because forecasts that come due one after the other
-// err together. Never less than what forecasts that had nothing to do with each other would have. Nullopt with fewer
-// than kLeastSpans spans, or without any naive loss.
+// err together; while there are few batches and those are alike, by how much they are. Never less than what forecasts
+// that had nothing to do with each other would have. Nullopt with fewer than kLeastSpans spans, or without any naive
+// loss.
 inline constexpr size_t kLeastSpans = 6;
 std::optional<LossEstimate> EstimateLoss(const LossSeries& series);
 
