@@ -14,6 +14,7 @@ constexpr double kMixtureVariance = 0.25;
 constexpr double kMostCount = 1e15;
 // Batches that are more alike than this say nothing anyway.
 constexpr double kMostAlike = 0.9;
+constexpr double kLeastFreedom = 2;
 
 bool IsSound(const LossSum& sum) {
   for (const double value : {sum.count, sum.loss, sum.naive_loss, sum.squared_gain}) {
@@ -67,6 +68,12 @@ LossSum LossSeries::Total() const {
   LossSum total;
   for (const Bucket& bucket : buckets_) total.Add(bucket.sum);
   return total;
+}
+
+LossSeries LossSeries::Newest(size_t spans) const {
+  LossSeries newest(width_, std::min(spans, most()));
+  newest.Add(*this);
+  return newest;
 }
 
 std::vector<LossSum> LossSeries::Batches(size_t most) const {
@@ -130,8 +137,8 @@ std::optional<LossEstimate> EstimateLoss(const LossSeries& series) {
   const double gain = (total.naive_loss - total.loss) / total.count;
   const double spread = std::max(0.0, total.squared_gain / total.count - gain * gain);
   const double alone = spread / total.count / std::pow(total.naive_loss / total.count, 2);
-  return LossEstimate{ratio, std::sqrt(std::max(by_batches, alone)), static_cast<double>(series.size()) * worth,
-                      std::max(1.0, count * worth - 1)};
+  return LossEstimate{ratio, std::sqrt(std::max(by_batches, alone)), static_cast<double>(series.size()) * worth, count,
+                      std::max(kLeastFreedom, count * worth - 1)};
 }
 
 double AlwaysValidReach(double count, double significance) {
@@ -146,20 +153,23 @@ std::optional<LossDifference> Compare(const Trial& trial, double significance) {
   const auto others_now = EstimateLoss(*trial.others_now);
   const auto others_before = EstimateLoss(*trial.others_before);
   if (!before && !others_now) return std::nullopt;
-  double spans = now->spans;
-  double freedom = now->freedom;
   double expected = 0;
   double variance = std::pow(now->standard_error, 2);
-  const auto add = [&](const LossEstimate& one, double sign) {
+  // How alike the batches are may be misjudged while they are few. What was before is judged once, and the rest again
+  // with every minute, so for the rest that counts too.
+  double by_freedom = variance * variance / now->freedom;
+  const auto add = [&](const LossEstimate& one, double sign, double one_freedom) {
+    const double own = std::pow(one.standard_error, 2);
     expected += sign * one.ratio;
-    variance += std::pow(one.standard_error, 2);
-    spans = std::min(spans, one.spans);
-    freedom = std::min(freedom, one.freedom);
+    variance += own;
+    by_freedom += own * own / one_freedom;
   };
-  if (before) add(*before, 1);
-  if (others_now && (!before || others_before)) add(*others_now, 1);
-  if (before && others_now && others_before) add(*others_before, -1);
-  const double reach = WithFewBatches(AlwaysValidReach(spans, significance), freedom);
+  if (before) add(*before, 1, before->batches - 1);
+  if (others_now && (!before || others_before)) add(*others_now, 1, others_now->freedom);
+  if (before && others_now && others_before) add(*others_before, -1, others_before->batches - 1);
+  // Welch and Satterthwaite: what is uncertain weighs as much as it adds to the whole.
+  const double freedom = by_freedom > 0 ? variance * variance / by_freedom : now->freedom;
+  const double reach = WithFewBatches(AlwaysValidReach(now->spans, significance), freedom);
   return LossDifference{now->ratio - expected, std::sqrt(variance), reach, now->ratio, expected};
 }
 

@@ -38,6 +38,8 @@ class LossSeries {
   absl::Duration width() const { return width_; }
   size_t most() const { return static_cast<size_t>(most_); }
   LossSum Total() const;
+  // Of the newest `spans` alone.
+  LossSeries Newest(size_t spans) const;
   // The spans in order, put together into at most `most` batches of equally many.
   std::vector<LossSum> Batches(size_t most) const;
 
@@ -64,7 +66,8 @@ struct LossEstimate {
   double standard_error = 0;
   // Of how many spans that have nothing to do with each other it is worth.
   double spans = 0;
-  // Degrees of freedom of the standard error; at least 1.
+  double batches = 0;
+  // Degrees of freedom of the standard error, as far as batches are worth being counted one by one.
   double freedom = 0;
 };
 
@@ -73,7 +76,7 @@ struct LossEstimate {
 // err together; while there are few batches and those are alike, by how much they are. Never less than what forecasts
 // that had nothing to do with each other would have. Nullopt with fewer than kLeastSpans spans, or without any naive
 // loss.
-inline constexpr size_t kLeastSpans = 6;
+inline constexpr size_t kLeastSpans = 10;
 std::optional<LossEstimate> EstimateLoss(const LossSeries& series);
 
 // How much higher the loss ratio on trial is.

@@ -177,6 +177,8 @@ class ModelRollout {
   void ForgetChampionsLosses();
   void OfferAnew();
   void KeepFiles();
+  // By how much what is on trial is worse, when that is more than `least` and no chance.
+  std::optional<LossDifference> Worse(double least) const;
   Trial TrialNow() const { return {&trial_now_, &trial_before_, &control_now_, &control_before_}; }
   void Tell(std::string host, std::string kind, std::string message);
 

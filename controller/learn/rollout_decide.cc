@@ -20,6 +20,7 @@ constexpr absl::Duration kJudgeInterval = absl::Minutes(1);
 // Of the hosts that take models, those that have a new champion in use before it is judged: they are compared with all.
 constexpr double kSpreadRatio = 0.8;
 constexpr size_t kLeastName = 6;
+constexpr size_t kNewestSpans = 30;
 
 }  // namespace
 
@@ -134,13 +135,24 @@ void ModelRollout::Tick(absl::Time now) {
   phase_ == v1::ROLLOUT_PHASE_CANARY ? JudgeCanary() : JudgeChampion();
 }
 
+std::optional<LossDifference> ModelRollout::Worse(double least) const {
+  // What has become worse lately does not show in all of it, and what is a little worse all the time not in the newest.
+  const LossSeries newest = trial_now_.Newest(kNewestSpans);
+  const LossSeries others_newest = control_now_.Newest(kNewestSpans);
+  for (const Trial& trial : {Trial{&newest, &trial_before_, &others_newest, &control_before_}, TrialNow()}) {
+    const auto found = Compare(trial, options_.significance / 2);
+    if (found && found->difference > least && found->low() > 0) return found;
+  }
+  return std::nullopt;
+}
+
 void ModelRollout::JudgeCanary() {
-  const absl::Duration tried = now_ - ToTime(challenger_->since());
-  const auto found = Compare(TrialNow(), options_.significance);
-  if (found && found->difference > kLeastHarmRatio && found->low() > 0) {
-    TakeBack(SayDifference(*found));
+  if (const auto worse = Worse(kLeastHarmRatio)) {
+    TakeBack(SayDifference(*worse));
     return;
   }
+  const absl::Duration tried = now_ - ToTime(challenger_->since());
+  const auto found = Compare(TrialNow(), options_.significance);
   const bool is_enough =
       tried >= options_.canary_time && trial_now_.Total().count >= static_cast<double>(options_.least_forecasts);
   if (is_enough && found && found->difference <= 0 && found->high() <= kMostLossRatio) {
@@ -186,9 +198,9 @@ bool ModelRollout::IsSpread() const {
 }
 
 void ModelRollout::JudgeChampion() {
-  const auto found = Compare(TrialNow(), options_.significance);
-  if (IsSpread() && found && found->difference > kLeastHarmWatchedRatio && found->low() > 0) {
-    TakeBack(SayDifference(*found));
+  const auto worse = IsSpread() ? Worse(kLeastHarmWatchedRatio) : std::nullopt;
+  if (worse) {
+    TakeBack(SayDifference(*worse));
   } else if (now_ - ToTime(champion_.since()) >= options_.watch_time) {
     phase_ = v1::ROLLOUT_PHASE_SETTLED;
     ClearTrial();

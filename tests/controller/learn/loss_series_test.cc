@@ -68,8 +68,8 @@ TEST(LossSeriesTest, SurvivesTheWireAndDropsWhatMakesNoSense) {
 
 TEST(LossSeriesTest, FewSpansOrNoLossSayNothing) {
   std::mt19937_64 random(3);
-  EXPECT_FALSE(EstimateLoss(Make(&random, 5, 0.9)).has_value());
-  EXPECT_TRUE(EstimateLoss(Make(&random, 6, 0.9)).has_value());
+  EXPECT_FALSE(EstimateLoss(Make(&random, 9, 0.9)).has_value());
+  EXPECT_TRUE(EstimateLoss(Make(&random, 10, 0.9)).has_value());
   LossSeries nothing(kMinute, 240);
   for (int i = 0; i < 20; ++i) nothing.Add(At(i), {100, 0, 0, 0});
   EXPECT_FALSE(EstimateLoss(nothing).has_value());

@@ -198,7 +198,7 @@ TEST_F(ModelsTest, APoorChallengerThatGotPastTheJudgeIsTakenBackByLiveErrors) {
   EXPECT_NEAR(Listed(sha256).loss_ratio(), 1.5, 0.05);
   EXPECT_THAT(RenderMetrics(core_->Metrics()),
               AllOf(HasSubstr("truce_controller_forecast_loss_ratio{model=\"" + sha256.substr(0, 12) +
-                              "\",horizon=\"30s\",resource=\"cpu\"} 1.5"),
+                              "\",horizon=\"30s\",resource=\"cpu\"} 1.4"),
                     HasSubstr("truce_controller_application_forecast_loss_ratio{application=\"cache\"}"),
                     HasSubstr("truce_controller_model_hosts{model=\"" + sha256.substr(0, 12) + "\"} 1"),
                     HasSubstr("truce_controller_rollout_phase{phase=\"canary\"} 1")));
