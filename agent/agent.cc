@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_join.h"
 #include "agent/act/migrate/driver.h"
+#include "agent/agent_models.h"
 #include "agent/link/report.h"
 #include "agent/sense/host_topology.h"
 #include "agent/sense/ownership.h"
@@ -117,7 +118,9 @@ absl::Status Agent::Build() {
     model_ = std::make_unique<ModelSlot>(file, TopologyOf(inventory_), options);
     RefreshModel();
   }
-  OpenDemand();
+  if (settings_.foretell) demand_ = std::make_unique<DemandWatch>(settings_.demand, clock_);
+  models_ = std::make_unique<ModelStore>(ModelStoreOptionsOf(settings_));
+  FollowModels();
   if (!settings_.metrics_listen.empty()) {
     const absl::Duration stale = std::max(absl::Seconds(10), 5 * settings_.sample_interval);
     TRUCE_ASSIGN_OR_RETURN(metrics_, StartMetricsServer(settings_.metrics_listen, stale, clock_));
@@ -172,6 +175,7 @@ void Agent::Tick(bool score) {
     FollowDevices();
     Score();
   }
+  FollowModels();
   Act();
   if (!score) return;
   if (demand_ != nullptr) Keep(demand_->TakeEvents());
@@ -418,6 +422,7 @@ v1::Hello Agent::BuildHello() const {
   *hello.mutable_report_interval() =
       TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(settings_.score_interval));
   for (v1::MigrationStatus& status : mover_->statuses()) *hello.add_migrations() = std::move(status);
+  for (v1::ModelInUse& model : models_->ForHello()) *hello.add_models() = std::move(model);
   return hello;
 }
 
@@ -440,7 +445,7 @@ v1::Report Agent::BuildReport(const Scores& scores) {
     if (auto signature = signatures_.find(key); signature != signatures_.end()) {
       *entry.mutable_signature() = std::move(signature->second);
     }
-    FillDemand(key, &entry);
+    if (demand_ != nullptr) demand_->Fill(key, &entry);
   }
   for (const v1::PairScore& pair : scores.pairs) *report.add_pairs() = pair;
   for (v1::HeldAction& held : actuator_->held()) *report.add_held() = std::move(held);

@@ -23,6 +23,7 @@
 #include "agent/predict/evidence_scorer.h"
 #include "agent/predict/fuse.h"
 #include "agent/predict/model_slot.h"
+#include "agent/predict/model_store.h"
 #include "agent/profile/profiler.h"
 #include "agent/sense/kubelet.h"
 #include "agent/sense/sampler.h"
@@ -62,11 +63,12 @@ class Agent {
   void Score();
   // Takes up a model that was put in place, and tells what became of it.
   void RefreshModel();
-  // What demand will be: watches it, with the model where there is one (agent_demand.cc).
-  void OpenDemand();
-  void FillDemand(uint64_t key, v1::WorkloadReport* report);
+  // The model that foretells demand: takes up the one that is in use now.
+  void FollowDemandModel();
   // How much more the disks would take.
   void FollowDevices();
+  // Passes messages about models between the link and the store of models, and tells what became of them.
+  void FollowModels();
   void Act();
   v1::Report BuildReport(const Scores& scores);
   v1::Hello BuildHello() const;
@@ -128,6 +130,9 @@ class Agent {
   // null when nothing is foretold by configuration.
   std::unique_ptr<DemandWatch> demand_;
   std::unique_ptr<Devices> devices_;
+  std::unique_ptr<ModelStore> models_;
+  // The model that demand_ was given last; empty SHA-256: none.
+  std::optional<std::string> demand_model_sha256_;
   std::unique_ptr<ControllerLink> link_;
   std::unique_ptr<MetricsServer> metrics_;
 

@@ -5,40 +5,34 @@
 #include "models/forecast/auto_forecaster.h"
 #include "models/forecast/demand_model_file.h"
 #include "models/forecast/methods.h"
-#include "models/weights/model_bytes.h"
-#include "src/base/shipped.h"
 #include "src/base/text.h"
 #include "src/host/file.h"
 
 namespace truce::agent {
 
-void Agent::OpenDemand() {
-  if (!settings_.foretell) return;
-  demand_ = std::make_unique<DemandWatch>(settings_.demand, clock_);
-  const std::string file =
-      settings_.demand_model_file.empty() ? ShippedPath("models/demand.truce") : settings_.demand_model_file;
-  const absl::StatusOr<std::string> bytes = host::ReadFile(file);
-  absl::StatusOr<DemandModelContent> content =
-      bytes.ok() ? ParseDemandModel(*bytes, file) : absl::StatusOr<DemandModelContent>(bytes.status());
-  if (content.ok()) {
-    const auto model = std::make_shared<const DemandModel>(std::move(content->model));
-    demand_->UseModel(
-        [model] {
-          return NewAutoForecaster(model, 0, {SeasonRule::Kind::kNone, {}});
-        },
-        ModelDigest(*bytes));
-    return;
+void Agent::FollowDemandModel() {
+  if (demand_ == nullptr) return;
+  const ModelInUse* in_use = models_->InUse(v1::MODEL_KIND_DEMAND);
+  const std::string sha256 = in_use == nullptr ? "" : in_use->sha256;
+  if (demand_model_sha256_ == sha256) return;
+  demand_model_sha256_ = sha256;
+  absl::Status status = absl::NotFoundError("there is no demand model that can be used here");
+  if (in_use != nullptr) {
+    const absl::StatusOr<std::string> bytes = host::ReadFile(in_use->path);
+    absl::StatusOr<DemandModelContent> content =
+        bytes.ok() ? ParseDemandModel(*bytes, in_use->path) : absl::StatusOr<DemandModelContent>(bytes.status());
+    status = content.status();
+    if (content.ok()) {
+      const auto model = std::make_shared<const DemandModel>(std::move(content->model));
+      demand_->UseModel([model] { return NewAutoForecaster(model, 0, {SeasonRule::Kind::kNone, {}}); }, sha256);
+    }
   }
-  // It goes on with what needs no model, and says so.
-  demand_->UseModel([] { return NewNaiveForecaster(); }, "");
-  SetMissing("demand_model", std::string(StdView(content.status().message())),
-             "install a model that fits this version, or name it with forecast.model_file; until then demand is "
-             "foretold to go on as it is");
-  spdlog::warn("the demand model is not used: {}", StdView(content.status().message()));
-}
-
-void Agent::FillDemand(uint64_t key, v1::WorkloadReport* report) {
-  if (demand_ != nullptr) demand_->Fill(key, report);
+  // Without one it goes on with what needs none, and says so.
+  if (!status.ok()) demand_->UseModel([] { return NewNaiveForecaster(); }, "");
+  SetMissing("demand_model", status.ok() ? "" : std::string(StdView(status.message())),
+             "install a model that fits this version, or name it with model.demand_file; until then demand is foretold "
+             "to go on as it is");
+  if (!status.ok()) spdlog::warn("demand is foretold without a model: {}", StdView(status.message()));
 }
 
 }  // namespace truce::agent

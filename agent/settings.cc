@@ -58,10 +58,11 @@ void ReadWatching(ConfigReader& reader, AgentSettings* settings) {
                   {{"both", ScoreFrom::kBoth}, {"evidence", ScoreFrom::kEvidence}, {"model", ScoreFrom::kModel}});
   reader.Read("model.file", &settings->model_file);
   reader.Read("storage.models", &settings->devices.models_directory);
+  reader.Read("model.demand_file", &settings->demand_model_file);
+  reader.Read("model.accept_sent", &settings->accept_sent_models);
   reader.Read("model.least_confidence", &settings->fuse.least_confidence, {0.0, 1.0});
   reader.Read("forecast.enabled", &settings->foretell);
   reader.Read("forecast.step", &settings->demand.step, {absl::Seconds(1), absl::Minutes(10)});
-  reader.Read("forecast.model_file", &settings->demand_model_file);
   reader.Read("forecast.widened", &settings->demand.widened, {absl::Seconds(10), absl::Hours(24)});
   reader.Read("discovery.most_workloads", &settings->sampler.most_workloads, {1, 20000});
   reader.ReadList(

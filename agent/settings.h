@@ -40,11 +40,14 @@ struct AgentSettings {
   FuseOptions fuse;
   // The interference model; empty: the one that comes with Truce.
   std::string model_file;
-  // Whether demand is foretold, how, and by which model; empty: the one that comes with Truce.
+  // Whether demand is foretold, and how.
   bool foretell = true;
   DemandWatchOptions demand;
-  std::string demand_model_file;
   DevicesOptions devices;
+  // The demand model; empty: the one that comes with Truce.
+  std::string demand_model_file;
+  // Whether the controller may send models.
+  bool accept_sent_models = true;
   ActuatorOptions actuator;
   // The libvirt whose machines are squeezed and moved; empty: none.
   std::string libvirt_uri = "qemu:///system";

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <random>
@@ -55,6 +56,12 @@ CoreOptions OptionsFor(const Settings& settings) {
   options.version = TRUCE_VERSION;
   options.instance = NewInstance();
   options.history = settings.history;
+  options.rollout = settings.rollout;
+  options.model_directory = settings.model_directory;
+  // A store in memory has nothing beside it.
+  if (options.model_directory.empty() && settings.store.file != ":memory:") {
+    options.model_directory = (std::filesystem::path(settings.store.file).parent_path() / "models").string();
+  }
   return options;
 }
 

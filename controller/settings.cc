@@ -61,7 +61,20 @@ void ReadPolicy(ConfigReader& reader, v1::Policy* policy) {
   duration("policy.lease_time_to_live", policy->mutable_lease_time_to_live(), absl::Seconds(5), absl::Minutes(5));
 }
 
-// Complains unless `address` is "host:port".
+void ReadRollout(ConfigReader& reader, Settings* settings) {
+  RolloutOptions& rollout = settings->rollout;
+  reader.Read("models.directory", &settings->model_directory);
+  reader.Read("models.canary_ratio", &rollout.canary_ratio, {.minimum = 0.0001, .maximum = 1});
+  reader.Read("models.canary_time", &rollout.canary_time,
+              {.minimum = absl::Minutes(10), .maximum = absl::Hours(7 * 24)});
+  int least_forecasts = static_cast<int>(rollout.least_forecasts);
+  reader.Read("models.least_forecasts", &least_forecasts, {.minimum = 1, .maximum = 1'000'000'000});
+  rollout.least_forecasts = static_cast<uint64_t>(least_forecasts);
+  reader.Read("models.significance_ratio", &rollout.significance, {.minimum = 1e-6, .maximum = 0.2});
+  reader.Read("models.watch_time", &rollout.watch_time,
+              {.minimum = absl::Minutes(10), .maximum = absl::Hours(30 * 24)});
+}
+
 }  // namespace
 
 Settings::Settings() : policy(DefaultPolicy()) {}
@@ -94,6 +107,7 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
                                                                    {"error", "error"},
                                                                    {"off", "off"}});
   ReadPolicy(reader, &settings->policy);
+  ReadRollout(reader, settings);
   reader.CheckAddress("listen", settings->listen);
   if (!settings->http_listen.empty()) reader.CheckAddress("http.listen", settings->http_listen);
   // SQLite would take it for a temporary database.

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "controller/learn/rollout.h"
 #include "controller/store/store.h"
 #include "src/base/config.h"
 #include "truce/v1/operator.pb.h"
@@ -24,6 +25,9 @@ struct Settings {
   std::string key_file = "/etc/truce/pki/controller.key";
   StoreOptions store;
   int store_maximum_mib = 0;
+  // Where models lie that are sent to hosts; empty: in "models" beside the store's file.
+  std::string model_directory;
+  RolloutOptions rollout;
   bool history = true;
   absl::Duration report_interval = absl::Seconds(5);
   int missed_report_limit = 3;

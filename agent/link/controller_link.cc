@@ -20,6 +20,8 @@ namespace {
 
 // A host has few workloads and two levers; a set larger than this is not for this host.
 constexpr int kMostActions = 4096;
+// Of models that came and were not taken yet, and answers to them that wait: there are two kinds of models.
+constexpr size_t kMostOffers = 8;
 constexpr int kLargestMessageBytes = 8 << 20;
 constexpr absl::Duration kConnectLimit = absl::Seconds(10);
 // A controller that says nothing to a goodbye for this long is left without one.
@@ -84,6 +86,26 @@ class StreamingLink final : public ControllerLink {
     if (connected_) answers_.push_back(std::move(result));
   }
 
+  std::vector<v1::ModelOffer> TakeModelOffers() override {
+    absl::MutexLock lock(&mutex_);
+    return std::exchange(offers_, {});
+  }
+
+  std::optional<v1::ModelChunk> TakeModelChunk() override {
+    absl::MutexLock lock(&mutex_);
+    return std::exchange(chunk_, std::nullopt);
+  }
+
+  void Ask(v1::ModelRequest request) override {
+    absl::MutexLock lock(&mutex_);
+    if (connected_) model_request_ = std::move(request);
+  }
+
+  void Answer(v1::ModelAnswer answer) override {
+    absl::MutexLock lock(&mutex_);
+    if (connected_ && model_answers_.size() < kMostOffers) model_answers_.push_back(std::move(answer));
+  }
+
   LinkStatus status() const override {
     absl::MutexLock lock(&mutex_);
     LinkStatus status = status_;
@@ -121,7 +143,8 @@ class StreamingLink final : public ControllerLink {
     return !connected_ || (unsent_receipts_.empty() && unacknowledged_.empty());
   }
   bool SomethingToWrite() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-    return stopped_ || broken_ || leaving_ || !reports_.empty() || !unsent_receipts_.empty() || !answers_.empty();
+    return stopped_ || broken_ || leaving_ || !reports_.empty() || !unsent_receipts_.empty() || !answers_.empty() ||
+           !model_answers_.empty() || model_request_.has_value();
   }
 
   void Run() {
@@ -171,6 +194,10 @@ class StreamingLink final : public ControllerLink {
       broken_ = false;
       leaving_ = false;
       answers_.clear();
+      offers_.clear();
+      chunk_.reset();
+      model_answers_.clear();
+      model_request_.reset();
       SendAgain(absl::InfiniteFuture());
       *first.mutable_hello() = hello_;
     }
@@ -197,8 +224,8 @@ class StreamingLink final : public ControllerLink {
     return rpc::FromGrpc(status);
   }
 
-  // Ends the stream if Reconnect() asked for that, in order: what was written before arrives, which a cancel would lose.
-  // False when nobody asked.
+  // Ends the stream if Reconnect() asked for that, in order: what was written before arrives, which a cancel would
+  // lose. False when nobody asked.
   bool SayGoodbye(Stream& stream, grpc::ClientContext& context) {
     {
       absl::MutexLock lock(&mutex_);
@@ -222,7 +249,7 @@ class StreamingLink final : public ControllerLink {
     return false;
   }
 
-  // The next message up, answers before receipts before reports; false when the stream is to end.
+  // The next message up, answers before receipts before reports before models; false when the stream is to end.
   bool NextToWrite(v1::ConnectRequest* request) {
     absl::MutexLock lock(&mutex_);
     while (!mutex_.AwaitWithTimeout(absl::Condition(this, &StreamingLink::SomethingToWrite), options_.resend_after)) {
@@ -237,6 +264,11 @@ class StreamingLink final : public ControllerLink {
       *request->mutable_receipts() = unsent_receipts_.front();
       unacknowledged_.push_back({std::move(unsent_receipts_.front()), absl::Now()});
       unsent_receipts_.pop_front();
+    } else if (reports_.empty() && !model_answers_.empty()) {
+      *request->mutable_model_answer() = std::move(model_answers_.front());
+      model_answers_.pop_front();
+    } else if (reports_.empty()) {
+      *request->mutable_model_request() = *std::exchange(model_request_, std::nullopt);
     } else {
       v1::Report& report = *request->mutable_report();
       report = std::move(reports_.front());
@@ -273,7 +305,11 @@ class StreamingLink final : public ControllerLink {
           });
           break;
         case v1::ConnectResponse::kModelOffer:
+          Keep(std::move(*response.mutable_model_offer()));
+          break;
         case v1::ConnectResponse::kModelChunk:
+          chunk_ = std::move(*response.mutable_model_chunk());
+          break;
         case v1::ConnectResponse::MESSAGE_NOT_SET:
           ++status_.messages_refused;  // a newer controller may say things that this agent does not know
           break;
@@ -281,6 +317,15 @@ class StreamingLink final : public ControllerLink {
     }
     absl::MutexLock lock(&mutex_);
     broken_ = true;
+  }
+
+  void Keep(v1::ModelOffer offer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    std::erase_if(offers_, [&](const v1::ModelOffer& older) { return older.kind() == offer.kind(); });
+    if (offers_.size() < kMostOffers) {
+      offers_.push_back(std::move(offer));
+    } else {
+      ++status_.messages_refused;
+    }
   }
 
   void Refuse(const v1::DesiredSet& desired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -299,6 +344,10 @@ class StreamingLink final : public ControllerLink {
   std::deque<v1::ReceiptBatch> unsent_receipts_ ABSL_GUARDED_BY(mutex_);
   std::deque<SentBatch> unacknowledged_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::DesiredSetResult> answers_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::ModelOffer> offers_ ABSL_GUARDED_BY(mutex_);
+  std::optional<v1::ModelChunk> chunk_ ABSL_GUARDED_BY(mutex_);
+  std::deque<v1::ModelAnswer> model_answers_ ABSL_GUARDED_BY(mutex_);
+  std::optional<v1::ModelRequest> model_request_ ABSL_GUARDED_BY(mutex_);
   std::optional<v1::DesiredSet> desired_ ABSL_GUARDED_BY(mutex_);
   LinkStatus status_ ABSL_GUARDED_BY(mutex_);
   bool connected_ ABSL_GUARDED_BY(mutex_) = false;

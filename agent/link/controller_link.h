@@ -56,6 +56,12 @@ class ControllerLink {
   // The newest desired set that came since the last call. Older ones are superseded: each is whole.
   virtual std::optional<v1::DesiredSet> TakeDesiredSet() = 0;
   virtual void Answer(v1::DesiredSetResult result) = 0;
+  // The newest offer of each kind of model, and the newest part of one, that came on this stream since the last call.
+  virtual std::vector<v1::ModelOffer> TakeModelOffers() = 0;
+  virtual std::optional<v1::ModelChunk> TakeModelChunk() = 0;
+  // Sent when nothing else waits. Only the newest request counts; what was not sent when the stream ends is dropped.
+  virtual void Ask(v1::ModelRequest request) = 0;
+  virtual void Answer(v1::ModelAnswer answer) = 0;
   virtual LinkStatus status() const = 0;
   // Waits up to `limit` for receipts to be acknowledged, then closes the stream and joins the threads. Last call.
   virtual void Stop(absl::Duration limit) = 0;

@@ -93,6 +93,7 @@ std::string DynamicCompletion(std::string_view path) {
        {"get workloads", "describe workload", "explain", "get pairs", "get decisions", "get receipts", "migrate"}) {
     if (path == workload_path) return "get workloads -o name";
   }
+  if (path == "rollback model") return "get models -o name";
   if (path == "verify migration") return "get migrations -o name";
   if (path == "get applications" || path == "describe application") return "get applications -o name";
   return "";

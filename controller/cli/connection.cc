@@ -135,6 +135,8 @@ TRUCE_OPERATOR_CALL(ApplyPolicy)
 TRUCE_OPERATOR_CALL(ListMigrations)
 TRUCE_OPERATOR_CALL(Migrate)
 TRUCE_OPERATOR_CALL(VerifyMigration)
+TRUCE_OPERATOR_CALL(ListModels)
+TRUCE_OPERATOR_CALL(RollBackModel)
 #undef TRUCE_OPERATOR_CALL
 
 }  // namespace truce::cli

@@ -43,6 +43,8 @@ class OperatorClient {
   absl::StatusOr<v1::ListMigrationsResponse> ListMigrations(const v1::ListMigrationsRequest& request);
   absl::StatusOr<v1::MigrateResponse> Migrate(const v1::MigrateRequest& request);
   absl::StatusOr<v1::VerifyMigrationResponse> VerifyMigration(const v1::VerifyMigrationRequest& request);
+  absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest& request);
+  absl::StatusOr<v1::RollBackModelResponse> RollBackModel(const v1::RollBackModelRequest& request);
 
  private:
   struct Channel;

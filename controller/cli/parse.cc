@@ -144,7 +144,7 @@ class CommandLine {
 
   void AddGet() {
     CLI::App* get = Verb("get",
-                         "List hosts, workloads, applications, pairs, actions, migrations, events, anomalies, "
+                         "List hosts, workloads, applications, pairs, actions, migrations, models, events, anomalies, "
                          "receipts, decisions or the policy");
     CLI::App* leaf =
         Leaf(get, "hosts", "Hosts and how they are", "  trucectl get hosts\n  trucectl get hosts -o wide\n", &GetHosts);
@@ -177,6 +177,9 @@ class CommandLine {
     leaf->add_option("--host", options_->host, "Only from or to this host");
     AddLimit(leaf);
     AddOutput(leaf);
+    leaf = Leaf(get, "models", "Demand models that the fleet has, tries or has taken back, and their live error",
+                "  trucectl get models\n  trucectl get models -o wide\n", &GetModels);
+    AddOutput(leaf->alias("model"));
     leaf = Leaf(get, "events", "What happened, newest last",
                 "  trucectl get events --watch\n  trucectl get events --host web-17 --limit 20\n", &GetEvents);
     leaf->alias("event")->add_option("--after", options_->after_sequence, "Only events after this one (its NAME)");
@@ -282,6 +285,14 @@ class CommandLine {
              "  trucectl verify migration 908bd109-m7 --dry-run\n  trucectl verify migration 908bd109-m7\n",
              &VerifyMigration);
     leaf->add_option("ID", options_->name, "As trucectl get migrations names it")->required();
+    AddChange(leaf);
+    CLI::App* rollback = Verb("rollback", "Take back what was sent to hosts");
+    leaf = Leaf(rollback, "model", "Take a demand model back: one that hosts try, or the one that all have",
+                "  trucectl rollback model 3f2a9c01b7de --dry-run\n"
+                "  trucectl rollback model 3f2a9c01b7de --reason 'forecasts of shop-db are off'\n",
+                &RollBackModel);
+    leaf->add_option("HASH", options_->name, "As trucectl get models names it, or at least 6 digits")->required();
+    leaf->add_option("--reason", options_->reason, "Why, for the audit log");
     AddChange(leaf);
     leaf = Leaf(&app_, "apply", "Change the policy: keys that the file leaves out stay, a list replaces the whole list",
                 "  trucectl get policy -o yaml >policy.yaml\n  trucectl apply -f policy.yaml --dry-run\n"

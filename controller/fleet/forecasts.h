@@ -14,8 +14,6 @@ inline constexpr absl::Duration kForecastLife = absl::Minutes(15);
 // More than any agent tells: resources, and times ahead.
 inline constexpr int kMostForecasts = 8;
 inline constexpr int kMostHorizons = 32;
-// Errors in one report: applications x resources x times ahead.
-inline constexpr int kMostForecastErrors = 20'000;
 
 // What is wrong with a workload's forecasts and bursts; nullopt when nothing is.
 std::optional<std::string> ProblemOfForecasts(const v1::WorkloadReport& report);

@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "controller/fleet/forecasts.h"
+#include "controller/fleet/validate_models.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "models/signature_limits.h"
@@ -256,6 +257,7 @@ LeftOut LeaveOutUnsound(const MessageLimits& limits, v1::Report* report) {
     pair.clear_severity_low();
     pair.clear_severity_high();
   }
+  LeaveOutErrors(report->mutable_forecast_errors(), &left_out);
   LeftOut migrations = LeaveOutUnsound(report->mutable_migrations());
   for (const auto& [reason, count] : migrations.by_reason) left_out.by_reason[reason] += count;
   if (!left_out.first.has_value()) left_out.first = std::move(migrations.first);
@@ -282,7 +284,16 @@ std::optional<Refusal> CheckHello(const v1::Hello& hello, const MessageLimits& l
   if (hello.inventory().host().empty()) return Refusal{"missing_field", "inventory.host is empty"};
   if (hello.inventory().cpus().empty()) return Refusal{"missing_field", "inventory.cpus is empty"};
   if (auto refusal = CheckCount(hello.held_size(), limits.workloads_per_host, "held actions")) return refusal;
+  if (auto refusal = CheckModels(hello)) return refusal;
   return CheckFields(hello, limits, "hello.");
+}
+
+std::optional<Refusal> CheckModelMessage(const v1::ConnectRequest& request, const MessageLimits& limits) {
+  const bool asks = request.has_model_request();
+  const std::string& name = asks ? request.model_request().sha256() : request.model_answer().sha256();
+  // What an agent refuses may have had no proper name.
+  if (asks && !IsModelName(name)) return Refusal{"out_of_range", "model_request.sha256 is no SHA-256 in hex"};
+  return CheckFields(request, limits, "");
 }
 
 std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits& limits) {
@@ -292,7 +303,6 @@ std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits
   }
   if (auto refusal = CheckCount(report.pairs_size(), limits.workloads_per_host, "pairs")) return refusal;
   if (auto refusal = CheckCount(report.held_size(), limits.workloads_per_host, "held actions")) return refusal;
-  if (auto refusal = CheckCount(report.forecast_errors_size(), kMostForecastErrors, "forecast errors")) return refusal;
   if (auto refusal = CheckCount(report.events_size(), limits.workloads_per_host, "events")) return refusal;
   if (auto refusal = CheckCount(report.devices_size(), kMostDevices, "disks")) return refusal;
   if (auto refusal = CheckFields(report, limits, "report.")) return refusal;

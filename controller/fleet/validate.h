@@ -37,9 +37,9 @@ struct Refusal {
 
 // Every word that Refusal::reason may be: the bound of the metric's label.
 inline constexpr std::string_view kRefusalReasons[] = {
-    "not_a_number",     "out_of_range",  "unknown_workload", "duplicate_workload", "too_many_workloads",
-    "too_many_entries", "long_string",   "missing_field",    "out_of_order",       "protocol_version",
-    "wrong_identity",   "bad_signature", "bad_bounds",       "bad_migration",      "bad_forecast"};
+    "not_a_number", "out_of_range",  "unknown_workload", "duplicate_workload", "too_many_workloads", "too_many_entries",
+    "long_string",  "missing_field", "out_of_order",     "protocol_version",   "wrong_identity",     "bad_signature",
+    "bad_bounds",   "bad_migration", "bad_forecast",     "bad_errors"};
 
 // What a report had to do without.
 struct LeftOut {
@@ -54,10 +54,13 @@ inline constexpr int kMostMigrations = 64;
 // Most disks in one report: what an agent watches.
 inline constexpr int kMostDevices = 256;
 
+// Most sums of forecasts' errors in one report.
+inline constexpr int kMostForecastErrors = 10'000;
+
 // Takes each unsound signature ("bad_signature"), a workload's forecasts where one of them is unsound ("bad_forecast"),
-// each severity's bounds that don't enclose it ("bad_bounds") and each
-// status of a migration that can't be understood ("bad_migration") out of `report`: an agent or a model newer than this
-// controller must not blind it to everything else that they say.
+// each severity's bounds that don't enclose it ("bad_bounds"), each status of a migration that can't be understood
+// ("bad_migration") and each sum of forecasts' errors that can't be one ("bad_errors") out of `report`: an agent or a
+// model newer than this controller must not blind it to everything else that they say.
 LeftOut LeaveOutUnsound(const MessageLimits& limits, v1::Report* report);
 // The same of the migrations in a hello.
 LeftOut LeaveOutUnsound(google::protobuf::RepeatedPtrField<v1::MigrationStatus>* migrations);
@@ -68,5 +71,7 @@ std::optional<Refusal> CheckHello(const v1::Hello& hello, const MessageLimits& l
 std::optional<Refusal> CheckReport(const v1::Report& report, const MessageLimits& limits);
 std::optional<Refusal> CheckReceipts(const v1::ReceiptBatch& batch, const MessageLimits& limits);
 std::optional<Refusal> CheckResult(const v1::DesiredSetResult& result, const MessageLimits& limits);
+// What an agent asks for or says of a model.
+std::optional<Refusal> CheckModelMessage(const v1::ConnectRequest& request, const MessageLimits& limits);
 
 }  // namespace truce::controller

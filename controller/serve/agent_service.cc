@@ -30,6 +30,10 @@ class Outbox final : public SessionSink {
     if (message.has_desired_set()) {
       std::erase_if(queue_, [](const auto& queued) { return queued.has_desired_set(); });
     }
+    // One part of a model at a time: who asks for more before it has taken the last gets the newest.
+    if (message.has_model_chunk()) {
+      std::erase_if(queue_, [](const auto& queued) { return queued.has_model_chunk(); });
+    }
     if (queue_.size() >= kMostQueued) {
       if (!close_.has_value())
         close_ = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "answers are not being read");

@@ -25,6 +25,9 @@
 #include "absl/synchronization/notification.h"
 #include "controller/fleet/fleet.h"
 #include "controller/learn/drifts.h"
+#include "controller/learn/live_errors.h"
+#include "controller/learn/model_library.h"
+#include "controller/learn/rollout.h"
 #include "controller/learn/signatures.h"
 #include "controller/plan/migrations.h"
 #include "controller/plan/move_receipts.h"
@@ -60,6 +63,9 @@ struct CoreOptions {
   // Names this run of the controller; lease ids begin with it.
   std::string instance;
   bool history = true;
+  // Where models lie that are sent to hosts; empty: nowhere, and none can be proposed.
+  std::string model_directory;
+  RolloutOptions rollout;
   // A stream that has not said hello by then is closed.
   absl::Duration hello_timeout = absl::Seconds(10);
 };
@@ -95,6 +101,7 @@ class ControllerCore {
   absl::StatusOr<v1::ExplainResponse> Explain(const v1::ExplainRequest& request);
   v1::GetPolicyResponse GetPolicy();
   absl::StatusOr<v1::ListMigrationsResponse> ListMigrations(const v1::ListMigrationsRequest& request);
+  absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest& request);
 
   // What operators change. In force, and on its way to the hosts, when they return; `who` goes to the audit log.
   absl::StatusOr<v1::SetModeResponse> SetMode(const v1::SetModeRequest& request, std::string_view who);
@@ -104,6 +111,13 @@ class ControllerCore {
   absl::StatusOr<v1::MigrateResponse> Migrate(const v1::MigrateRequest& request, std::string_view who);
   absl::StatusOr<v1::VerifyMigrationResponse> VerifyMigration(const v1::VerifyMigrationRequest& request,
                                                               std::string_view who);
+
+  absl::StatusOr<v1::RollBackModelResponse> RollBackModel(const v1::RollBackModelRequest& request,
+                                                          std::string_view who);
+
+  // Has hosts try a model that was judged better than the champion on held-out data; see ModelRollout::Propose. Writes
+  // to disk: from no thread that a stream waits for.
+  absl::Status ProposeModel(v1::ModelKind kind, std::string bytes, std::string why);
 
   // What schedulers ask.
   absl::StatusOr<v1::ScoreHostsResponse> ScoreHosts(const v1::ScoreHostsRequest& request);
@@ -139,6 +153,12 @@ class ControllerCore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnResult(Session& session, HostState& host, const v1::DesiredSetResult& result, Pumps& pumps)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void OnModelMessage(Session& session, HostState& host, const v1::ConnectRequest& request, Pumps& pumps)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Offers the host what it should have, if it has it not.
+  void OfferModel(const std::string& host, Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tells what the rollout of models did, has it stored, and offers some hosts what they should have now.
+  void FollowRollout(Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Close(Session& session, absl::Status status, Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnLost(HostState& host, std::string_view why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Plans the host and queues its desired set if `always`, or if its content changed.
@@ -229,6 +249,9 @@ class ControllerCore {
   MinuteHistory history_ ABSL_GUARDED_BY(mutex_);
   Signatures signatures_ ABSL_GUARDED_BY(mutex_);
   Drifts drifts_ ABSL_GUARDED_BY(mutex_);
+  const ModelLibrary library_;
+  ModelRollout rollout_ ABSL_GUARDED_BY(mutex_);
+  LiveErrors live_errors_ ABSL_GUARDED_BY(mutex_);
   absl::Duration store_signatures_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   PlacementLedger placements_ ABSL_GUARDED_BY(mutex_);
   Migrations migrations_ ABSL_GUARDED_BY(mutex_);

@@ -43,6 +43,10 @@ void ControllerCore::Learn(const HostState& host) {
     if (!report.has_signature() || application.empty()) continue;
     signatures_.Learn(application, report.signature(), clock_.Now());
   }
+  for (const auto& errors : host.report.forecast_errors()) {
+    live_errors_.Observe(errors, clock_.Now());
+    rollout_.Observe(host.name, errors, clock_.Now());
+  }
   for (auto& news : drifts_.Observe(host, MomentOf(clock_))) {
     Tell(host.name, news.workload, news.kind, std::move(news.message));
   }

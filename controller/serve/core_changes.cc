@@ -6,6 +6,7 @@
 #include "controller/fleet/words.h"
 #include "controller/plan/policy.h"
 #include "controller/serve/core.h"
+#include "src/base/enum_words.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 
@@ -280,6 +281,10 @@ MetricsSnapshot ControllerCore::Metrics() {
   snapshot.workloads_drifting = drifts_.drifting();
   snapshot.drift_episodes = drifts_.episodes_begun();
   snapshot.baselines = static_cast<int64_t>(drifts_.baselines());
+  snapshot.forecasts = live_errors_.ByModel();
+  snapshot.forecasts_by_application = live_errors_.ByApplication(kApplicationsShown);
+  snapshot.hosts_by_model = rollout_.MostUsed(kModelsShown);
+  snapshot.rollout_phase = EnumWord(rollout_.phase());
   for (const auto& [name, host] : fleet_.hosts()) {
     snapshot.workloads += host.report.workloads_size();
     snapshot.pairs += host.report.pairs_size();

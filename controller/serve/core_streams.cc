@@ -33,6 +33,8 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
       policy_is_set_(store.restored().policy.has_value()),
       holds_(store.restored().holds),
       drifts_(options_.instance),
+      library_(options_.model_directory),
+      rollout_(options_.rollout, library_),
       migrations_(options_.instance),
       next_decision_id_(store.restored().next_decision_id),
       next_event_(store.restored().next_event_sequence) {
@@ -52,6 +54,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
     RestoreMigrations(store.restored());
     for (const auto& baseline : store.restored().baselines) drifts_.Restore(baseline, clock_.Now());
     for (const auto& episode : store.restored().drift_episodes) drifts_.Restore(episode);
+    for (const auto& rollout : store.restored().rollouts) rollout_.Restore(rollout, clock_.Now());
   }
   store.DropRestored();
   const absl::MutexLock lock(&home_->mutex);
@@ -105,6 +108,8 @@ void ControllerCore::OnMessage(uint64_t id, v1::ConnectRequest request) {
       OnReceipts(session, *host, std::move(*request.mutable_receipts()), pumps);
     } else if (request.has_desired_set_result()) {
       OnResult(session, *host, request.desired_set_result(), pumps);
+    } else if (request.has_model_request() || request.has_model_answer()) {
+      OnModelMessage(session, *host, request, pumps);
     } else {
       ++counts_.refused_by_reason["missing_field"];
       TellRefusal(*host, {"missing_field", "a message without content"});
@@ -138,6 +143,7 @@ void ControllerCore::OnLost(HostState& host, std::string_view why) {
   if (entry.plan.troubled) --brake_.troubled_hosts;
   entry.plan.troubled = false;
   migrations_.OnLost(host.name, MomentOf(clock_));
+  rollout_.OnLost(host.name, clock_.Now());
   Tell(host.name, "", "host_disconnected",
        StrCat("host ", host.name, " is not connected any more: ", why, "; its leases end by themselves within ",
               absl::FormatDuration(ToDuration(policy_.lease_time_to_live()))));
@@ -192,6 +198,8 @@ void ControllerCore::OnHello(uint64_t id, Session& session, const v1::Hello& hel
   FollowMigrations(pumps);
   // What it holds is renewed at once: a lease must not run out while the first report is on its way.
   SendDesired(host, true, pumps);
+  rollout_.OnHello(host.name, hello.models(), clock_.Now());
+  OfferModel(host.name, pumps);
 }
 
 void ControllerCore::OnReport(Session& session, HostState& host, v1::Report report, Pumps& pumps) {
@@ -386,6 +394,8 @@ void ControllerCore::Tick() {
       Close(session, absl::DeadlineExceededError("no hello"), pumps);
     }
     FollowMigrations(pumps);
+    rollout_.Tick(now.wall);
+    FollowRollout(pumps);
     if (saves_->stored != saves_->begun && now.monotonic >= save_again_at_) (void)SaveState();
     StoreSignatures(now.monotonic);
     StoreDrifts();

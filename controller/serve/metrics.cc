@@ -5,6 +5,8 @@
 
 #include <string_view>
 
+#include "controller/learn/rollout_words.h"
+#include "src/base/enum_words.h"
 #include "src/base/text.h"
 
 namespace truce::controller {
@@ -51,6 +53,39 @@ class Families {
   std::vector<MetricFamily> families_;
 };
 
+std::string ModelLabel(const std::string& sha256) {
+  return sha256.empty() ? "none" : ShortSha(sha256);
+}
+
+void AddForecasts(const MetricsSnapshot& snapshot, Families& families) {
+  const auto labels = [](const LiveErrors::Row& row) {
+    return std::vector<prometheus::ClientMetric::Label>{{"model", ModelLabel(row.model)},
+                                                        {"horizon", StrCat(absl::ToInt64Seconds(row.ahead), "s")},
+                                                        {"resource", EnumWord(row.resource)}};
+  };
+  const auto shown = [](const LiveErrors::Errors& errors) { return errors.sum.naive_loss > 0; };
+  families.Open(
+      "forecast_loss_ratio",
+      "Loss of the forecasts that lately came due over that of the last value's, by demand model, horizon and "
+      "resource.",
+      MetricType::Gauge);
+  for (const auto& row : snapshot.forecasts) {
+    if (shown(row.errors)) families.Value(row.errors.sum.Ratio(), labels(row));
+  }
+  families.Open("forecast_above_p95_ratio", "Share of them whose p95 was exceeded; 0.05 is right.", MetricType::Gauge);
+  for (const auto& row : snapshot.forecasts) families.Value(row.errors.AboveRatio(), labels(row));
+  families.Open("application_forecast_loss_ratio",
+                "The same of the applications with the most forecasts, over all models, horizons and resources.",
+                MetricType::Gauge);
+  for (const auto& [application, errors] : snapshot.forecasts_by_application) {
+    if (shown(errors)) families.Value(errors.sum.Ratio(), {{"application", application}});
+  }
+  families.Open("model_hosts", "Connected hosts by the demand model in use.", MetricType::Gauge);
+  for (const auto& [model, hosts] : snapshot.hosts_by_model) families.Value(hosts, {{"model", ModelLabel(model)}});
+  families.Open("rollout_phase", "1 for where the rollout of demand models stands.", MetricType::Gauge);
+  if (!snapshot.rollout_phase.empty()) families.Value(1, {{"phase", snapshot.rollout_phase}});
+}
+
 }  // namespace
 
 std::string RenderMetrics(const MetricsSnapshot& snapshot) {
@@ -93,6 +128,7 @@ std::string RenderMetrics(const MetricsSnapshot& snapshot) {
   families.Counter("migration_writes_refused_total",
                    "Tries to write a migration's phase that the store refused; its next order waits for it.",
                    number(counts.migration_writes_refused));
+  AddForecasts(snapshot, families);
   families.Counter("events_total", "Events recorded.", number(counts.events));
   families.Gauge("store_queue", "Writes that wait for the store.", snapshot.store.queued);
   families.Counter("store_writes_total", "Writes stored.", number(snapshot.store.written));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "controller/learn/live_errors.h"
 #include "controller/store/store.h"
 
 namespace truce::controller {
@@ -45,8 +46,17 @@ struct MetricsSnapshot {
   std::map<std::string, int> migrations_by_phase;
   // The hosts with the worst scores, worst first; at most kWorstHosts, which bounds the label.
   std::vector<std::pair<std::string, double>> worst_hosts;
+  // How good forecasts lately were. Bounded by LiveErrors; applications are those with the most forecasts.
+  std::vector<LiveErrors::Row> forecasts;
+  std::vector<std::pair<std::string, LiveErrors::Errors>> forecasts_by_application;
+  // Connected hosts by the SHA-256 of the demand model in use; empty: none. At most kModelsShown.
+  std::vector<std::pair<std::string, uint32_t>> hosts_by_model;
+  // A word of RolloutPhase.
+  std::string rollout_phase;
   StoreStatus store;
 };
+inline constexpr size_t kApplicationsShown = 50;
+inline constexpr size_t kModelsShown = 16;
 inline constexpr size_t kWorstHosts = 50;
 
 // Prometheus text format 0.0.4.

@@ -98,6 +98,14 @@ class OperatorServiceImpl final : public v1::OperatorService::Service {
                                v1::VerifyMigrationResponse* response) override {
     return Change(context, &ControllerCore::VerifyMigration, request, response);
   }
+  grpc::Status ListModels(grpc::ServerContext* context, const v1::ListModelsRequest* request,
+                          v1::ListModelsResponse* response) override {
+    return Read(context, &ControllerCore::ListModels, request, response);
+  }
+  grpc::Status RollBackModel(grpc::ServerContext* context, const v1::RollBackModelRequest* request,
+                             v1::RollBackModelResponse* response) override {
+    return Change(context, &ControllerCore::RollBackModel, request, response);
+  }
 
  private:
   static grpc::Status Check(grpc::ServerContext* context) {

@@ -175,6 +175,8 @@ absl::StatusOr<StoredState> Database::Load() {
                           "migrations WHERE phase >= :ended2 ORDER BY at DESC LIMIT :kept) ORDER BY at",
          soci::use(kFirstEnded), soci::use(kFirstEnded), soci::use(kRestoredMigrations));
     for (const auto& body : migrations) state.migrations.push_back(FromJson<v1::Migration>(body));
+    soci::rowset<std::string> rollouts = (sql_->prepare << "SELECT body FROM rollouts ORDER BY kind");
+    for (const auto& body : rollouts) state.rollouts.push_back(FromJson<v1::RolloutState>(body));
   }));
   return state;
 }
@@ -319,6 +321,15 @@ absl::Status Database::SaveMigration(const v1::Migration& migration) {
     *sql_ << "DELETE FROM migrations WHERE migration = :migration", soci::use(migration.migration_id());
     *sql_ << "INSERT INTO migrations (migration, at, phase, body) VALUES (:migration, :at, :phase, :body)",
         soci::use(migration.migration_id()), soci::use(at), soci::use(phase), soci::use(body);
+  });
+}
+
+absl::Status Database::SaveRollout(const v1::RolloutState& rollout) {
+  return Guard("writing a rollout of models", [&] {
+    const long long kind = rollout.kind();
+    const std::string body = ToJson(rollout);
+    *sql_ << "DELETE FROM rollouts WHERE kind = :kind", soci::use(kind);
+    *sql_ << "INSERT INTO rollouts (kind, body) VALUES (:kind, :body)", soci::use(kind), soci::use(body);
   });
 }
 

@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "truce/v1/agent.pb.h"
 #include "truce/v1/operator.pb.h"
+#include "truce/v1/rollout.pb.h"
 
 namespace soci {
 class session;
@@ -56,6 +57,8 @@ struct StoredState {
   std::vector<v1::Receipt> receipts;
   // Those under way and the newest that ended, the longest unchanged first.
   std::vector<v1::Migration> migrations;
+  // Of each kind of model.
+  std::vector<v1::RolloutState> rollouts;
 };
 
 // A pair's scores within one minute.
@@ -120,6 +123,8 @@ class Database {
   absl::Status SaveDriftEpisode(const v1::DriftEpisode& episode);
   // Replaces what was stored of it.
   absl::Status SaveMigration(const v1::Migration& migration);
+  // Replaces what was stored of the same kind of model.
+  absl::Status SaveRollout(const v1::RolloutState& rollout);
 
   // The newest `limit`, newest last. Empty filters let everything through.
   absl::StatusOr<std::vector<v1::Decision>> Decisions(const std::string& host, const std::string& workload, int limit);

@@ -54,6 +54,9 @@ const std::vector<std::vector<const char*>>& Steps() {
           "CREATE TABLE drift_episodes (episode TEXT PRIMARY KEY, at BIGINT NOT NULL, body TEXT NOT NULL)",
           "CREATE INDEX drift_episodes_by_time ON drift_episodes (at)",
       },
+      {
+          "CREATE TABLE rollouts (kind BIGINT PRIMARY KEY, body TEXT NOT NULL)",
+      },
   };
   return *kSteps;
 }

@@ -83,6 +83,9 @@ bool Store::Add(v1::Migration migration, std::function<void(const absl::Status&)
   return Post({.run = [row = std::move(migration)](Database& database) { return database.SaveMigration(row); },
                .done = std::move(done)});
 }
+bool Store::Add(v1::RolloutState rollout) {
+  return Post({.run = [row = std::move(rollout)](Database& database) { return database.SaveRollout(row); }});
+}
 bool Store::SaveState(std::optional<v1::Policy> policy, std::map<std::string, std::string> holds,
                       std::function<void(const absl::Status&)> done) {
   return Post({.run = [policy = std::move(policy), holds = std::move(holds)](Database& database) -> absl::Status {

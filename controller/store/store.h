@@ -68,6 +68,8 @@ class Store {
   bool Add(std::vector<v1::ApplicationSignature> learned);
   // In its last state: takes the place of what was stored of it. `done` as with AddReceipts.
   bool Add(v1::Migration migration, std::function<void(const absl::Status&)> done = {});
+  // In its last state, likewise.
+  bool Add(v1::RolloutState rollout);
   // What operators set, whole: so that the newest one that is stored makes good what an older one could not. No policy:
   // none was set, and the one in the configuration holds.
   bool SaveState(std::optional<v1::Policy> policy, std::map<std::string, std::string> holds,

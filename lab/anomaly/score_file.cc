@@ -14,9 +14,9 @@
 #include "lab/anomaly/timestamp.h"
 #include "lab/forecast/archive.h"
 #include "models/anomaly/anomaly_detector.h"
+#include "src/base/atomic_file.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/rpc/atomic_file.h"
 
 namespace truce::lab {
 namespace {
@@ -111,7 +111,7 @@ absl::StatusOr<ScoredText> ScoreAnomalyFile(const std::string& input, const std:
     return absl::OkStatus();
   }));
   if (files == 0) return absl::InvalidArgumentError(StrCat(input, ": holds no file"));
-  TRUCE_RETURN_IF_ERROR(rpc::WriteFileAtomically(output, scored.text, 0644, rpc::IfExists::kReplace));
+  TRUCE_RETURN_IF_ERROR(WriteFileAtomically(output, scored.text, 0644, IfExists::kReplace));
   return scored;
 }
 

@@ -10,10 +10,10 @@
 #include "lab/forecast/demand_history.h"
 #include "models/forecast/demand_model_file.h"
 #include "models/training/demand_trainer.h"
+#include "src/base/atomic_file.h"
 #include "src/base/clock.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/rpc/atomic_file.h"
 
 namespace truce::lab {
 namespace {
@@ -95,7 +95,7 @@ absl::Status Write(const TrainDemandOptions& options, size_t series, DemandModel
   const std::string today = absl::FormatTime("%Y-%m-%d", absl::Now(), absl::UTCTimeZone());
   const DemandModelContent content{options.version.empty() ? StrCat(today, ".", options.seed) : options.version,
                                    TrainedOn(options, series), std::move(model)};
-  return rpc::WriteFileAtomically(options.output, SerializeDemandModel(content), 0644, rpc::IfExists::kReplace);
+  return WriteFileAtomically(options.output, SerializeDemandModel(content), 0644, IfExists::kReplace);
 }
 
 absl::Status TrainPart(const TrainDemandOptions& options, GradientExchange& exchange) {

@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "src/base/atomic_file.h"
 #include "src/base/text.h"
 #include "src/host/file.h"
-#include "src/rpc/atomic_file.h"
 
 namespace truce::lab {
 namespace {
@@ -96,7 +96,7 @@ TrainingCheckpoint Checkpoints::Of(const ExampleList& training, const ExampleLis
     std::fprintf(stderr, "%s is damaged, so this training begins anew: %s\n", file.c_str(), why.c_str());
   };
   checkpoint.save = [file, used = used_](const std::string& state) {
-    const absl::Status saved = rpc::WriteFileAtomically(file, state, 0644, rpc::IfExists::kReplace);
+    const absl::Status saved = WriteFileAtomically(file, state, 0644, IfExists::kReplace);
     const std::lock_guard lock(used->mutex);
     if (saved.ok() || std::exchange(used->told_unwritable, true)) return;
     std::fprintf(stderr, "checkpoints can't be written, so an interrupted training would begin anew: %s\n",

@@ -15,8 +15,8 @@
 #include "lab/learn/page.h"
 #include "lab/learn/train.h"
 #include "models/signature_limits.h"
+#include "src/base/atomic_file.h"
 #include "src/base/text.h"
-#include "src/rpc/atomic_file.h"
 
 namespace truce::lab {
 namespace {
@@ -57,7 +57,7 @@ int RunEvaluate(const EvaluateOptions& options, const Output& output) {
   const int shown = ShowFigures(EvaluationFigures(*evaluation), output.kind(), output.check, std::cout);
   if (!options.html.empty()) {
     const absl::Status written =
-        rpc::WriteFileAtomically(options.html, EvaluationPage(*evaluation), 0644, rpc::IfExists::kReplace);
+        WriteFileAtomically(options.html, EvaluationPage(*evaluation), 0644, IfExists::kReplace);
     if (!written.ok()) return Failed(written);
   }
   checkpoints->Remove();

@@ -17,10 +17,10 @@
 #include "lab/learn/references.h"
 #include "models/interference/model_file.h"
 #include "models/training/calibrate.h"
+#include "src/base/atomic_file.h"
 #include "src/base/figures.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/rpc/atomic_file.h"
 
 namespace truce::lab {
 namespace {
@@ -140,9 +140,9 @@ absl::Status Train(const TrainOptions& options, std::ostream& progress) {
     file.version = StrCat(today, ".", ModelDigest(SerializeModel(file, **pair)).substr(0, 6));
   const std::string bytes = SerializeModel(file, **pair);
   TRUCE_RETURN_IF_ERROR(ParseModel(bytes, "the trained model").status());
-  TRUCE_RETURN_IF_ERROR(rpc::WriteFileAtomically(options.output, bytes, 0644, rpc::IfExists::kReplace));
+  TRUCE_RETURN_IF_ERROR(WriteFileAtomically(options.output, bytes, 0644, IfExists::kReplace));
   TRUCE_RETURN_IF_ERROR(
-      rpc::WriteFileAtomically(card, Card(options, file, evaluation, trained.epochs), 0644, rpc::IfExists::kReplace));
+      WriteFileAtomically(card, Card(options, file, evaluation, trained.epochs), 0644, IfExists::kReplace));
   checkpoints.Remove();
   return absl::OkStatus();
 }

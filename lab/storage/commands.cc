@@ -15,9 +15,9 @@
 #include "lab/command_line.h"
 #include "lab/storage/measure.h"
 #include "lab/storage/points.h"
+#include "src/base/atomic_file.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/rpc/atomic_file.h"
 
 namespace truce::lab {
 namespace {
@@ -82,8 +82,8 @@ int RunStorage(const StorageArguments& arguments) {
                  arguments.output.c_str());
     return 130;
   }
-  const absl::Status written = rpc::WriteFileAtomically(arguments.output, FormatStorageModel(outcome->model.ToWire()),
-                                                        0644, rpc::IfExists::kReplace);
+  const absl::Status written =
+      WriteFileAtomically(arguments.output, FormatStorageModel(outcome->model.ToWire()), 0644, IfExists::kReplace);
   if (!written.ok()) return Failed(written);
   if (!arguments.points.empty()) {
     std::ofstream points(arguments.points);

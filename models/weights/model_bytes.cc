@@ -70,6 +70,14 @@ std::string ModelDigest(std::string_view bytes) {
   return absl::BytesToHexString({digest.data(), digest.size()});
 }
 
+std::string FileSha256(std::string_view bytes) {
+  return absl::BytesToHexString(Digest(bytes));
+}
+
+bool IsSha256(std::string_view text) {
+  return text.size() == 2 * kDigestBytes && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 v1::Tensor ToTensor(std::string_view name, const Eigen::Ref<const Rows>& matrix) {
   v1::Tensor tensor;
   tensor.set_name(std::string(name));

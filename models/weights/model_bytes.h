@@ -37,6 +37,10 @@ absl::Status FailedSelfTest(std::string_view name);
 
 // The checksum that such bytes carry, in hexadecimal digits.
 std::string ModelDigest(std::string_view bytes);
+// SHA-256 of a whole file in hexadecimal digits: what a model is called on the wire.
+std::string FileSha256(std::string_view bytes);
+// Whether that could be one: 64 digits, lower case.
+bool IsSha256(std::string_view text);
 
 v1::Tensor ToTensor(std::string_view name, const Eigen::Ref<const Rows>& matrix);
 

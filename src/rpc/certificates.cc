@@ -15,9 +15,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "src/base/atomic_file.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/rpc/atomic_file.h"
 #include "src/rpc/certificate_check.h"
 #include "src/rpc/openssl.h"
 

@@ -29,6 +29,7 @@ install -D -m 0644 deploy/systemd/truce.sysctl "$stage/usr/lib/sysctl.d/60-truce
 install -D -m 0644 deploy/systemd/truce-agent.service "$stage/etc/systemd/system/truce-agent.service"
 install -D -m 0644 deploy/polkit/50-truce-agent.rules "$stage/etc/polkit-1/rules.d/50-truce-agent.rules"
 install -D -m 0644 models/pretrained/interference.truce "$stage/usr/share/truce/models/interference.truce"
+install -D -m 0644 models/pretrained/demand.truce "$stage/usr/share/truce/models/demand.truce"
 mke2fs -q -t ext4 -d "$stage" "$work/truce.ext4" 256M
 
 TRUCE_VM_IMAGE=$image TRUCE_VM_DISK=$work/truce.ext4 "$build/bin/vm_test"

@@ -11,6 +11,9 @@
 #include <csignal>
 #include <thread>
 
+#include "models/forecast/demand_model_file.h"
+#include "models/weights/model_bytes.h"
+#include "src/host/file.h"
 #include "tests/agent/link/fake_controller.h"
 #include "tests/fixtures/fake_resctrl.h"
 #include "tests/fixtures/tree.h"
@@ -288,6 +291,55 @@ TEST_F(AgentModelTest, FollowsCpusThatComeAndGo) {
   EXPECT_FALSE(Lacks(hello, "model")) << "what else is there or not stays";
   stream_->Welcome();
   EXPECT_THAT(told.empty() ? Await("cpus_changed") : told, HasSubstr("has the CPUs 0-1,3 now, and had 0-3"));
+}
+
+// The controller sends a demand model: it is fetched part by part between reports, used, and named by the next hello.
+TEST_F(AgentModelTest, TakesADemandModelThatIsSent) {
+  const std::string shipped = *host::ReadFile(std::string(TRUCE_SOURCE_DIR) + "/models/pretrained/demand.truce");
+  host_.Put("own.truce", shipped);
+  host_.Put("model.truce", Model("first"));
+  settings_.demand_model_file = host_.Path("own.truce");
+  auto content = ParseDemandModel(shipped, "demand.truce");
+  ASSERT_TRUE(content.ok()) << content.status();
+  content->version = "sent-1";
+  const std::string bytes = SerializeDemandModel(*content);
+
+  const v1::Hello hello = Start();
+  ASSERT_EQ(hello.models_size(), 1);
+  EXPECT_EQ(hello.models(0).kind(), v1::MODEL_KIND_DEMAND);
+  EXPECT_EQ(hello.models(0).sha256(), FileSha256(shipped));
+  EXPECT_FALSE(hello.models(0).sent());
+
+  v1::ConnectResponse response;
+  response.mutable_model_offer()->set_kind(v1::MODEL_KIND_DEMAND);
+  response.mutable_model_offer()->set_sha256(FileSha256(bytes));
+  response.mutable_model_offer()->set_size_bytes(bytes.size());
+  stream_->Write(response);
+  std::optional<v1::ModelAnswer> answer;
+  while (!answer) {
+    const auto request = stream_->Read();
+    ASSERT_TRUE(request.has_value()) << "the stream ended";
+    if (request->has_model_answer()) answer = request->model_answer();
+    if (!request->has_model_request()) continue;
+    response.mutable_model_chunk()->set_sha256(FileSha256(bytes));
+    response.mutable_model_chunk()->set_offset(request->model_request().offset());
+    response.mutable_model_chunk()->set_data(bytes.substr(request->model_request().offset(), 60'000));
+    stream_->Write(response);
+  }
+  EXPECT_TRUE(answer->accepted()) << answer->reason();
+  EXPECT_EQ(answer->sha256(), FileSha256(bytes));
+  EXPECT_THAT(Await("model_taken_up"), HasSubstr("demand model sent-1"));
+
+  // After a report that followed the answer, the next hello names it.
+  stream_->Expect(v1::ConnectRequest::kReport);
+  stream_->Close();
+  stream_ = controller_.Accept();
+  const v1::Hello again = stream_->Expect(v1::ConnectRequest::kHello).hello();
+  stream_->Welcome();
+  ASSERT_EQ(again.models_size(), 1);
+  EXPECT_EQ(again.models(0).sha256(), FileSha256(bytes));
+  EXPECT_EQ(again.models(0).version(), "sent-1");
+  EXPECT_TRUE(again.models(0).sent());
 }
 
 }  // namespace

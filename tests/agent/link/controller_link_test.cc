@@ -329,5 +329,48 @@ TEST_F(ControllerLinkTest, PlainTextOffTheLoopbackIsRefused) {
   EXPECT_THAT(link_->status().last_error, HasSubstr("192.0.2.1"));
 }
 
+TEST_F(ControllerLinkTest, OfMessagesAboutModelsTheNewestOfEachKindCounts) {
+  Start();
+  auto stream = Greet();
+  v1::ConnectResponse response;
+  for (const char* sha : {"old", "new"}) {
+    response.mutable_model_offer()->set_kind(v1::MODEL_KIND_DEMAND);
+    response.mutable_model_offer()->set_sha256(sha);
+    stream->Write(response);
+  }
+  response.mutable_model_chunk()->set_data("part");
+  stream->Write(response);
+  stream->Acknowledge(7);
+  std::optional<v1::ModelChunk> chunk;
+  ASSERT_TRUE(Eventually([&] { return (chunk = link_->TakeModelChunk()).has_value(); }));
+  EXPECT_EQ(chunk->data(), "part");
+  const auto offers = link_->TakeModelOffers();
+  ASSERT_EQ(offers.size(), 1u);
+  EXPECT_EQ(offers[0].sha256(), "new");
+  EXPECT_FALSE(link_->TakeModelChunk().has_value());
+
+  v1::ModelRequest request;
+  request.set_sha256("new");
+  request.set_offset(3);
+  link_->Ask(request);
+  EXPECT_EQ(stream->Expect(v1::ConnectRequest::kModelRequest).model_request().offset(), 3u);
+  v1::ModelAnswer answer;
+  answer.set_reason("damaged");
+  link_->Answer(answer);
+  EXPECT_EQ(stream->Expect(v1::ConnectRequest::kModelAnswer).model_answer().reason(), "damaged");
+}
+
+TEST_F(ControllerLinkTest, WhatWasAskedOnOneStreamIsNotSentOnTheNext) {
+  Start();
+  v1::ModelRequest request;
+  request.set_sha256("old");
+  link_->Ask(request);
+  link_->Offer(ReportWith(1));
+  auto stream = Greet();
+  stream->Expect(kReport);
+  link_->Offer(ReportWith(2));
+  EXPECT_EQ(stream->Expect(kReport).report().cost().cpu_cores(), 2) << "and no request before it";
+}
+
 }  // namespace
 }  // namespace truce::agent

@@ -72,6 +72,8 @@ class FakeController final : public v1::OperatorService::Service {
   TRUCE_FAKE_CALL(ListMigrations, migrations)
   TRUCE_FAKE_CALL(Migrate, migrated)
   TRUCE_FAKE_CALL(VerifyMigration, verified)
+  TRUCE_FAKE_CALL(ListModels, models)
+  TRUCE_FAKE_CALL(RollBackModel, rolled_back)
 #undef TRUCE_FAKE_CALL
 
  private:

@@ -317,5 +317,55 @@ TEST(FleetTest, TakesASoundSignatureAndBoundsThatRoundingMoved) {
   EXPECT_TRUE(host.report.pairs(0).has_severity_low());
 }
 
+TEST(FleetTest, ErrorsOfForecastsThatCanBeNoneAreLeftOutAndTheRestIsTaken) {
+  const auto good = [] {
+    v1::ForecastErrors errors;
+    errors.set_model_sha256(std::string(64, 'a'));
+    errors.set_application("cache");
+    errors.set_resource(v1::RESOURCE_CPU);
+    errors.mutable_ahead()->set_seconds(30);
+    errors.set_count(10);
+    errors.set_loss_sum(8);
+    errors.set_naive_loss_sum(10);
+    errors.set_squared_gain_sum(1);
+    errors.set_above_p95_count(1);
+    return errors;
+  };
+  const std::vector<std::function<void(v1::ForecastErrors*)>> spoils = {
+      [](auto* errors) { errors->set_model_sha256("short"); },
+      [](auto* errors) { errors->set_application(std::string(5000, 'x')); },
+      [](auto* errors) { errors->set_resource(v1::RESOURCE_UNSPECIFIED); },
+      [](auto* errors) { errors->mutable_ahead()->set_seconds(-1); },
+      [](auto* errors) { errors->mutable_ahead()->set_seconds(INT64_MAX); },
+      [](auto* errors) { errors->set_count(0); },
+      [](auto* errors) { errors->set_count(UINT64_MAX); },
+      [](auto* errors) { errors->set_above_p95_count(11); },
+      [](auto* errors) { errors->set_loss_sum(-1); },
+      [](auto* errors) { errors->set_loss_sum(std::nan("")); },
+      [](auto* errors) { errors->set_naive_loss_sum(INFINITY); },
+      [](auto* errors) { errors->set_squared_gain_sum(1e300); },
+      // Ten forecasts that won 2 in all can't have squares that add up to less than 0.4.
+      [](auto* errors) { errors->set_squared_gain_sum(0.1); },
+  };
+  Fleet fleet({});
+  ASSERT_TRUE(fleet.OnHello(1, MakeHello("web-1"), {}).ok());
+  HostState& host = *fleet.Find("web-1");
+  v1::Report report = MakeScene();
+  for (const auto& spoil : spoils) {
+    spoil(report.add_forecast_errors());
+    v1::ForecastErrors errors = good();
+    spoil(&errors);
+    *report.add_forecast_errors() = errors;
+    *report.add_forecast_errors() = good();
+  }
+  ASSERT_FALSE(fleet.OnReport(host, report, {}).has_value());
+  EXPECT_EQ(host.report.forecast_errors_size(), static_cast<int>(spoils.size()));
+  for (const auto& errors : host.report.forecast_errors()) {
+    EXPECT_EQ(errors.SerializeAsString(), good().SerializeAsString());
+  }
+  EXPECT_EQ(fleet.refused().at("bad_errors"), 2 * spoils.size());
+  ASSERT_TRUE(host.left_out.has_value());
+}
+
 }  // namespace
 }  // namespace truce::controller

@@ -37,6 +37,13 @@ TEST(MetricsTest, MatchesTheGoldenPage) {
   snapshot.counts.migrations_by_outcome = {{"moved", 3}, {"rolled_back", 1}, {"uncertain", 1}, {"withdrawn", 2}};
   snapshot.counts.verified_migrations_by_outcome = {{"moved", 1}};
   snapshot.worst_hosts = {{"web-1", 91.5}, {"web-2", 12}};
+  snapshot.forecasts = {
+      {std::string(64, 'a'), absl::Seconds(30), v1::RESOURCE_CPU, {{100, 80, 100, 50}, 4}},
+      {"", absl::Minutes(5), v1::RESOURCE_MEMORY, {{10, 0, 0, 0}, 1}},
+  };
+  snapshot.forecasts_by_application = {{"cache", {{100, 75, 100, 50}, 4}}};
+  snapshot.hosts_by_model = {{std::string(64, 'a'), 3}, {"", 1}};
+  snapshot.rollout_phase = "canary";
   snapshot.store = {.queued = 4, .written = 900, .dropped = 2, .failed = 1};
   const std::string page = RenderMetrics(snapshot);
   const std::string golden = std::string(TRUCE_SOURCE_DIR) + "/tests/controller/serve/golden/metrics.txt";

@@ -36,6 +36,12 @@ TEST(SettingsTest, TheExampleHasEveryKeyAtItsDefault) {
   EXPECT_EQ(read.store.retention_rows, defaults.store.retention_rows);
   EXPECT_EQ(read.store.maximum_bytes, defaults.store.maximum_bytes);
   EXPECT_EQ(read.history, defaults.history);
+  EXPECT_EQ(read.model_directory, defaults.model_directory);
+  EXPECT_EQ(read.rollout.canary_ratio, defaults.rollout.canary_ratio);
+  EXPECT_EQ(read.rollout.canary_time, defaults.rollout.canary_time);
+  EXPECT_EQ(read.rollout.least_forecasts, defaults.rollout.least_forecasts);
+  EXPECT_EQ(read.rollout.significance, defaults.rollout.significance);
+  EXPECT_EQ(read.rollout.watch_time, defaults.rollout.watch_time);
   EXPECT_EQ(read.report_interval, defaults.report_interval);
   EXPECT_EQ(read.missed_report_limit, defaults.missed_report_limit);
   EXPECT_EQ(read.workloads_per_host, defaults.workloads_per_host);

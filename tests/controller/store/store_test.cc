@@ -250,6 +250,29 @@ TEST_F(StoreTest, MigrationsUnderWayAreKeptHoweverOldAndEndedOnesAsLongAsTheRest
   EXPECT_EQ(*database->CountRows("migrations"), 1);
 }
 
+TEST_F(StoreTest, KeepsTheLastStateOfARollout) {
+  {
+    auto store = Open();
+    v1::RolloutState rollout;
+    rollout.set_kind(v1::MODEL_KIND_DEMAND);
+    rollout.set_phase(v1::ROLLOUT_PHASE_CANARY);
+    store->Add(rollout);
+    rollout.set_phase(v1::ROLLOUT_PHASE_WATCHED);
+    rollout.mutable_champion()->set_sha256("abc");
+    v1::LossBucket& bucket = *rollout.mutable_trial_now()->add_buckets();
+    bucket.set_index(28'333'334);
+    bucket.set_loss_sum(0.1 + 0.2);
+    store->Add(rollout);
+    ASSERT_TRUE(store->Flush().ok());
+  }
+  const auto restored = Open()->restored().rollouts;
+  ASSERT_EQ(restored.size(), 1u);
+  EXPECT_EQ(restored[0].phase(), v1::ROLLOUT_PHASE_WATCHED);
+  EXPECT_EQ(restored[0].champion().sha256(), "abc");
+  EXPECT_EQ(restored[0].trial_now().buckets(0).index(), 28'333'334);
+  EXPECT_EQ(restored[0].trial_now().buckets(0).loss_sum(), 0.1 + 0.2) << "to the last bit";
+}
+
 TEST_F(StoreTest, BringsADatabaseOfVersionOneUpToDate) {
   {
     soci::session sql(soci::sqlite3, "db=" + options_.file);
@@ -268,6 +291,7 @@ TEST_F(StoreTest, BringsADatabaseOfVersionOneUpToDate) {
   store->Add(WorkloadMinute{clock_.Now(), "web-1", "redis", 0.5, 0.9, 12});
   store->Add({MakeLearned("cache", "m1", 1)});
   store->Add(MakeMigration("m1", v1::MIGRATION_PHASE_MOVED));
+  store->Add(v1::RolloutState());
   EXPECT_TRUE(store->Flush().ok());
 }
 

@@ -1,4 +1,4 @@
-#include "src/rpc/atomic_file.h"
+#include "src/base/atomic_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,7 +13,7 @@
 #include "src/base/status.h"
 #include "src/base/text.h"
 
-namespace truce::rpc {
+namespace truce {
 namespace {
 
 absl::Status WriteAll(int fd, std::string_view content, const std::string& name) {
@@ -82,4 +82,4 @@ absl::Status MakeDirectory(const std::string& directory, mode_t mode) {
   return absl::OkStatus();
 }
 
-}  // namespace truce::rpc
+}  // namespace truce

@@ -1,5 +1,5 @@
 // Writes small files so that a reader sees the old content or the new one, never a part, under the right mode from the
-// first byte. For src/rpc's certificates and trucectl.
+// first byte.
 #pragma once
 
 #include <sys/types.h>
@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 
-namespace truce::rpc {
+namespace truce {
 
 enum class IfExists { kReplace, kRefuse };
 
@@ -20,4 +20,4 @@ absl::Status WriteFileAtomically(const std::string& path, std::string_view conte
 // Makes `directory` with `mode` and its missing parents with 0755. OK when it is there already.
 absl::Status MakeDirectory(const std::string& directory, mode_t mode);
 
-}  // namespace truce::rpc
+}  // namespace truce

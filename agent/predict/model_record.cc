@@ -1,0 +1,63 @@
+#include "agent/predict/model_record.h"
+
+#include <sys/stat.h>
+
+#include <string_view>
+
+#include "models/weights/model_bytes.h"
+#include "src/base/atomic_file.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "src/host/file.h"
+
+namespace truce::agent {
+namespace {
+
+constexpr std::string_view kInUse = "in_use ";
+constexpr std::string_view kBefore = "before ";
+constexpr std::string_view kNone = "none";
+
+bool IsName(std::string_view text) {
+  return text == kNone || IsSha256(text);
+}
+
+}  // namespace
+
+absl::StatusOr<ModelRecord> ReadModelRecord(const std::string& path) {
+  TRUCE_ASSIGN_OR_RETURN(const std::string text, host::ReadFile(path));
+  std::string_view in_use;
+  std::string_view before;
+  host::ForEachLine(text, [&](std::string_view line) {
+    if (line.starts_with(kInUse)) in_use = line.substr(kInUse.size());
+    if (line.starts_with(kBefore)) before = line.substr(kBefore.size());
+  });
+  if (!IsName(in_use) || !IsName(before)) {
+    return absl::DataLossError(StrCat(path, " is damaged; the agent goes back to its own model until one is sent"));
+  }
+  return ModelRecord{in_use == kNone ? "" : std::string(in_use), before == kNone ? "" : std::string(before)};
+}
+
+absl::Status WriteModelRecord(const std::string& path, const ModelRecord& record) {
+  const auto name = [](const std::string& sha256) { return sha256.empty() ? std::string(kNone) : sha256; };
+  return WriteFileAtomically(path, StrCat(kInUse, name(record.in_use), "\n", kBefore, name(record.before), "\n"), 0600,
+                             IfExists::kReplace);
+}
+
+absl::StatusOr<std::string> ReadModelFile(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) == 0) {
+    if (!S_ISREG(status.st_mode)) return absl::FailedPreconditionError(StrCat(path, " is no file"));
+    if (static_cast<size_t>(status.st_size) > kMostModelBytes) {
+      return absl::FailedPreconditionError(
+          StrCat(path, " has ", status.st_size, " bytes, more than any model (", kMostModelBytes, ")"));
+    }
+  }
+  return host::ReadFile(path);
+}
+
+std::string ShortModelName(std::string_view sha256) {
+  constexpr size_t kShortSha = 12;
+  return sha256.empty() ? "the agent's own" : std::string(sha256.substr(0, kShortSha));
+}
+
+}  // namespace truce::agent
