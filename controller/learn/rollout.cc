@@ -123,7 +123,10 @@ void ModelRollout::OnUnwilling(const std::string& host, const std::string& reaso
   }
   // Those that try it already go on.
   canary_.erase(host);
-  if (canary_.empty()) canary_ = std::move(instead);
+  if (canary_.empty()) {
+    canary_ = std::move(instead);
+    GatherBefore();
+  }
   OfferAnew();
   changed_ = true;
 }

@@ -111,6 +111,9 @@ class ModelRollout {
   // The part that is asked for; empty when it is not there.
   v1::ModelChunk Chunk(const v1::ModelRequest& request) const;
 
+  // Deletes models from the library that are in no part of the rollout.
+  void KeepFiles();
+
   std::vector<RolloutNews> TakeNews();
   // To be stored: at once when its phase changed, and every few minutes while losses are gathered.
   std::optional<v1::RolloutState> TakeChanged(absl::Time now);
@@ -158,6 +161,8 @@ class ModelRollout {
   // Whether a host that uses the model has what the champion is.
   bool IsChampions(std::string_view sha256) const;
   std::set<std::string> ChooseCanary(std::string_view sha256) const;
+  // What the canary and the others had before.
+  void GatherBefore();
   void BeginCanary(v1::RolloutModel challenger, std::set<std::string> hosts);
   // False while there is nobody to compare with on the given canary.
   bool CanBeJudged(const std::set<std::string>& canary) const;
@@ -176,7 +181,6 @@ class ModelRollout {
   void ClearTrial();
   void ForgetChampionsLosses();
   void OfferAnew();
-  void KeepFiles();
   // By how much what is on trial is worse, when that is more than `least` and no chance.
   std::optional<LossDifference> Worse(double least) const;
   Trial TrialNow() const { return {&trial_now_, &trial_before_, &control_now_, &control_before_}; }

@@ -114,17 +114,23 @@ void ModelRollout::BeginCanary(v1::RolloutModel challenger, std::set<std::string
   challenger_ = std::move(challenger);
   canary_ = std::move(hosts);
   phase_ = v1::ROLLOUT_PHASE_CANARY;
-  for (auto& [host, state] : hosts_) {
+  for (auto& [_, state] : hosts_) {
     state.took_up_at = absl::InfinitePast();
     state.lost_at = absl::InfiniteFuture();
-    (IsCanary(host) ? trial_before_ : control_before_).Add(state.champion);
   }
+  GatherBefore();
   Tell("", "model_canary",
        StrCat(canary_.size(), canary_.size() == 1 ? " host tries " : " hosts try ", SayModel(*challenger_),
               " for at least ", absl::FormatDuration(options_.canary_time)));
   changed_ = true;
   OfferAnew();
   KeepFiles();
+}
+
+void ModelRollout::GatherBefore() {
+  trial_before_.Clear();
+  control_before_.Clear();
+  for (const auto& [host, state] : hosts_) (IsCanary(host) ? trial_before_ : control_before_).Add(state.champion);
 }
 
 void ModelRollout::Tick(absl::Time now) {

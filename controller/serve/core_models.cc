@@ -61,7 +61,11 @@ absl::Status ControllerCore::ProposeModel(v1::ModelKind kind, std::string bytes,
   TRUCE_RETURN_IF_ERROR(library_.Put(bytes).status());
   {
     absl::MutexLock lock(&mutex_);
-    TRUCE_RETURN_IF_ERROR(rollout_.Propose(kind, std::move(bytes), std::move(why), clock_.Now()));
+    const absl::Status proposed = rollout_.Propose(kind, std::move(bytes), std::move(why), clock_.Now());
+    if (!proposed.ok()) {
+      rollout_.KeepFiles();
+      return proposed;
+    }
     FollowRollout(pumps);
   }
   for (const auto& sink : pumps) sink->Pump();

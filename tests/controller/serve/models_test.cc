@@ -210,6 +210,7 @@ TEST_F(ModelsTest, APoorChallengerThatGotPastTheJudgeIsTakenBackByLiveErrors) {
   EXPECT_EQ(Listed(sha256).role(), v1::MODEL_ROLE_ROLLED_BACK);
   Restart();
   EXPECT_EQ(core_->ProposeModel(v1::MODEL_KIND_DEMAND, bytes, "again").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(std::filesystem::is_empty(directory_ + "/models")) << "nothing is left of what nobody uses";
 }
 
 TEST_F(ModelsTest, AGoodOneGoesToAllAcrossARestartAndAnOperatorCanTakeItBack) {
