@@ -55,6 +55,10 @@ CoreOptions OptionsFor(const Settings& settings) {
   options.version = TRUCE_VERSION;
   options.instance = NewInstance();
   options.history = settings.history;
+  options.retraining = RetrainingOf(settings);
+  if (settings.retrain && !options.retraining) {
+    spdlog::warn("the demand model is not retrained: store.file is in memory; give retraining.directory");
+  }
   return options;
 }
 

@@ -27,8 +27,7 @@ std::optional<RetrainingNews> RetrainingSchedule::OnOutcome(const Retrainer::Out
     state_ = State::kWaiting;
     failures_in_a_row_ = 0;
     last_failure_.clear();
-    ++trained_;
-    if (outcome.verdict.promoted()) ++promoted_;
+    ++(outcome.verdict.promoted() ? promoted_ : kept_);
     return RetrainingNews{outcome.verdict.promoted() ? "model_retrained" : "model_kept", outcome.verdict.sentence()};
   }
   if (absl::IsCancelled(outcome.status)) {
@@ -45,6 +44,10 @@ std::optional<RetrainingNews> RetrainingSchedule::OnOutcome(const Retrainer::Out
   if (failure == last_failure_) return std::nullopt;
   last_failure_ = failure;
   return RetrainingNews{"retraining_failed", std::move(failure)};
+}
+
+std::map<std::string, uint64_t> RetrainingSchedule::ByOutcome() const {
+  return {{"promoted", promoted_}, {"kept", kept_}, {"failed", failed_}};
 }
 
 }  // namespace truce::controller

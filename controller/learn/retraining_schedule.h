@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -48,9 +49,8 @@ class RetrainingSchedule {
   std::optional<RetrainingNews> OnOutcome(const Retrainer::Outcome& outcome, absl::Duration now);
 
   State state() const { return state_; }
-  uint64_t trained() const { return trained_; }
-  uint64_t promoted() const { return promoted_; }
-  uint64_t failed() const { return failed_; }
+  // How many ended so: "promoted", "kept" (the champion stayed), "failed".
+  std::map<std::string, uint64_t> ByOutcome() const;
 
  private:
   const RetrainingScheduleOptions options_;
@@ -59,7 +59,7 @@ class RetrainingSchedule {
   absl::Duration started_ = -absl::InfiniteDuration();
   int failures_in_a_row_ = 0;
   std::string last_failure_;
-  uint64_t trained_ = 0;
+  uint64_t kept_ = 0;
   uint64_t promoted_ = 0;
   uint64_t failed_ = 0;
 };

@@ -25,6 +25,7 @@
 #include "absl/synchronization/notification.h"
 #include "controller/fleet/fleet.h"
 #include "controller/learn/drifts.h"
+#include "controller/learn/retraining.h"
 #include "controller/learn/signatures.h"
 #include "controller/plan/migrations.h"
 #include "controller/plan/move_receipts.h"
@@ -60,6 +61,8 @@ struct CoreOptions {
   // Names this run of the controller; lease ids begin with it.
   std::string instance;
   bool history = true;
+  // Nullopt: demand models stay as they are.
+  std::optional<RetrainingOptions> retraining;
   // A stream that has not said hello by then is closed.
   absl::Duration hello_timeout = absl::Seconds(10);
 };
@@ -181,6 +184,8 @@ class ControllerCore {
   void StoreSignatures(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Baselines that are due, some with each tick, and episodes that have changed.
   void StoreDrifts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has what workloads used stored, and the demand model retrained when that is due.
+  void FollowRetraining() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Policy and holds on their way to the store. What is in force but not on disk is stored again by Tick until that
   // works.
   struct Saving {
@@ -229,6 +234,7 @@ class ControllerCore {
   MinuteHistory history_ ABSL_GUARDED_BY(mutex_);
   Signatures signatures_ ABSL_GUARDED_BY(mutex_);
   Drifts drifts_ ABSL_GUARDED_BY(mutex_);
+  Retraining retraining_ ABSL_GUARDED_BY(mutex_);
   absl::Duration store_signatures_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   PlacementLedger placements_ ABSL_GUARDED_BY(mutex_);
   Migrations migrations_ ABSL_GUARDED_BY(mutex_);

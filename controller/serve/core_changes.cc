@@ -280,6 +280,8 @@ MetricsSnapshot ControllerCore::Metrics() {
   snapshot.workloads_drifting = drifts_.drifting();
   snapshot.drift_episodes = drifts_.episodes_begun();
   snapshot.baselines = static_cast<int64_t>(drifts_.baselines());
+  snapshot.demand_history_values = static_cast<int64_t>(retraining_.history().values());
+  snapshot.retrainings_by_outcome = retraining_.schedule().ByOutcome();
   for (const auto& [name, host] : fleet_.hosts()) {
     snapshot.workloads += host.report.workloads_size();
     snapshot.pairs += host.report.pairs_size();

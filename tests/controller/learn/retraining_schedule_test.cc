@@ -37,8 +37,8 @@ TEST(RetrainingScheduleTest, OnceADayWhenThereIsEnoughHistory) {
   EXPECT_TRUE(schedule.Due(absl::Hours(25), kEnough, kDay));
   schedule.OnStarted(absl::Hours(25));
   EXPECT_EQ(schedule.OnOutcome(Ended(absl::OkStatus()), absl::Hours(26))->kind, "model_kept");
-  EXPECT_EQ(schedule.trained(), 2u);
-  EXPECT_EQ(schedule.promoted(), 1u);
+  EXPECT_EQ(schedule.ByOutcome().at("kept"), 1u);
+  EXPECT_EQ(schedule.ByOutcome().at("promoted"), 1u);
 }
 
 TEST(RetrainingScheduleTest, SoonerWhenTheErrorRoseButNotAtOnceAgain) {
@@ -73,7 +73,7 @@ TEST(RetrainingScheduleTest, FailuresAreToldOnceAndTriedAgainMoreAndMoreSeldom) 
   EXPECT_TRUE(schedule.OnOutcome(Ended(absl::OkStatus()), now).has_value());
   EXPECT_TRUE(schedule.OnOutcome(Ended(absl::InternalError("crashed")), now).has_value()) << "it had worked meanwhile";
   EXPECT_FALSE(schedule.OnOutcome(Ended(absl::CancelledError("stops")), now).has_value());
-  EXPECT_EQ(schedule.failed(), 9u);
+  EXPECT_EQ(schedule.ByOutcome().at("failed"), 9u);
 }
 
 }  // namespace
