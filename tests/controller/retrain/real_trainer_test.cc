@@ -2,6 +2,7 @@
 // challenger does not replace a good one.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cmath>
 #include <filesystem>
@@ -69,6 +70,10 @@ class RealTrainerTest : public testing::Test {
     options_.retrainer.program = TRUCE_BIN_DIR "/truce-lab";
     options_.retrainer.directory = tree_.Path("retraining");
     options_.retrainer.shipped_model = ShippedPath("models/demand.truce");
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    // Shadow memory counts, and takes terabytes.
+    options_.retrainer.memory_bytes = RLIM_INFINITY;
+#endif
     options_.schedule.least_history = absl::Hours(4);
     options_.schedule.least_values = 20'000;
   }
