@@ -73,7 +73,7 @@ void ReadRetraining(ConfigReader& reader, Settings* settings) {
               {.minimum = absl::Hours(4), .maximum = absl::Hours(24)});
   reader.Read("retraining.program", &retrainer.program);
   reader.Read("retraining.directory", &retrainer.directory);
-  reader.Read("retraining.memory_mib", &settings->retraining_memory_mib, {.minimum = 512, .maximum = 1 << 20});
+  reader.Read("retraining.memory_mib", &settings->retraining_memory_mib, {.minimum = 1024, .maximum = 1 << 20});
   reader.Read("retraining.time_limit", &retrainer.time_limit,
               {.minimum = absl::Minutes(1), .maximum = absl::Hours(24)});
   retrainer.memory_bytes = static_cast<uint64_t>(settings->retraining_memory_mib) << 20;
