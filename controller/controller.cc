@@ -62,6 +62,10 @@ CoreOptions OptionsFor(const Settings& settings) {
   if (options.model_directory.empty() && settings.store.file != ":memory:") {
     options.model_directory = (std::filesystem::path(settings.store.file).parent_path() / "models").string();
   }
+  options.retraining = RetrainingOf(settings);
+  if (settings.retrain && !options.retraining) {
+    spdlog::warn("the demand model is not retrained: store.file is in memory; give retraining.directory");
+  }
   return options;
 }
 

@@ -1,7 +1,10 @@
 #include "controller/settings.h"
 
+#include <filesystem>
+
 #include "absl/strings/numbers.h"
 #include "controller/plan/policy.h"
+#include "src/base/shipped.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/rpc/security.h"
@@ -75,6 +78,21 @@ void ReadRollout(ConfigReader& reader, Settings* settings) {
               {.minimum = absl::Minutes(10), .maximum = absl::Hours(30 * 24)});
 }
 
+void ReadRetraining(ConfigReader& reader, Settings* settings) {
+  RetrainerOptions& retrainer = settings->retraining.retrainer;
+  RetrainingScheduleOptions& schedule = settings->retraining.schedule;
+  reader.Read("retraining.enabled", &settings->retrain);
+  reader.Read("retraining.interval", &schedule.interval, {.minimum = absl::Hours(1), .maximum = absl::Hours(24 * 365)});
+  reader.Read("retraining.least_history", &schedule.least_history,
+              {.minimum = absl::Hours(4), .maximum = absl::Hours(24)});
+  reader.Read("retraining.program", &retrainer.program);
+  reader.Read("retraining.directory", &retrainer.directory);
+  reader.Read("retraining.memory_mib", &settings->retraining_memory_mib, {.minimum = 1024, .maximum = 1 << 20});
+  reader.Read("retraining.time_limit", &retrainer.time_limit,
+              {.minimum = absl::Minutes(1), .maximum = absl::Hours(24)});
+  retrainer.memory_bytes = static_cast<uint64_t>(settings->retraining_memory_mib) << 20;
+}
+
 }  // namespace
 
 Settings::Settings() : policy(DefaultPolicy()) {}
@@ -94,6 +112,7 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
   reader.Read("store.retention_rows", &settings->store.retention_rows, {.minimum = 1'000, .maximum = 1'000'000'000});
   reader.Read("store.maximum_mib", &settings->store_maximum_mib, {.minimum = 0, .maximum = 1 << 20});
   reader.Read("history.enabled", &settings->history);
+  ReadRetraining(reader, settings);
   reader.Read("report.interval", &settings->report_interval,
               {.minimum = absl::Seconds(1), .maximum = absl::Minutes(1)});
   reader.Read("report.missed_limit", &settings->missed_report_limit, {.minimum = 1, .maximum = 100});
@@ -115,6 +134,17 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
   settings->store.maximum_bytes = static_cast<int64_t>(settings->store_maximum_mib) << 20;
   if (known_keys != nullptr) *known_keys = reader.known_keys();
   return reader.Finish();
+}
+
+std::optional<RetrainingOptions> RetrainingOf(const Settings& settings) {
+  RetrainingOptions options = settings.retraining;
+  if (options.retrainer.program.empty()) options.retrainer.program = OwnDirectory() + "/truce-lab";
+  options.retrainer.shipped_model = ShippedPath("models/demand.truce");
+  if (options.retrainer.directory.empty() && settings.store.file != ":memory:") {
+    options.retrainer.directory = (std::filesystem::path(settings.store.file).parent_path() / "retraining").string();
+  }
+  if (!settings.retrain || options.retrainer.directory.empty()) return std::nullopt;
+  return options;
 }
 
 absl::Status CheckSecurity(const Settings& settings) {

@@ -2,12 +2,14 @@
 // every key at its default; a test holds the two together.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "controller/learn/rollout.h"
+#include "controller/learn/retraining.h"
 #include "controller/store/store.h"
 #include "src/base/config.h"
 #include "truce/v1/operator.pb.h"
@@ -29,6 +31,10 @@ struct Settings {
   std::string model_directory;
   RolloutOptions rollout;
   bool history = true;
+  // Its program, directory and model are empty for what is usual (RetrainingOf).
+  bool retrain = true;
+  RetrainingOptions retraining;
+  int retraining_memory_mib = 2048;
   absl::Duration report_interval = absl::Seconds(5);
   int missed_report_limit = 3;
   int workloads_per_host = 20'000;
@@ -42,6 +48,9 @@ struct Settings {
 
 // Binds every key. InvalidArgument lists what is wrong, one a line, with file and line.
 absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::set<std::string>* known_keys = nullptr);
+
+// How the demand model is retrained: nullopt when that is off, or the store is in memory and no directory is given.
+std::optional<RetrainingOptions> RetrainingOf(const Settings& settings);
 
 // Whether the controller could secure its port with these settings: the files of tls.* are there and go together, and
 // plain text stays on loopback. InvalidArgument names the key. Looks at the files, so it is no part of ReadSettings.

@@ -18,6 +18,7 @@
 #include "lab/levers/commands.h"
 #include "lab/load.h"
 #include "lab/protect/protect.h"
+#include "lab/retrain/commands.h"
 #include "lab/scene.h"
 #include "lab/storage/commands.h"
 #include "lab/summary.h"
@@ -183,7 +184,10 @@ int main(int argc, char** argv) {
       "  truce-lab evaluate forecast DIR  how well forecasts come true on published traces, beside other methods\n"
       "  truce-lab evaluate anomalies DIR how well labelled anomalies are found, beside other methods\n"
       "  truce-lab drift --input truce-lab.db  how soon changes of behaviour are found, and how seldom without one\n"
-      "  truce-lab storage --directory /srv --output sda.storage   a disk's latency by load, measured with fio\n"};
+      "  truce-lab storage --directory /srv --output sda.storage   a disk's latency by load, measured with fio\n"
+      "  truce-lab retrain --champion demand.truce --input history --output tuned.truce   whether a fleet's own "
+      "history "
+      "makes a better demand model\n"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "truce-lab " TRUCE_VERSION);
   std::function<int()> chosen;
@@ -203,6 +207,7 @@ int main(int argc, char** argv) {
   truce::lab::AddAllocateCommand(app, chosen);
   truce::lab::AddConformanceCommand(app, chosen);
   truce::lab::AddLearningCommands(app, chosen);
+  truce::lab::AddRetrainCommand(app, chosen);
   truce::lab::AddForecastCommands(app, chosen);
   truce::lab::AddAnomalyCommands(app, chosen);
   truce::lab::AddDriftCommand(app, chosen);

@@ -122,6 +122,8 @@ class ModelRollout {
   void Restore(const v1::RolloutState& state, absl::Time now);
 
   v1::RolloutPhase phase() const { return phase_; }
+  // What all hosts are to have, or have but for the canary; without SHA-256: what they came with.
+  const v1::RolloutModel& champion() const { return champion_; }
   // Champion, challenger, previous, those that hosts have otherwise, then rolled back ones, newest first. Without
   // losses.
   std::vector<v1::ModelStatus> List() const;

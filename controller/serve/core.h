@@ -27,6 +27,7 @@
 #include "controller/learn/drifts.h"
 #include "controller/learn/live_errors.h"
 #include "controller/learn/model_library.h"
+#include "controller/learn/retraining.h"
 #include "controller/learn/rollout.h"
 #include "controller/learn/signatures.h"
 #include "controller/plan/migrations.h"
@@ -66,6 +67,8 @@ struct CoreOptions {
   // Where models lie that are sent to hosts; empty: nowhere, and none can be proposed.
   std::string model_directory;
   RolloutOptions rollout;
+  // Nullopt: demand models stay as they are.
+  std::optional<RetrainingOptions> retraining;
   // A stream that has not said hello by then is closed.
   absl::Duration hello_timeout = absl::Seconds(10);
 };
@@ -157,6 +160,8 @@ class ControllerCore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Offers the host what it should have, if it has it not.
   void OfferModel(const std::string& host, Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A model that retraining found to be better is proposed; what hosts have now is what it tunes next.
+  void FollowChallenger() ABSL_LOCKS_EXCLUDED(mutex_);
   // Tells what the rollout of models did, has it stored, and offers some hosts what they should have now.
   void FollowRollout(Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Close(Session& session, absl::Status status, Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -201,6 +206,8 @@ class ControllerCore {
   void StoreSignatures(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Baselines that are due, some with each tick, and episodes that have changed.
   void StoreDrifts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Has what workloads used stored, and the demand model retrained when that is due.
+  void FollowRetraining() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Policy and holds on their way to the store. What is in force but not on disk is stored again by Tick until that
   // works.
   struct Saving {
@@ -252,6 +259,9 @@ class ControllerCore {
   const ModelLibrary library_;
   ModelRollout rollout_ ABSL_GUARDED_BY(mutex_);
   LiveErrors live_errors_ ABSL_GUARDED_BY(mutex_);
+  Retraining retraining_ ABSL_GUARDED_BY(mutex_);
+  // SHA-256 of the champion that retraining knows of.
+  std::string retrained_from_ ABSL_GUARDED_BY(mutex_);
   absl::Duration store_signatures_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   PlacementLedger placements_ ABSL_GUARDED_BY(mutex_);
   Migrations migrations_ ABSL_GUARDED_BY(mutex_);

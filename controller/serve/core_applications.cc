@@ -50,6 +50,7 @@ void ControllerCore::Learn(const HostState& host) {
   for (auto& news : drifts_.Observe(host, MomentOf(clock_))) {
     Tell(host.name, news.workload, news.kind, std::move(news.message));
   }
+  retraining_.Observe(host, MomentOf(clock_));
 }
 
 void ControllerCore::StoreSignatures(absl::Duration now) {
@@ -65,6 +66,13 @@ void ControllerCore::StoreDrifts() {
   auto episodes = drifts_.TakeEpisodes();
   // What the store has no room for is stored once it has changed again.
   if (!baselines.empty() || !episodes.empty()) store_.AddDrifts(std::move(baselines), std::move(episodes));
+}
+
+void ControllerCore::FollowRetraining() {
+  auto blocks = retraining_.TakeBlocks();
+  // What the store has no room for is missing after a restart.
+  if (!blocks.empty()) store_.AddDemand(std::move(blocks));
+  if (auto news = retraining_.Follow(clock_.Monotonic())) Tell("", "", news->kind, std::move(news->message));
 }
 
 absl::StatusOr<v1::ListApplicationsResponse> ControllerCore::ListApplications(

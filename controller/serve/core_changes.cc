@@ -285,6 +285,8 @@ MetricsSnapshot ControllerCore::Metrics() {
   snapshot.forecasts_by_application = live_errors_.ByApplication(kApplicationsShown);
   snapshot.hosts_by_model = rollout_.MostUsed(kModelsShown);
   snapshot.rollout_phase = EnumWord(rollout_.phase());
+  snapshot.demand_history_values = static_cast<int64_t>(retraining_.history().values());
+  snapshot.retrainings_by_outcome = retraining_.schedule().ByOutcome();
   for (const auto& [name, host] : fleet_.hosts()) {
     snapshot.workloads += host.report.workloads_size();
     snapshot.pairs += host.report.pairs_size();

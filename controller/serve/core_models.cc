@@ -72,6 +72,30 @@ absl::Status ControllerCore::ProposeModel(v1::ModelKind kind, std::string bytes,
   return absl::OkStatus();
 }
 
+void ControllerCore::FollowChallenger() {
+  std::optional<Challenger> challenger;
+  std::string champion;
+  {
+    absl::MutexLock lock(&mutex_);
+    challenger = retraining_.TakeChallenger();
+    if (rollout_.champion().sha256() != retrained_from_) champion = retrained_from_ = rollout_.champion().sha256();
+  }
+  // What hosts have is what is tuned next; without it, retraining goes on from the best of its own.
+  if (!champion.empty()) {
+    if (auto bytes = library_.Get(champion); bytes.ok()) {
+      absl::MutexLock lock(&mutex_);
+      retraining_.SetChampion(*std::move(bytes));
+    }
+  }
+  if (!challenger) return;
+  const absl::Status proposed =
+      ProposeModel(v1::MODEL_KIND_DEMAND, std::move(challenger->bytes), std::move(challenger->sentence));
+  if (proposed.ok()) return;
+  absl::MutexLock lock(&mutex_);
+  Tell("", "", "model_not_proposed",
+       StrCat("the retrained demand model goes to no host: ", StdView(proposed.message())));
+}
+
 absl::StatusOr<v1::ListModelsResponse> ControllerCore::ListModels(const v1::ListModelsRequest&) {
   v1::ListModelsResponse response;
   absl::MutexLock lock(&mutex_);

@@ -35,6 +35,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
       drifts_(options_.instance),
       library_(options_.model_directory),
       rollout_(options_.rollout, library_),
+      retraining_(options_.retraining, clock.Monotonic()),
       migrations_(options_.instance),
       next_decision_id_(store.restored().next_decision_id),
       next_event_(store.restored().next_event_sequence) {
@@ -55,6 +56,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
     for (const auto& baseline : store.restored().baselines) drifts_.Restore(baseline, clock_.Now());
     for (const auto& episode : store.restored().drift_episodes) drifts_.Restore(episode);
     for (const auto& rollout : store.restored().rollouts) rollout_.Restore(rollout, clock_.Now());
+    for (const auto& block : store.restored().demand_blocks) retraining_.Restore(block, clock_.Now());
   }
   store.DropRestored();
   const absl::MutexLock lock(&home_->mutex);
@@ -399,6 +401,7 @@ void ControllerCore::Tick() {
     if (saves_->stored != saves_->begun && now.monotonic >= save_again_at_) (void)SaveState();
     StoreSignatures(now.monotonic);
     StoreDrifts();
+    FollowRetraining();
     const StoreStatus store = store_.status();
     const uint64_t losses = store.dropped + store.failed;
     if (losses > store_losses_told_ && now.monotonic - store_told_at_ >= kTellAgain) {
@@ -411,6 +414,7 @@ void ControllerCore::Tick() {
     }
   }
   PumpAll(pumps);
+  FollowChallenger();
 }
 
 }  // namespace truce::controller

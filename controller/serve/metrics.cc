@@ -105,6 +105,10 @@ std::string RenderMetrics(const MetricsSnapshot& snapshot) {
   families.Gauge("workloads_drifting", "Workloads that have left their usual ways.",
                  number(snapshot.workloads_drifting));
   families.Gauge("baselines", "Baselines of applications.", number(snapshot.baselines));
+  families.Gauge("demand_history_values", "Values of what workloads used that the demand model is retrained on.",
+                 number(snapshot.demand_history_values));
+  families.ByLabel("retrainings_total", "Retrainings of the demand model by outcome.", MetricType::Counter, "outcome",
+                   snapshot.retrainings_by_outcome);
   families.Counter("sessions_opened_total", "Agent streams opened.", number(counts.sessions_opened));
   families.Counter("reports_total", "Reports accepted.", number(snapshot.reports));
   families.ByLabel("refused_messages_total", "Messages of agents that were refused, by reason.", MetricType::Counter,

@@ -42,6 +42,8 @@ struct MetricsSnapshot {
   int64_t workloads_drifting = 0;
   uint64_t drift_episodes = 0;
   int64_t baselines = 0;
+  int64_t demand_history_values = 0;
+  std::map<std::string, uint64_t> retrainings_by_outcome;
   std::map<std::string, int> actions_by_state;
   std::map<std::string, int> migrations_by_phase;
   // The hosts with the worst scores, worst first; at most kWorstHosts, which bounds the label.

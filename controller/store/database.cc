@@ -165,6 +165,7 @@ absl::StatusOr<StoredState> Database::Load() {
                           "newest ORDER BY at",
          soci::use(kKeptEpisodes));
     for (const auto& body : episodes) state.drift_episodes.push_back(FromJson<v1::DriftEpisode>(body));
+    state.demand_blocks = LoadDemandBlocks();
     soci::rowset<std::string> receipts =
         (sql_->prepare << "SELECT body FROM (SELECT body, id FROM receipts ORDER BY id DESC LIMIT :kept) AS newest "
                           "ORDER BY id",
@@ -415,6 +416,7 @@ absl::StatusOr<int64_t> Database::Prune(absl::Time oldest, int64_t rows, int64_t
     *sql_ << "DELETE FROM drift_episodes WHERE rowid IN (SELECT rowid FROM drift_episodes ORDER BY at DESC LIMIT -1 "
              "OFFSET :kept)",
         soci::use(kKeptEpisodes);
+    PruneDemandBlocks();
   }));
   return deleted;
 }

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "truce/v1/agent.pb.h"
+#include "truce/v1/history.pb.h"
 #include "truce/v1/operator.pb.h"
 #include "truce/v1/rollout.pb.h"
 
@@ -32,6 +33,10 @@ inline constexpr size_t kMostSignatures = 10'000;
 // newest. However old they are: an application that runs once a month is worth remembering.
 inline constexpr size_t kMostStoredBaselines = 4'000;
 inline constexpr size_t kMostStoredEpisodes = 5'000;
+
+// Most rows of what workloads used that are kept, the newest: 24 hours and the one that is going on, of 500 workloads
+// (controller/learn/demand_history.h).
+inline constexpr size_t kMostStoredDemandBlocks = 12'500;
 
 // So many receipts, the newest, teach the arbiter of a controller that starts.
 inline constexpr long long kTeachingReceipts = 10'000;
@@ -53,6 +58,8 @@ struct StoredState {
   std::vector<v1::ApplicationBaseline> baselines;
   // Earlier drifts, the oldest first; at most kMostStoredEpisodes.
   std::vector<v1::DriftEpisode> drift_episodes;
+  // What workloads used, the oldest first; at most kMostStoredDemandBlocks.
+  std::vector<v1::DemandBlock> demand_blocks;
   // What the last actions did, oldest first; at most kTeachingReceipts.
   std::vector<v1::Receipt> receipts;
   // Those under way and the newest that ended, the longest unchanged first.
@@ -121,6 +128,8 @@ class Database {
   absl::Status SaveBaseline(const v1::ApplicationBaseline& baseline);
   // Replaces what was stored of it.
   absl::Status SaveDriftEpisode(const v1::DriftEpisode& episode);
+  // Replaces what was stored of the same workload and beginning.
+  absl::Status SaveDemandBlock(const v1::DemandBlock& block);
   // Replaces what was stored of it.
   absl::Status SaveMigration(const v1::Migration& migration);
   // Replaces what was stored of the same kind of model.
@@ -135,8 +144,8 @@ class Database {
 
   // Deletes at most `batch` rows of each table that are older than `oldest` or beyond the newest `rows`. Returns how
   // many went; fewer than `batch` means that it is done for now. Signatures go when they are beyond the newest
-  // kMostSignatures, whatever their age, and are not counted; the same of baselines and episodes of drift, by their own
-  // bounds; so do migrations, once they have ended, when they are
+  // kMostSignatures, whatever their age, and are not counted; the same of baselines, episodes of drift and what
+  // workloads used, by their own bounds; so do migrations, once they have ended, when they are
   // older than `oldest`.
   absl::StatusOr<int64_t> Prune(absl::Time oldest, int64_t rows, int64_t batch);
   absl::StatusOr<int64_t> CountRows(std::string_view table);
@@ -147,6 +156,9 @@ class Database {
   absl::Status Guard(std::string_view what, const std::function<void()>& body);
   absl::Status SaveSetting(const std::string& name, const std::string& body);
   int64_t NextId(const std::string& table);
+  // demand_blocks.cc. Within a guard.
+  std::vector<v1::DemandBlock> LoadDemandBlocks();
+  void PruneDemandBlocks();
 
   std::string file_;
   std::unique_ptr<soci::session> sql_;

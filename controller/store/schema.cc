@@ -9,6 +9,14 @@
 namespace truce::controller {
 namespace {
 
+// What workloads used, in rows of an hour; bodies are the wire's message in base 64, since JSON has no NaN.
+std::vector<const char*> DemandBlocks() {
+  return {
+      "CREATE TABLE demand_blocks (host TEXT NOT NULL, workload TEXT NOT NULL, at BIGINT NOT NULL, "
+      "body TEXT NOT NULL, PRIMARY KEY (host, workload, at))",
+      "CREATE INDEX demand_blocks_by_time ON demand_blocks (at)"};
+}
+
 // Statements that lead from version N to N + 1, in plain SQL that SQLite and PostgreSQL both take. Ids are given out by
 // the controller; times are microseconds since 1970; bodies are the wire's messages as JSON.
 const std::vector<std::vector<const char*>>& Steps() {
@@ -57,6 +65,7 @@ const std::vector<std::vector<const char*>>& Steps() {
       {
           "CREATE TABLE rollouts (kind BIGINT PRIMARY KEY, body TEXT NOT NULL)",
       },
+      DemandBlocks(),
   };
   return *kSteps;
 }

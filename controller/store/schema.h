@@ -10,7 +10,7 @@ class session;
 namespace truce::controller {
 
 // The version that this controller reads and writes.
-inline constexpr int kSchemaVersion = 6;
+inline constexpr int kSchemaVersion = 7;
 
 // Brings the schema from whatever it is (nothing, an older version) to `target`, one transaction per version, so that
 // an interrupted migration is taken up where it stopped. FailedPrecondition when the database is newer. SOCI exceptions

@@ -79,6 +79,12 @@ bool Store::AddDrifts(std::vector<v1::ApplicationBaseline> baselines, std::vecto
         return absl::OkStatus();
       }});
 }
+bool Store::AddDemand(std::vector<v1::DemandBlock> blocks) {
+  return Post({.run = [blocks = std::move(blocks)](Database& database) -> absl::Status {
+    for (const auto& one : blocks) TRUCE_RETURN_IF_ERROR(database.SaveDemandBlock(one));
+    return absl::OkStatus();
+  }});
+}
 bool Store::Add(v1::Migration migration, std::function<void(const absl::Status&)> done) {
   return Post({.run = [row = std::move(migration)](Database& database) { return database.SaveMigration(row); },
                .done = std::move(done)});

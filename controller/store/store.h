@@ -65,6 +65,7 @@ class Store {
   bool Add(WorkloadMinute row);
   // As one write, however many they are.
   bool AddDrifts(std::vector<v1::ApplicationBaseline> baselines, std::vector<v1::DriftEpisode> episodes);
+  bool AddDemand(std::vector<v1::DemandBlock> blocks);
   bool Add(std::vector<v1::ApplicationSignature> learned);
   // In its last state: takes the place of what was stored of it. `done` as with AddReceipts.
   bool Add(v1::Migration migration, std::function<void(const absl::Status&)> done = {});

@@ -125,11 +125,12 @@ absl::StatusOr<ProgramResult> RunProgram(const ProgramOptions& options) {
                                                                   .output_fd = output.far.get(),
                                                                   .error_fd = error.far.get(),
                                                                   .input_fd = input.get(),
-                                                                  .before_exec = [] {
+                                                                  .before_exec = [&options]() -> absl::Status {
                                                                     // Kernels before 5.11 can't; there it rests with
                                                                     // whoever opened them.
                                                                     (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-                                                                    return absl::OkStatus();
+                                                                    return options.before_start ? options.before_start()
+                                                                                                : absl::OkStatus();
                                                                   }}));
   output.far.Close();
   error.far.Close();

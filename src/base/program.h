@@ -3,9 +3,11 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
@@ -21,6 +23,8 @@ struct ProgramOptions {
   const std::atomic<bool>* cancelled = nullptr;
   // ... and SIGKILL, with whoever it started and left in its process group, so long after that.
   absl::Duration grace = absl::Seconds(10);
+  // Run in the child before the program starts, such as what bounds it (background.h); as ChildOptions::before_exec.
+  std::function<absl::Status()> before_start;
 };
 
 struct ProgramResult {

@@ -32,6 +32,8 @@ TEST(MetricsTest, MatchesTheGoldenPage) {
   snapshot.workloads_drifting = 2;
   snapshot.drift_episodes = 9;
   snapshot.baselines = 11;
+  snapshot.demand_history_values = 5'000;
+  snapshot.retrainings_by_outcome = {{"failed", 0}, {"kept", 2}, {"promoted", 1}};
   snapshot.actions_by_state = {{"applied", 1}, {"pending", 1}};
   snapshot.migrations_by_phase = {{"moving", 1}, {"proposed", 2}};
   snapshot.counts.migrations_by_outcome = {{"moved", 3}, {"rolled_back", 1}, {"uncertain", 1}, {"withdrawn", 2}};

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "absl/synchronization/notification.h"
 #include "controller/store/schema.h"
@@ -271,6 +273,45 @@ TEST_F(StoreTest, KeepsTheLastStateOfARollout) {
   EXPECT_EQ(restored[0].champion().sha256(), "abc");
   EXPECT_EQ(restored[0].trial_now().buckets(0).index(), 28'333'334);
   EXPECT_EQ(restored[0].trial_now().buckets(0).loss_sum(), 0.1 + 0.2) << "to the last bit";
+}
+
+v1::DemandBlock MakeDemandBlock(const std::string& workload, int64_t second, float cores) {
+  v1::DemandBlock block;
+  block.set_host("web-1");
+  block.set_workload(workload);
+  block.mutable_began_at()->set_seconds(second);
+  block.add_cpu_cores(cores);
+  block.add_cpu_cores(std::numeric_limits<float>::quiet_NaN());
+  return block;
+}
+
+TEST_F(StoreTest, WhatWorkloadsUsedComesBackOldestFirstWithItsGaps) {
+  {
+    auto store = Open();
+    store->AddDemand({MakeDemandBlock("redis", 3600, 1), MakeDemandBlock("redis", 0, 2), MakeDemandBlock("web", 0, 3)});
+    store->AddDemand({MakeDemandBlock("redis", 3600, 1.5F)});
+    EXPECT_TRUE(store->Flush().ok());
+  }
+  auto store = Open();
+  const auto& blocks = store->restored().demand_blocks;
+  ASSERT_THAT(blocks, SizeIs(3));
+  EXPECT_EQ(blocks[2].began_at().seconds(), 3600);
+  EXPECT_EQ(blocks[2].cpu_cores(0), 1.5F) << "the newer took the place of the older";
+  EXPECT_TRUE(std::isnan(blocks[2].cpu_cores(1)));
+}
+
+TEST_F(StoreTest, OfWhatWorkloadsUsedTheNewestIsKept) {
+  auto database = *Database::Open(options_.file, 0);
+  ASSERT_TRUE(database->Begin().ok());
+  for (size_t i = 0; i < kMostStoredDemandBlocks + 10; ++i) {
+    ASSERT_TRUE(database->SaveDemandBlock(MakeDemandBlock("redis", static_cast<int64_t>(i) * 3600, 1)).ok());
+  }
+  ASSERT_TRUE(database->Commit().ok());
+  ASSERT_TRUE(database->Prune(absl::UnixEpoch(), 1'000, 1'000).ok());
+  EXPECT_EQ(*database->CountRows("demand_blocks"), static_cast<int64_t>(kMostStoredDemandBlocks));
+  const auto state = database->Load();
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(state->demand_blocks.front().began_at().seconds(), 10 * 3600);
 }
 
 TEST_F(StoreTest, BringsADatabaseOfVersionOneUpToDate) {
