@@ -162,6 +162,8 @@ absl::Status Agent::Run(ShutdownSignals& signals) {
 void Agent::Tick(bool score) {
   sampler_->Tick();
   for (const v1::HeldAction& held : actuator_->held()) {
+    // A quota that follows the need lets it be as it is.
+    if (held.action().has_follow()) continue;
     if (Workload* workload = sampler_->Find(held.action().workload())) workload->sample.under_action = true;
   }
   profiler_->Tick(*sampler_);
@@ -183,6 +185,9 @@ void Agent::Tick(bool score) {
   if (link_ != nullptr) {
     link_->SetHello(BuildHello());
     link_->Offer(BuildReport(scores_));
+  } else if (demand_ != nullptr) {
+    // Nobody is told, and they must not pile up.
+    (void)demand_->TakeErrors();
   }
   events_.clear();
 }

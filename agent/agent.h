@@ -133,6 +133,7 @@ class Agent {
   std::unique_ptr<ModelStore> models_;
   // The model that demand_ was given last; empty SHA-256: none.
   std::optional<std::string> demand_model_sha256_;
+  absl::Duration demand_model_again_at_ = -absl::InfiniteDuration();
   std::unique_ptr<ControllerLink> link_;
   std::unique_ptr<MetricsServer> metrics_;
 

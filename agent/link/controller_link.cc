@@ -43,11 +43,15 @@ class StreamingLink final : public ControllerLink {
 
   void Reconnect() override {
     absl::MutexLock lock(&mutex_);
-    if (context_ != nullptr) leaving_ = true;
+    if (context_ == nullptr) return;
+    leaving_ = true;
+    leaving_since_ = absl::Now();
   }
 
   void Offer(v1::Report report) override {
     absl::MutexLock lock(&mutex_);
+    // A controller that does not read blocks the writer, which then never gets to its goodbye.
+    if (leaving_ && context_ != nullptr && absl::Now() - leaving_since_ > 2 * kGoodbyeLimit) context_->TryCancel();
     if (reports_.size() >= static_cast<size_t>(options_.spooled_reports)) {
       reports_.pop_front();
       ++status_.reports_dropped;
@@ -353,6 +357,7 @@ class StreamingLink final : public ControllerLink {
   bool connected_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
   bool leaving_ ABSL_GUARDED_BY(mutex_) = false;  // Reconnect() was called on this stream
+  absl::Time leaving_since_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t dropped_since_sent_ ABSL_GUARDED_BY(mutex_) = 0;

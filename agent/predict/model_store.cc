@@ -141,7 +141,8 @@ void ModelStore::Take(const v1::ModelChunk& chunk) {
     if (written <= 0) {
       const absl::Status status =
           ErrnoStatus(errno, StrCat("writing ", Path(receiving_->kind, receiving_->sha256, ".part")));
-      Refuse(receiving_->kind, receiving_->sha256, StdView(status.message()));
+      // That this host's disk is full says nothing against the model.
+      Refuse(receiving_->kind, receiving_->sha256, StdView(status.message()), /*unwilling=*/true);
       StopReceiving(false);
       return;
     }

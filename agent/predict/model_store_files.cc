@@ -97,7 +97,9 @@ void ModelStore::DeleteOthers(v1::ModelKind which) const {
   const Kind& kind = kinds_.at(which);
   const std::string prefix = StrCat(EnumWord(which), "-");
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(options_.directory, error)) {
+  for (std::filesystem::directory_iterator at(options_.directory, error), end; !error && at != end;
+       at.increment(error)) {
+    const std::filesystem::directory_entry& entry = *at;
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(prefix)) continue;
     const std::string path = entry.path().string();

@@ -127,7 +127,8 @@ std::optional<Refusal> Fleet::OnReport(HostState& host, v1::Report report, Momen
   for (auto& workload : *report.mutable_workloads()) {
     const auto known = host.workload_index.find(workload.workload().name());
     if (known != host.workload_index.end()) {
-      KeepForecasts(std::move(*host.report.mutable_workloads(known->second)), now.wall, &workload);
+      // Both times are of the agent's clock.
+      KeepForecasts(std::move(*host.report.mutable_workloads(known->second)), ToTime(report.sampled_at()), &workload);
     }
   }
   host.report = std::move(report);

@@ -42,6 +42,8 @@ int StepsOf(const v1::DemandBlock& block) {
 absl::flat_hash_set<std::string_view> ActedOn(const HostState& host) {
   absl::flat_hash_set<std::string_view> workloads;
   for (const auto& held : host.held) {
+    // A quota that follows the need takes nothing of it.
+    if (held.action().has_follow()) continue;
     if (held.action().mode() == v1::MODE_ENFORCE) workloads.insert(held.action().workload());
   }
   return workloads;

@@ -77,6 +77,8 @@ std::vector<DriftNews> Drifts::Observe(const HostState& host, Moment now) {
   seconds_ = std::max(seconds_, SecondsOf(now.wall));
   absl::flat_hash_set<std::string_view> acted_on;
   for (const auto& held : host.held) {
+    // A quota that follows the need leaves it to its own ways.
+    if (held.action().has_follow()) continue;
     if (held.action().mode() == v1::MODE_ENFORCE) acted_on.insert(held.action().workload());
   }
   std::vector<DriftNews> news;

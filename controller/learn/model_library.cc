@@ -54,7 +54,8 @@ absl::StatusOr<std::string> ModelLibrary::Get(std::string_view sha256) const {
 void ModelLibrary::Keep(const std::set<std::string>& sha256s) const {
   if (directory_.empty()) return;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+  for (std::filesystem::directory_iterator at(directory_, error), end; !error && at != end; at.increment(error)) {
+    const std::filesystem::directory_entry& entry = *at;
     // A half written one is named SHA256.truce.XXXXXX.
     const std::string name = entry.path().filename().string();
     const std::string_view stem = std::string_view(name).substr(0, 64);

@@ -14,11 +14,11 @@
 
 #include "models/forecast/demand_history_file.h"
 #include "models/forecast/demand_model_file.h"
+#include "src/base/atomic_file.h"
 #include "src/base/background.h"
 #include "src/base/program.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/rpc/atomic_file.h"
 
 namespace truce::controller {
 namespace {
@@ -44,7 +44,9 @@ class Tidy {
   void Remove() const {
     std::error_code ignored;
     std::vector<std::filesystem::path> left;
-    for (const auto& entry : std::filesystem::directory_iterator(directory_, ignored)) {
+    for (std::filesystem::directory_iterator at(directory_, ignored), end; !ignored && at != end;
+         at.increment(ignored)) {
+      const std::filesystem::directory_entry& entry = *at;
       if (entry.path().filename().string().starts_with(kPrefix)) left.push_back(entry.path());
     }
     for (const auto& path : left) std::filesystem::remove(path, ignored);
@@ -60,7 +62,7 @@ absl::StatusOr<std::string> ReadBytes(const std::string& path) {
 }
 
 absl::Status Write(const std::string& path, std::string_view bytes) {
-  return rpc::WriteFileAtomically(path, bytes, 0600, rpc::IfExists::kReplace);
+  return WriteFileAtomically(path, bytes, 0600, IfExists::kReplace);
 }
 
 // One that says nothing of what it must say is no verdict.
@@ -111,6 +113,11 @@ std::optional<Retrainer::Outcome> Retrainer::TakeOutcome() {
   return std::exchange(outcome_, std::nullopt);
 }
 
+void Retrainer::ForgetBest() const {
+  std::error_code ignored;
+  std::filesystem::remove(File(kBest), ignored);
+}
+
 std::string Retrainer::File(std::string_view name) const {
   return StrCat(options_.directory, "/", name);
 }
@@ -143,7 +150,7 @@ Retrainer::Outcome Retrainer::Train(const std::optional<std::string>& champion,
                "in retraining.program, or set retraining.enabled to false"));
     return outcome;
   }
-  const absl::Status made = rpc::MakeDirectory(options_.directory, 0700);
+  const absl::Status made = MakeDirectory(options_.directory, 0700);
   if (!made.ok()) {
     outcome.status = absl::InternalError(StrCat("retraining.directory: ", StdView(made.message())));
     return outcome;

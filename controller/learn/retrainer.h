@@ -47,6 +47,8 @@ struct Challenger {
 // Thread-safe.
 class Retrainer {
  public:
+  // Deletes the best model so far.
+  void ForgetBest() const;
   struct Outcome {
     // FailedPrecondition: there is no truce-lab, or no champion. DeadlineExceeded and Cancelled: it was ended. Internal
     // for the rest, with the last line of its stderr.

@@ -38,7 +38,9 @@ class Retraining {
   std::optional<Challenger> TakeChallenger();
   // The model that hosts have in use, to be tuned next; without it the best that retraining has made so far, or the one
   // that comes with Truce.
-  void SetChampion(std::string bytes) { champion_ = std::move(bytes); }
+  void SetChampion(std::optional<std::string> bytes) { champion_ = std::move(bytes); }
+  // The best that it has made so far did not prove itself on hosts, or was tried on none.
+  void ForgetBest() const { retrainer_.ForgetBest(); }
   // Its error on hosts has risen.
   void OnErrorRose(absl::Duration now);
 

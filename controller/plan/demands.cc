@@ -29,6 +29,11 @@ std::optional<double> MostOf(const HostState& host, const v1::WorkloadReport& re
   if (resource == v1::RESOURCE_CPU) {
     double most = std::max(1, host.inventory.cpus_size());
     if (readings.has_cpu_allowed_count()) most = std::min(most, readings.cpu_allowed_count());
+    // Its own quota only: one of ours follows from this, and must not bound it.
+    const bool ours = std::any_of(host.held.begin(), host.held.end(), [&](const v1::HeldAction& held) {
+      return held.action().workload() == report.workload().name() && held.action().lever() == v1::LEVER_CPU_QUOTA;
+    });
+    if (!ours && readings.has_cpu_quota_cores()) most = std::min(most, readings.cpu_quota_cores());
     return most;
   }
   if (resource == v1::RESOURCE_MEMORY) {

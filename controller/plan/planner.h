@@ -59,6 +59,8 @@ struct PlannedAction {
   // How long it must be calm; doubled when a pair comes back soon after a release.
   absl::Duration dwell;
   bool loosening = false;
+  // An allocation: the rule that it follows, in words.
+  std::string rule;
 };
 
 struct PairMemory {
@@ -82,6 +84,8 @@ struct HostPlan {
   Actions actions;
   // Quotas that follow what their workload needs. One whose workload is under a quota that protects somebody is none.
   Actions allocations;
+  // Until when a workload's quota, as it is read, may be one of ours, also of one that ended a moment ago.
+  std::map<std::string, absl::Duration> quota_ours_until;
   std::map<std::pair<std::string, std::string>, PairMemory> pairs;
   // (victim, workload, lever) that is not asked for, until when and why.
   struct Block {

@@ -92,7 +92,11 @@ class PlanTick {
 
   // Why a workload's quota does not follow its need; empty when it does, or may.
   std::string WhyNotAllocated(const v1::WorkloadReport& report) const;
+  bool MayHaveMore(const v1::WorkloadReport& report, PlannedAction* planned) const;
+  void NoteOwnQuotas();
   void AllocateOne(const v1::WorkloadReport& report);
+  // Whether there is room for one more action that protects nobody.
+  bool AllocationBraked();
   // Why an action can't go on; empty when it can.
   std::string Obstacle(PlannedAction& planned);
   bool IsCalm(const PlannedAction& planned) const;

@@ -20,6 +20,9 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 using Key = std::pair<std::string, v1::Lever>;
 
+// Agents read quotas every few seconds only.
+constexpr absl::Duration kQuotaSettles = absl::Seconds(30);
+
 }  // namespace
 
 std::string PlanTick::WhyNotAllocated(const v1::WorkloadReport& report) const {
@@ -35,19 +38,52 @@ std::string PlanTick::WhyNotAllocated(const v1::WorkloadReport& report) const {
   return "";
 }
 
+void PlanTick::NoteOwnQuotas() {
+  std::erase_if(plan_.quota_ours_until, [this](const auto& entry) { return now_ >= entry.second; });
+  for (const v1::HeldAction& held : host_.held) {
+    if (held.action().lever() != v1::LEVER_CPU_QUOTA) continue;
+    plan_.quota_ours_until[held.action().workload()] = now_ + kQuotaSettles;
+  }
+}
+
+bool PlanTick::AllocationBraked() {
+  // Half of what may be done is left to what protects somebody.
+  const uint32_t host_limit = (policy_.host_actions_per_minute() + 1) / 2;
+  const uint32_t fleet_limit = (policy_.fleet_actions_per_minute() + 1) / 2;
+  if (context_.brake.Tripped(policy_.fleet_brake_ratio()) || !plan_.rate.Allows(now_, host_limit) ||
+      !context_.brake.rate.Allows(now_, fleet_limit)) {
+    return true;
+  }
+  plan_.rate.Take(now_);
+  context_.brake.rate.Take(now_);
+  return false;
+}
+
 void PlanTick::Allocate() {
+  NoteOwnQuotas();
   for (auto it = plan_.allocations.begin(); it != plan_.allocations.end();) {
     const v1::WorkloadReport* report = host_.Find(it->first.first);
     std::string why_not = report == nullptr ? "the workload is gone" : WhyNotAllocated(*report);
     if (report != nullptr && it->second.action.workload_instance() != report->workload().instance()) {
       why_not = "the workload was made anew";
     }
+    if (why_not.empty() && MayHaveMore(*report, &it->second)) why_not = "its rule allows more now; it begins anew";
     it = why_not.empty() ? std::next(it) : Drop(plan_.allocations, it, why_not);
   }
   if (policy_.allocations().empty()) return;
   for (const v1::WorkloadReport& report : host_.report.workloads()) {
     if (WhyNotAllocated(report).empty()) AllocateOne(report);
   }
+}
+
+// What it had before is known only when no quota of ours is on it, so a bound is raised by beginning anew.
+bool PlanTick::MayHaveMore(const v1::WorkloadReport& report, PlannedAction* planned) const {
+  const v1::AllocationRule& rule = *AllocationRuleOf(policy_, host_, report.workload());
+  const std::string words = DescribeAllocation(rule);
+  const std::string before = std::exchange(planned->rule, words);
+  // Empty: taken over from an agent.
+  if (before.empty() || before == words) return false;
+  return !rule.has_most_cores() || rule.most_cores() > planned->action.follow().most_cores();
 }
 
 void PlanTick::AllocateOne(const v1::WorkloadReport& report) {
@@ -64,16 +100,10 @@ void PlanTick::AllocateOne(const v1::WorkloadReport& report) {
     bounds.set_least_cores(std::min(bounds.least_cores(), bounds.most_cores()));
     const bool same = MessageDifferencer::Equals(bounds, held->second.action.follow());
     if (same && held->second.action.mode() == mode) return;
-  } else {
-    if (plan_.blocked.contains({"", key.first, key.second})) return;
-    // Nothing burns: what the brakes leave over comes first to those who protect somebody.
-    if (!plan_.rate.Allows(now_, policy_.host_actions_per_minute()) ||
-        !context_.brake.rate.Allows(now_, policy_.fleet_actions_per_minute())) {
-      return;
-    }
-    plan_.rate.Take(now_);
-    context_.brake.rate.Take(now_);
+  } else if (plan_.blocked.contains({"", key.first, key.second}) || plan_.quota_ours_until.contains(key.first)) {
+    return;
   }
+  if (AllocationBraked()) return;
   PlannedAction& planned = plan_.allocations[key];
   v1::LeasedAction& action = planned.action;
   if (action.lease_id().empty()) {
@@ -85,6 +115,7 @@ void PlanTick::AllocateOne(const v1::WorkloadReport& report) {
     action.set_resource(v1::RESOURCE_CPU);
     planned.created_at = context_.now;
     planned.victims.insert("");
+    planned.rule = DescribeAllocation(rule);
   }
   action.set_workload_class(workload.workload_class());
   action.set_mode(mode);

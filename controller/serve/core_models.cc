@@ -46,7 +46,10 @@ void ControllerCore::OfferModel(const std::string& name, Pumps& pumps) {
 }
 
 void ControllerCore::FollowRollout(Pumps& pumps) {
-  for (auto& news : rollout_.TakeNews()) Tell(news.host, "", news.kind, std::move(news.message));
+  for (auto& news : rollout_.TakeNews()) {
+    if (news.kind == "model_rolled_back") retraining_.ForgetBest();
+    Tell(news.host, "", news.kind, std::move(news.message));
+  }
   if (auto changed = rollout_.TakeChanged(clock_.Now())) store_.Add(*std::move(changed));
   for (const std::string& host : rollout_.TakeDueHosts(kOffersAtOnce)) OfferModel(host, pumps);
 }
@@ -78,13 +81,19 @@ void ControllerCore::FollowChallenger() {
   {
     absl::MutexLock lock(&mutex_);
     challenger = retraining_.TakeChallenger();
-    if (rollout_.champion().sha256() != retrained_from_) champion = retrained_from_ = rollout_.champion().sha256();
+    champion = rollout_.champion().sha256();
+    if (champion.empty() && !retrained_from_.empty()) {
+      retraining_.SetChampion(std::nullopt);
+      retrained_from_.clear();
+    }
+    if (champion == retrained_from_) champion.clear();
   }
   // What hosts have is what is tuned next; without it, retraining goes on from the best of its own.
   if (!champion.empty()) {
     if (auto bytes = library_.Get(champion); bytes.ok()) {
       absl::MutexLock lock(&mutex_);
       retraining_.SetChampion(*std::move(bytes));
+      retrained_from_ = champion;
     }
   }
   if (!challenger) return;
@@ -92,6 +101,8 @@ void ControllerCore::FollowChallenger() {
       ProposeModel(v1::MODEL_KIND_DEMAND, std::move(challenger->bytes), std::move(challenger->sentence));
   if (proposed.ok()) return;
   absl::MutexLock lock(&mutex_);
+  // Nor is it what the next training begins with: hosts never had it.
+  retraining_.ForgetBest();
   Tell("", "", "model_not_proposed",
        StrCat("the retrained demand model goes to no host: ", StdView(proposed.message())));
 }

@@ -24,9 +24,9 @@
 #include "models/forecast/demand_model_file.h"
 #include "models/training/demand_trainer.h"
 #include "models/training/made_up_demand.h"
+#include "src/base/atomic_file.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/rpc/atomic_file.h"
 
 namespace truce::lab {
 namespace {
@@ -144,7 +144,7 @@ absl::StatusOr<NamedModel> Tune(const RetrainOptions& options, const NamedModel&
              " made-up series, seed ", options.seed, ", ", options.epochs, " passes"),
       std::move(tuned)};
   const std::string bytes = SerializeDemandModel(content);
-  TRUCE_RETURN_IF_ERROR(rpc::WriteFileAtomically(options.output, bytes, 0600, rpc::IfExists::kReplace));
+  TRUCE_RETURN_IF_ERROR(WriteFileAtomically(options.output, bytes, 0600, IfExists::kReplace));
   return Named(bytes, std::move(content));
 }
 

@@ -18,9 +18,8 @@ double QuotaFollower::Update(absl::Duration now, const CpuDemand& demand) {
     return *quota_cores_;
   }
   double& quota = *quota_cores_;
-  // Nothing is known of it: it keeps what it has.
-  if (used_.empty()) return quota;
-  double need = used_.front().cores;
+  // Nothing is known of it any more, so it gets all that it may have.
+  double need = used_.empty() ? bounds_.most_cores : used_.front().cores;
   if (demand.foretold && std::isfinite(*demand.foretold)) need = std::max(need, *demand.foretold);
   double wanted = (1 + bounds_.headroom_ratio) * need;
   if (demand.throttled_ratio >= kThrottled) wanted = std::max(wanted, kProbe * quota);

@@ -28,9 +28,10 @@ struct CpuDemand {
 
 // Up at once, down slowly: quota = (1 + headroom) x the largest of
 //   what was used within kMemory, what is foretold, and, while it is throttled, the last quota x kProbe,
-// because use under a quota does not tell the need. Downwards at most kStepDown of the quota each kMemory, and changes
-// under kDeadband of it are not made. The asymmetry is that of cgroup autoscalers (Rzadca et al., "Autopilot", EuroSys
-// 2020, section 3.2: recent peaks weigh, limits fall slowly); looking ahead is what they lack.
+// because use under a quota does not tell the need. While nothing is known of its use, it gets all. Downwards at most
+// kStepDown of the quota each kMemory, and changes under kDeadband of it are not made. The asymmetry is that of cgroup
+// autoscalers (Rzadca et al., "Autopilot", EuroSys 2020, section 3.2: recent peaks weigh, limits fall slowly); looking
+// ahead is what they lack.
 class QuotaFollower {
  public:
   static constexpr absl::Duration kMemory = absl::Seconds(10);

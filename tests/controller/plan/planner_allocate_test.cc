@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "src/base/text.h"
 #include "tests/controller/plan/bench_host.h"
 
 namespace truce::controller {
@@ -146,6 +147,50 @@ TEST_F(AllocateTest, AQuotaThatProtectsSomebodyComesFirst) {
   EXPECT_NE(host_.Find(giver, kQuota), nullptr);
   EXPECT_EQ(host_.plan.allocations.count({giver, kQuota}), 0u);
   EXPECT_THAT(Desired().actions(), SizeIs(1)) << "one action a lever";
+  // When it is over, what is read is still the quota that was ours: it must not become the most that there is.
+  v1::Report calm = scene;
+  calm.mutable_workloads(1)->mutable_readings()->set_cpu_quota_cores(0.4);
+  *calm.add_held()->mutable_action() = host_.Find(giver, kQuota)->action;
+  host_.policy.clear_allocations();
+  host_.policy.add_allocations()->set_workload(giver);
+  host_.plan.actions.clear();
+  host_.Round(calm);
+  EXPECT_EQ(host_.plan.allocations.count({giver, kQuota}), 0u);
+  calm.clear_held();
+  host_.Round(calm);
+  EXPECT_EQ(host_.plan.allocations.count({giver, kQuota}), 0u) << "read a while ago";
+  calm.mutable_workloads(1)->mutable_readings()->clear_cpu_quota_cores();
+  for (int i = 0; i < 7; ++i) host_.Round(calm);
+  ASSERT_EQ(host_.plan.allocations.count({giver, kQuota}), 1u);
+  EXPECT_EQ(host_.plan.allocations.at({giver, kQuota}).action.follow().most_cores(), 4);
+}
+
+TEST_F(AllocateTest, LeavesHalfOfTheBrakesToWhatProtectsSomebody) {
+  host_.policy.set_host_actions_per_minute(6);
+  v1::Report report;
+  for (int i = 0; i < 10; ++i) {
+    const std::string name = StrCat("truce/w", i);
+    AddWorkload({name, v1::WORKLOAD_CLASS_STANDARD, 0.5}, &report);
+    report.mutable_workloads(i)->mutable_workload()->clear_allowed_levers();
+    report.mutable_workloads(i)->mutable_workload()->add_allowed_levers(kQuota);
+    host_.policy.add_allocations()->set_workload(name);
+  }
+  host_.Round(report);
+  EXPECT_EQ(host_.plan.allocations.size(), 3u);
+  host_.Round(report, absl::Minutes(1));
+  EXPECT_EQ(host_.plan.allocations.size(), 6u);
+  host_.brake.connected_hosts = 10;
+  host_.brake.troubled_hosts = 9;
+  host_.Round(report, absl::Minutes(1));
+  EXPECT_EQ(host_.plan.allocations.size(), 6u) << "too many hosts are in trouble";
+}
+
+TEST_F(AllocateTest, MoreThanBeforeIsGivenByBeginningAnew) {
+  rule_->set_most_cores(1);
+  host_.Round(report_);
+  rule_->set_most_cores(3);
+  EXPECT_THAT(Verdicts(host_.Round(report_)), ElementsAre("release", "apply"));
+  EXPECT_EQ(Held()->action.follow().most_cores(), 3);
 }
 
 TEST_F(AllocateTest, IsTakenOverFromAnAgentThatHoldsIt) {

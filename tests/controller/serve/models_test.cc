@@ -161,7 +161,7 @@ class ModelsTest : public testing::Test {
   std::string Told(const std::string& kind) {
     EXPECT_TRUE(store_->Flush().ok());
     std::string told;
-    const auto events = store_->Events("", 0, 10'000);
+    const auto events = store_->Events({.limit = 10000});
     for (const v1::Event& event : *events) {
       if (event.kind() == kind) StrAppend(&told, event.message(), "\n");
     }

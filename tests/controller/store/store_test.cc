@@ -144,8 +144,18 @@ TEST_F(StoreTest, AnswersWithTheNewestLastAndFilters) {
   EXPECT_THAT(*store->Decisions("web-1", "", 100), SizeIs(4));
   EXPECT_THAT(*store->Decisions("", "nginx", 100), SizeIs(1));
   for (uint64_t i = 1; i <= 5; ++i) store->Add(MakeEvent(i, "web-1"));
-  EXPECT_EQ(store->Events("", 2, 2)->front().sequence(), 3u);
-  EXPECT_EQ(store->Events("", 0, 2)->front().sequence(), 4u);
+  EXPECT_EQ(store->Events({.after = 2, .limit = 2})->front().sequence(), 3u);
+  EXPECT_EQ(store->Events({.limit = 2})->front().sequence(), 4u);
+  v1::Event odd;
+  odd.set_sequence(1'000);
+  odd.set_host("web-9");
+  odd.set_workload("shop");
+  odd.set_kind("anomaly");
+  ASSERT_TRUE(store->Add(odd));
+  ASSERT_TRUE(store->Flush().ok());
+  EXPECT_THAT(*store->Events({.kinds = {"anomaly", "drift"}}), SizeIs(1));
+  EXPECT_THAT(*store->Events({.workload = "shop"}), SizeIs(1));
+  EXPECT_THAT(*store->Events({.workload = "shop", .kinds = {"anomal"}}), SizeIs(0)) << "whole words";
 }
 
 TEST_F(StoreTest, ARepeatedReceiptBatchIsStoredOnce) {
