@@ -57,7 +57,7 @@ std::optional<std::string> ProblemOfForecasts(const v1::WorkloadReport& report) 
 void KeepForecasts(v1::WorkloadReport&& older, absl::Time now, v1::WorkloadReport* newer) {
   if (!newer->forecasts().empty() || older.forecasts().empty()) return;
   if (older.workload().instance() != newer->workload().instance()) return;
-  if (now - ToTime(older.forecasts(0).made_at()) > kForecastLife) return;
+  if (absl::AbsDuration(now - ToTime(older.forecasts(0).made_at())) > kForecastLife) return;
   newer->mutable_forecasts()->Swap(older.mutable_forecasts());
 }
 

@@ -20,10 +20,12 @@ using testing::SizeIs;
 
 const Moment kNow{absl::FromUnixSeconds(1'700'000'000), absl::Seconds(1000)};
 
+const absl::Time kAgentNow = kNow.wall - absl::Hours(24);
+
 v1::DemandForecast Sound() {
   v1::DemandForecast forecast;
   forecast.set_resource(v1::RESOURCE_CPU);
-  SetTime(kNow.wall, forecast.mutable_made_at());
+  SetTime(kAgentNow, forecast.mutable_made_at());
   forecast.set_newest(1);
   for (const float ahead : {30.0F, 60.0F}) {
     forecast.add_ahead_seconds(ahead);
@@ -46,7 +48,9 @@ v1::Report ReportWith(const std::vector<v1::DemandForecast>& forecasts) {
 class ForecastsTest : public testing::Test {
  protected:
   ForecastsTest() : fleet_({}) { host_ = fleet_.OnHello(1, MakeHello("web-1"), kNow)->host; }
-  void Report(const v1::Report& report, absl::Duration after) {
+  void Report(v1::Report report, absl::Duration after) {
+    // Its host's clock is a day behind.
+    SetTime(kAgentNow + after, report.mutable_sampled_at());
     const auto refusal = fleet_.OnReport(*host_, report, {kNow.wall + after, kNow.monotonic + after});
     ASSERT_FALSE(refusal.has_value()) << refusal->detail;
   }
