@@ -46,6 +46,9 @@ int RunLive(LiveDriftOptions options, const LiveWords& words, const OutputFormat
     return 130;
   }
   if (!outcome->message.empty()) std::fprintf(stderr, "reported: %s\n", outcome->message.c_str());
+  for (const std::string& message : outcome->false_alarms) {
+    std::fprintf(stderr, "reported without a change: %s\n", message.c_str());
+  }
   return ShowFigures(LiveDriftFigures(*outcome), format.kind(), format.check, std::cout);
 }
 

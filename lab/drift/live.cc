@@ -74,7 +74,7 @@ class LiveDrift {
                            twins_->daemons().Events(twins_->workload(kChanged), {"drift"}));
     for (const v1::Event& event : of_changed) {
       if (TimeOf(event) < changed_at) {
-        ++outcome.false_alarms;
+        outcome.false_alarms.push_back(event.message());
       } else if (!outcome.reported_after) {
         outcome.reported_after = TimeOf(event) - changed_at;
         outcome.message = event.message();
@@ -82,7 +82,7 @@ class LiveDrift {
     }
     TRUCE_ASSIGN_OR_RETURN(const std::vector<v1::Event> of_unchanged,
                            twins_->daemons().Events(twins_->workload(kUnchanged), {"drift"}));
-    outcome.false_alarms += static_cast<int>(of_unchanged.size());
+    for (const v1::Event& event : of_unchanged) outcome.false_alarms.push_back(event.message());
     return outcome;
   }
 
@@ -104,7 +104,7 @@ FigureTable LiveDriftFigures(const LiveDriftOutcome& outcome) {
              .unit = "s",
              .target = AtMost(absl::ToDoubleSeconds(kWanted))});
   table.Add({.name = "drifts reported without a change",
-             .value = static_cast<double>(outcome.false_alarms),
+             .value = static_cast<double>(outcome.false_alarms.size()),
              .unit = "",
              .target = AtMost(0)});
   return table;

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -27,8 +28,8 @@ struct LiveDriftOutcome {
   std::optional<absl::Duration> reported_after;
   // What the event said.
   std::string message;
-  // Drifts reported of the unchanged one, and of the other before it changed.
-  int false_alarms = 0;
+  // What was said of drifts of the unchanged one, and of the other before it changed.
+  std::vector<std::string> false_alarms;
 };
 
 // Needs root and cgroups. Cancelled after a signal; everything that it started is ended.
