@@ -7,8 +7,16 @@ namespace truce {
 
 double QuotaFollower::Update(absl::Duration now, const CpuDemand& demand) {
   if (demand.used && std::isfinite(*demand.used)) {
-    while (!used_.empty() && used_.back().cores <= *demand.used) used_.pop_back();
-    used_.push_back({now, std::max(*demand.used, 0.0)});
+    sum_ += std::max(*demand.used, 0.0);
+    ++count_;
+  }
+  if (count_ > 0 && now - taken_at_ >= kSpan) {
+    const double mean = sum_ / count_;
+    while (!used_.empty() && used_.back().cores <= mean) used_.pop_back();
+    used_.push_back({now, mean});
+    sum_ = 0;
+    count_ = 0;
+    taken_at_ = now;
   }
   while (!used_.empty() && now - used_.front().at > kMemory) used_.pop_front();
   const auto bounded = [this](double cores) { return std::clamp(cores, bounds_.least_cores, bounds_.most_cores); };

@@ -35,6 +35,8 @@ struct CpuDemand {
 class QuotaFollower {
  public:
   static constexpr absl::Duration kMemory = absl::Seconds(10);
+  // Looks that follow each other faster count by their mean over so long: use within less is jitter.
+  static constexpr absl::Duration kSpan = absl::Milliseconds(900);
   static constexpr double kProbe = 1.5;
   static constexpr double kStepDown = 0.3;
   static constexpr double kDeadband = 0.05;
@@ -57,6 +59,10 @@ class QuotaFollower {
   QuotaBounds bounds_;
   std::optional<double> quota_cores_;
   absl::Duration lowered_at_;
+  // Since the last entry.
+  double sum_ = 0;
+  int count_ = 0;
+  absl::Duration taken_at_ = -absl::InfiniteDuration();
   // Within kMemory, cores descending.
   std::deque<Used> used_;
 };

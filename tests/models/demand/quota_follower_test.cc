@@ -53,6 +53,14 @@ TEST(QuotaFollowerTest, ThrottledItIsRaisedUntilItIsNot) {
   EXPECT_LE(throttled, 5);
 }
 
+TEST(QuotaFollowerTest, JitterWithinASecondIsNoNeed) {
+  QuotaFollower follower(kBounds);
+  for (int look = 0; look < 2'000; ++look) {
+    follower.Update(look * absl::Milliseconds(100), {.used = look % 2 == 0 ? 0.8 : 0.2});
+  }
+  EXPECT_NEAR(follower.quota_cores(), 0.6, 0.1);
+}
+
 TEST(QuotaFollowerTest, GetsAllWhileNothingIsKnown) {
   QuotaFollower follower(kBounds);
   int second = 0;
