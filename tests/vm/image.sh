@@ -21,7 +21,7 @@ trap 'rm -rf --one-file-system "$root"' EXIT
 # The daemons' libraries (docs/operating.md), and what a host has anyway.
 packages=(
   systemd-sysv udev kmod dbus polkitd linux-image-cloud-amd64 initramfs-tools iproute2 procps
-  libcpp-httplib0.11 libgrpc++1.51 libpfm4 libprometheus-cpp-core1.0 libprotobuf32 libspdlog1.10 libsystemd0
+  libcpp-httplib0.11 libgrpc++1.51 libnlopt0 libpfm4 libprometheus-cpp-core1.0 libprotobuf32 libspdlog1.10 libsystemd0
   libyaml-cpp0.7 libsoci-core4.0 libsoci-sqlite3-4.0 libbpf1
   # What levers are tried on.
   fio libhiredis0.14 libre2-9
