@@ -13,7 +13,7 @@ namespace {
 constexpr double kHeadroom = 0.2;
 // The same bounds as the agent's guard.
 constexpr double kMostHeadroom = 10;
-constexpr double kMostCores = 65'536;
+constexpr double kMostCores = 8192;
 // Where neither rule nor policy names a floor.
 constexpr double kLeastCores = 0.1;
 
