@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "absl/container/flat_hash_set.h"
+#include "controller/learn/acted_on.h"
 #include "controller/learn/drift_words.h"
 
 namespace truce::controller {
@@ -37,16 +37,6 @@ int StepsOf(const v1::DemandBlock& block) {
   int steps = 0;
   for (size_t i = 0; i < kDemandCount; ++i) steps = std::max(steps, ListOf(i, block).size());
   return steps;
-}
-
-absl::flat_hash_set<std::string_view> ActedOn(const HostState& host) {
-  absl::flat_hash_set<std::string_view> workloads;
-  for (const auto& held : host.held) {
-    // A quota that follows the need takes nothing of it.
-    if (held.action().has_follow()) continue;
-    if (held.action().mode() == v1::MODE_ENFORCE) workloads.insert(held.action().workload());
-  }
-  return workloads;
 }
 
 }  // namespace

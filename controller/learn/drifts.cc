@@ -5,8 +5,8 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_format.h"
+#include "controller/learn/acted_on.h"
 #include "controller/learn/drift_words.h"
 #include "src/base/text.h"
 
@@ -75,12 +75,7 @@ Drifts::Baseline& Drifts::BaselineOf(const HostState& host, const v1::WorkloadRe
 
 std::vector<DriftNews> Drifts::Observe(const HostState& host, Moment now) {
   seconds_ = std::max(seconds_, SecondsOf(now.wall));
-  absl::flat_hash_set<std::string_view> acted_on;
-  for (const auto& held : host.held) {
-    // A quota that follows the need leaves it to its own ways.
-    if (held.action().has_follow()) continue;
-    if (held.action().mode() == v1::MODE_ENFORCE) acted_on.insert(held.action().workload());
-  }
+  const auto acted_on = ActedOn(host);
   std::vector<DriftNews> news;
   Host& own = hosts_[host.name];
   for (const auto& report : host.report.workloads()) {
