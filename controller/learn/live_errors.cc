@@ -52,6 +52,7 @@ void LiveErrors::Fade(absl::Time now) {
   if (!faded_at_) faded_at_ = now;
   if (now - *faded_at_ < kFadeInterval) return;
   const double factor = std::exp2(-absl::FDivDuration(now - *faded_at_, kHalfLife));
+  FadeAll(std::exp2(-absl::FDivDuration(now - *faded_at_, kUsualHalfLife)), &usual_);
   faded_at_ = now;
   FadeAll(factor, &by_model_);
   FadeAll(factor, &by_application_);
@@ -67,6 +68,8 @@ void LiveErrors::Observe(const v1::ForecastErrors& errors, absl::Time now) {
   };
   add(&by_model_[{errors.model_sha256(), absl::ToInt64Milliseconds(ToDuration(errors.ahead())), errors.resource()}]);
   DropFewest(kMostSeries, &by_model_);
+  add(&usual_[errors.model_sha256()]);
+  DropFewest(kMostSeries, &usual_);
   if (errors.application().empty()) return;
   add(&by_application_[errors.application()]);
   DropFewest(kMostApplications, &by_application_);
@@ -97,6 +100,13 @@ std::optional<LossSum> LiveErrors::OfModel(std::string_view sha256) const {
   }
   if (!(total.naive_loss > 0)) return std::nullopt;
   return total;
+}
+
+bool LiveErrors::AnyHasRisen() const {
+  return std::any_of(usual_.begin(), usual_.end(), [&](const auto& one) {
+    const std::optional<LossSum> lately = OfModel(one.first);
+    return lately && lately->count >= kLeastForecasts && lately->Ratio() > kRisen * one.second.sum.Ratio();
+  });
 }
 
 }  // namespace truce::controller

@@ -20,6 +20,11 @@ class LiveErrors {
  public:
   // What came so long ago counts half.
   static constexpr absl::Duration kHalfLife = absl::Hours(1);
+  // The same of what is usual of a model.
+  static constexpr absl::Duration kUsualHalfLife = absl::Hours(24);
+  // A model has risen when its loss ratio is so many times its usual one, with so many forecasts lately.
+  static constexpr double kRisen = 1.1;
+  static constexpr double kLeastForecasts = 1'000;
   // Kept at most; those with the fewest forecasts go first.
   static constexpr size_t kMostSeries = 512;
   static constexpr size_t kMostApplications = 1'000;
@@ -45,6 +50,8 @@ class LiveErrors {
   std::vector<std::pair<std::string, Errors>> ByApplication(size_t most) const;
   // Over all horizons and resources; nullopt when no forecast of it came due lately.
   std::optional<LossSum> OfModel(std::string_view sha256) const;
+  // Whether any model errs more than it usually did.
+  bool AnyHasRisen() const;
 
  private:
   using Key = std::tuple<std::string, int64_t, v1::Resource>;
@@ -53,6 +60,7 @@ class LiveErrors {
   // Since 1970, of the last fading; sums are as of then.
   std::optional<absl::Time> faded_at_;
   std::map<Key, Errors> by_model_;
+  std::map<std::string, Errors> usual_;
   std::map<std::string, Errors> by_application_;
 };
 

@@ -72,6 +72,7 @@ void ControllerCore::FollowRetraining() {
   auto blocks = retraining_.TakeBlocks();
   // What the store has no room for is missing after a restart.
   if (!blocks.empty()) store_.AddDemand(std::move(blocks));
+  if (live_errors_.AnyHasRisen()) retraining_.OnErrorRose(clock_.Monotonic());
   if (auto news = retraining_.Follow(clock_.Monotonic())) Tell("", "", news->kind, std::move(news->message));
 }
 

@@ -287,6 +287,7 @@ MetricsSnapshot ControllerCore::Metrics() {
   snapshot.rollout_phase = EnumWord(rollout_.phase());
   snapshot.demand_history_values = static_cast<int64_t>(retraining_.history().values());
   snapshot.retrainings_by_outcome = retraining_.schedule().ByOutcome();
+  snapshot.retraining = retraining_.schedule().state() == RetrainingSchedule::State::kRunning;
   for (const auto& [name, host] : fleet_.hosts()) {
     snapshot.workloads += host.report.workloads_size();
     snapshot.pairs += host.report.pairs_size();

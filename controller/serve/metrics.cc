@@ -107,6 +107,7 @@ std::string RenderMetrics(const MetricsSnapshot& snapshot) {
   families.Gauge("baselines", "Baselines of applications.", number(snapshot.baselines));
   families.Gauge("demand_history_values", "Values of what workloads used that the demand model is retrained on.",
                  number(snapshot.demand_history_values));
+  families.Gauge("retraining", "1 while the demand model is retrained.", snapshot.retraining ? 1 : 0);
   families.ByLabel("retrainings_total", "Retrainings of the demand model by outcome.", MetricType::Counter, "outcome",
                    snapshot.retrainings_by_outcome);
   families.Counter("sessions_opened_total", "Agent streams opened.", number(counts.sessions_opened));

@@ -44,6 +44,8 @@ struct MetricsSnapshot {
   int64_t baselines = 0;
   int64_t demand_history_values = 0;
   std::map<std::string, uint64_t> retrainings_by_outcome;
+  // Whether one goes on.
+  bool retraining = false;
   std::map<std::string, int> actions_by_state;
   std::map<std::string, int> migrations_by_phase;
   // The hosts with the worst scores, worst first; at most kWorstHosts, which bounds the label.

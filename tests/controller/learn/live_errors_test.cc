@@ -57,6 +57,28 @@ TEST(LiveErrorsTest, WhatIsLongAgoFadesAndIsForgotten) {
   EXPECT_THAT(errors.ByApplication(10), SizeIs(1));
 }
 
+TEST(LiveErrorsTest, ARiseIsOneAgainstWhatIsUsual) {
+  LiveErrors errors;
+  absl::Time now = kStart;
+  const auto hours = [&](int count, double loss, double rare_loss = 0.8) {
+    for (int i = 0; i < 60 * count; ++i) {
+      now += absl::Minutes(1);
+      errors.Observe(Errors("a", "cache", loss), now);
+      errors.Observe(Errors("rare", "cache", rare_loss, 5), now);
+    }
+  };
+  hours(12, 0.8);
+  EXPECT_FALSE(errors.AnyHasRisen());
+  hours(2, 0.8, 9.0);
+  EXPECT_FALSE(errors.AnyHasRisen()) << "of a few forecasts";
+  hours(2, 1.0);
+  EXPECT_TRUE(errors.AnyHasRisen());
+  hours(72, 1.0);
+  EXPECT_FALSE(errors.AnyHasRisen()) << "that is usual by now";
+  hours(4, 0.8);
+  EXPECT_FALSE(errors.AnyHasRisen());
+}
+
 TEST(LiveErrorsTest, AClockThatIsSetBackFadesNothing) {
   LiveErrors errors;
   errors.Observe(Errors("a", "cache", 2.0), kStart);

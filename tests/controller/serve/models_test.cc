@@ -13,8 +13,8 @@
 #include "controller/plan/policy.h"
 #include "controller/serve/core.h"
 #include "models/weights/model_bytes.h"
-#include "tests/controller/host_builder.h"
 #include "tests/controller/learn/rollout_fleet.h"
+#include "tests/controller/serve/model_agent.h"
 
 namespace truce::controller {
 namespace {
@@ -26,24 +26,6 @@ using testing::Not;
 
 const std::string kOwn = RolloutFleet::kOwn;
 
-class RecordingSink final : public SessionSink {
- public:
-  void Queue(v1::ConnectResponse message) override { messages.push_back(std::move(message)); }
-  void QueueClose(absl::Status) override {}
-  void Pump() override {}
-  std::deque<v1::ConnectResponse> messages;
-};
-
-// What a host's agent does about models.
-struct ModelAgent {
-  std::string host;
-  uint64_t session = 0;
-  std::shared_ptr<RecordingSink> sink;
-  std::string in_use = kOwn;
-  v1::ModelOffer wanted;
-  std::string received;
-};
-
 class ModelsTest : public testing::Test {
  protected:
   ModelsTest() {
@@ -51,8 +33,7 @@ class ModelsTest : public testing::Test {
     directory_ = mkdtemp(pattern.data());
     Start();
     for (int i = 0; i < 6; ++i) {
-      agents_.push_back({StrCat("web-", i), 0, nullptr});
-      Connect(&agents_.back());
+      agents_.emplace_back(StrCat("web-", i), kOwn).Connect(core_.get());
     }
   }
   ~ModelsTest() override {
@@ -76,63 +57,16 @@ class ModelsTest : public testing::Test {
     core_.reset();
     store_.reset();
     Start();
-    for (ModelAgent& agent : agents_) Connect(&agent);
-  }
-  void Connect(ModelAgent* agent) {
-    agent->sink = std::make_shared<RecordingSink>();
-    agent->session = core_->OnOpened(agent->sink, std::nullopt);
-    v1::ConnectRequest request;
-    *request.mutable_hello() = MakeHello(agent->host);
-    request.mutable_hello()->mutable_report_interval()->set_seconds(60);
-    v1::ModelInUse& model = *request.mutable_hello()->add_models();
-    model.set_kind(v1::MODEL_KIND_DEMAND);
-    model.set_sha256(agent->in_use);
-    model.set_sent(agent->in_use != kOwn);
-    core_->OnMessage(agent->session, request);
-    Follow(agent);
-  }
-  // Takes what came, and says what an agent says to it, until nothing more comes.
-  void Follow(ModelAgent* agent) {
-    while (!agent->sink->messages.empty()) {
-      const v1::ConnectResponse response = agent->sink->messages.front();
-      agent->sink->messages.pop_front();
-      if (response.has_model_offer()) {
-        ++offers_;
-        agent->wanted = response.model_offer();
-        agent->received.clear();
-        agent->wanted.sha256().empty() ? Answer(agent) : Ask(agent);
-      } else if (response.has_model_chunk()) {
-        EXPECT_LE(response.model_chunk().data().size(), ModelRollout::kChunkBytes);
-        agent->received += response.model_chunk().data();
-        agent->received.size() < agent->wanted.size_bytes() ? Ask(agent) : Answer(agent);
-      }
-    }
-  }
-  void Ask(ModelAgent* agent) {
-    v1::ConnectRequest request;
-    request.mutable_model_request()->set_sha256(agent->wanted.sha256());
-    request.mutable_model_request()->set_offset(agent->received.size());
-    core_->OnMessage(agent->session, request);
-  }
-  void Answer(ModelAgent* agent) {
-    const bool own = agent->wanted.sha256().empty();
-    if (!own) {
-      EXPECT_EQ(FileSha256(agent->received), agent->wanted.sha256());
-    }
-    v1::ConnectRequest request;
-    request.mutable_model_answer()->set_sha256(agent->wanted.sha256());
-    request.mutable_model_answer()->set_accepted(true);
-    agent->in_use = own ? kOwn : agent->wanted.sha256();
-    core_->OnMessage(agent->session, request);
+    for (ModelAgent& agent : agents_) agent.Connect(core_.get());
   }
   void Report(ModelAgent* agent) {
     v1::ConnectRequest request;
     v1::Report& report = *request.mutable_report();
     AddWorkload({"redis"}, &report);
-    const double loss = loss_of_.contains(agent->in_use) ? loss_of_[agent->in_use] : 0.9;
+    const double loss = loss_of_.contains(agent->in_use()) ? loss_of_[agent->in_use()] : 0.9;
     for (const int ahead : {30, 60}) {
       v1::ForecastErrors& errors = *report.add_forecast_errors();
-      errors.set_model_sha256(agent->in_use);
+      errors.set_model_sha256(agent->in_use());
       errors.set_application("cache");
       errors.set_resource(v1::RESOURCE_CPU);
       errors.mutable_ahead()->set_seconds(ahead);
@@ -142,8 +76,7 @@ class ModelsTest : public testing::Test {
       errors.set_loss_sum(200 * loss * (minute_ % 2 == 0 ? 1.02 : 0.98));
       errors.set_squared_gain_sum(std::max(100.0, 200 * (1 - loss) * (1 - loss) * 1.5));
     }
-    core_->OnMessage(agent->session, request);
-    Follow(agent);
+    agent->Send(request);
   }
   void Run(int minutes) {
     for (int i = 0; i < minutes; ++i) {
@@ -151,12 +84,17 @@ class ModelsTest : public testing::Test {
       clock_.Advance(absl::Minutes(1));
       for (ModelAgent& agent : agents_) Report(&agent);
       core_->Tick();
-      for (ModelAgent& agent : agents_) Follow(&agent);
+      for (ModelAgent& agent : agents_) agent.Follow();
     }
   }
   int Have(const std::string& sha256) {
-    return static_cast<int>(
-        std::count_if(agents_.begin(), agents_.end(), [&](const ModelAgent& agent) { return agent.in_use == sha256; }));
+    return static_cast<int>(std::count_if(agents_.begin(), agents_.end(),
+                                          [&](const ModelAgent& agent) { return agent.in_use() == sha256; }));
+  }
+  int Offers() {
+    int offers = 0;
+    for (const ModelAgent& agent : agents_) offers += agent.offers();
+    return offers;
   }
   std::string Told(const std::string& kind) {
     EXPECT_TRUE(store_->Flush().ok());
@@ -181,7 +119,6 @@ class ModelsTest : public testing::Test {
   std::unique_ptr<ControllerCore> core_;
   std::deque<ModelAgent> agents_;
   std::map<std::string, double> loss_of_;
-  int offers_ = 0;
   int minute_ = 0;
 };
 
@@ -190,7 +127,7 @@ TEST_F(ModelsTest, APoorChallengerThatGotPastTheJudgeIsTakenBackByLiveErrors) {
   const std::string sha256 = FileSha256(bytes);
   loss_of_[sha256] = 1.5;
   Run(40);
-  EXPECT_EQ(offers_, 0);
+  EXPECT_EQ(Offers(), 0);
   ASSERT_TRUE(core_->ProposeModel(v1::MODEL_KIND_DEMAND, bytes, "3 % better on yesterday").ok());
   Run(3);
   EXPECT_EQ(Have(sha256), 1) << "at least one host tries it";
@@ -221,9 +158,9 @@ TEST_F(ModelsTest, AGoodOneGoesToAllAcrossARestartAndAnOperatorCanTakeItBack) {
   ASSERT_TRUE(core_->ProposeModel(v1::MODEL_KIND_DEMAND, bytes, "9 % better on yesterday").ok());
   Run(30);
   EXPECT_EQ(Have(sha256), 1);
-  const int offers = offers_;
+  const int offers = Offers();
   Restart();
-  EXPECT_EQ(offers_, offers) << "whoever has what it should have is offered nothing";
+  EXPECT_EQ(Offers(), offers) << "whoever has what it should have is offered nothing";
   Run(90);
   EXPECT_EQ(Have(sha256), 6) << Told("model_rolled_back");
   EXPECT_THAT(Told("model_promoted"), HasSubstr("goes to all hosts"));
@@ -253,21 +190,20 @@ TEST_F(ModelsTest, AHostThatComesLaterGetsTheChampionAfterItsWelcome) {
   ASSERT_TRUE(core_->ProposeModel(v1::MODEL_KIND_DEMAND, bytes, "better").ok());
   Run(120);
   ASSERT_EQ(Have(FileSha256(bytes)), 6);
-  agents_.push_back({"web-new", 0, nullptr});
-  Connect(&agents_.back());
+  agents_.emplace_back("web-new", kOwn).Connect(core_.get());
   EXPECT_EQ(Have(FileSha256(bytes)), 7);
 }
 
 TEST_F(ModelsTest, NonsenseAboutModelsIsRefusedAndTheStreamGoesOn) {
   v1::ConnectRequest request;
   request.mutable_model_request()->set_sha256("../../x");
-  core_->OnMessage(agents_[0].session, request);
+  core_->OnMessage(agents_[0].session(), request);
   request.mutable_model_answer()->set_reason(std::string(100'000, 'x'));
-  core_->OnMessage(agents_[0].session, request);
+  core_->OnMessage(agents_[0].session(), request);
   const auto refused = core_->Metrics().counts.refused_by_reason;
   EXPECT_EQ(refused.at("out_of_range"), 1u);
   EXPECT_EQ(refused.at("long_string"), 1u);
-  EXPECT_THAT(agents_[0].sink->messages, IsEmpty());
+  EXPECT_THAT(agents_[0].sink().messages, IsEmpty());
   Report(&agents_[0]);
   EXPECT_EQ(core_->Metrics().reports, 1u);
 }
