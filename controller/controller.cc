@@ -92,6 +92,15 @@ absl::Status RunController(const Settings& settings, const std::string& address_
                                        return error.ok() ? std::string() : std::string(error.message());
                                      }));
   }
+  std::unique_ptr<HttpServer> extender;
+  if (!settings.extender_listen.empty()) {
+    TRUCE_ASSIGN_OR_RETURN(extender,
+                           StartExtenderServer(settings.extender_listen,
+                                               Extender([&core](const v1::ScoreHostsRequest& request) {
+                                                 return core.ScoreHosts(request);
+                                               })));
+    spdlog::info("kube-scheduler is answered on {}", extender->address());
+  }
   const std::string http_address = http == nullptr ? "" : http->address();
   TRUCE_RETURN_IF_ERROR(WriteAddressFile(address_file, grpc->address(), http_address));
   spdlog::info("truce-controller {} serves agents and operators on {}, metrics on {}", TRUCE_VERSION, grpc->address(),
@@ -103,6 +112,7 @@ absl::Status RunController(const Settings& settings, const std::string& address_
   }
   spdlog::info("stopping on signal {}", signals.signal());
   sd_notify(0, "STOPPING=1");
+  extender.reset();
   http.reset();
   grpc->Stop(absl::Seconds(1));
   return absl::OkStatus();

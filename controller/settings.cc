@@ -101,6 +101,7 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
   ConfigReader reader(source);
   reader.Read("listen", &settings->listen);
   reader.Read("http.listen", &settings->http_listen);
+  reader.Read("extender.listen", &settings->extender_listen);
   reader.Read("tls.plaintext", &settings->plaintext);
   reader.Read("tls.ca_file", &settings->ca_file);
   reader.Read("tls.certificate_file", &settings->certificate_file);
@@ -129,6 +130,7 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
   ReadRollout(reader, settings);
   reader.CheckAddress("listen", settings->listen);
   if (!settings->http_listen.empty()) reader.CheckAddress("http.listen", settings->http_listen);
+  if (!settings->extender_listen.empty()) reader.CheckAddress("extender.listen", settings->extender_listen);
   // SQLite would take it for a temporary database.
   if (settings->store.file.empty()) reader.Error("store.file", "must not be empty");
   settings->store.maximum_bytes = static_cast<int64_t>(settings->store_maximum_mib) << 20;

@@ -21,6 +21,8 @@ struct Settings {
   std::string listen = "0.0.0.0:7443";
   // /metrics and /healthz; empty turns them off.
   std::string http_listen = "127.0.0.1:7480";
+  // The scheduler extender of Kubernetes; empty: off.
+  std::string extender_listen;
   bool plaintext = false;
   std::string ca_file = "/etc/truce/pki/ca.crt";
   std::string certificate_file = "/etc/truce/pki/controller.crt";

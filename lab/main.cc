@@ -11,12 +11,14 @@
 #include "lab/anomaly/commands.h"
 #include "lab/collect.h"
 #include "lab/command_line.h"
+#include "lab/consolidate/commands.h"
 #include "lab/drift/commands.h"
 #include "lab/forecast/commands.h"
 #include "lab/forecast/conformance.h"
 #include "lab/learn/commands.h"
 #include "lab/levers/commands.h"
 #include "lab/load.h"
+#include "lab/pack/commands.h"
 #include "lab/protect/protect.h"
 #include "lab/retrain/commands.h"
 #include "lab/scene.h"
@@ -212,6 +214,8 @@ int main(int argc, char** argv) {
   truce::lab::AddAnomalyCommands(app, chosen);
   truce::lab::AddDriftCommand(app, chosen);
   truce::lab::AddStorageCommand(app, chosen);
+  truce::lab::AddPackCommands(app, chosen);
+  truce::lab::AddConsolidateCommand(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

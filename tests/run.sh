@@ -26,7 +26,8 @@ deploy/install-packages.sh
 echo "2/3 build ($preset)"
 deploy/build.sh "$preset" -DTRUCE_BUILD_TESTS=ON
 echo "3/3 tests"
-ctest --preset "$preset" --label-exclude 'bench|vm' "$@"
+# Most tests wait more than they compute; those that measure run alone.
+ctest --preset "$preset" --label-exclude 'bench|vm' -j2 "$@"
 if [ -n "$machines" ]; then
   directory=build
   [ "$preset" = release ] || directory=build/$preset

@@ -45,6 +45,7 @@ v1::HostScore ScoreHost(const HostState& host, const Demand& reserved, const v1:
   score.set_free_cpu_cores(free_cpu);
   score.set_free_memory_bytes(static_cast<uint64_t>(free_memory));
   score.set_worst_contention_score(host.summary.worst_score);
+  score.set_connected(host.connected);
   score.set_fits(host.connected && cpu_left >= 0 && memory_left >= 0);
   if (!host.connected) {
     score.set_reason("its agent is not connected, so its state is not known");

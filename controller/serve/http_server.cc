@@ -1,37 +1,36 @@
 #include "controller/serve/http_server.h"
 
 #include <httplib.h>
+#include <spdlog/spdlog.h>
 
 #include <thread>
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "src/base/status.h"
 #include "src/base/text.h"
 
 namespace truce::controller {
 namespace {
 
+// A pod and the names of all nodes of a large cluster.
+constexpr size_t kMostExtenderBytes = size_t{8} << 20;
+
 class HttplibServer final : public HttpServer {
  public:
-  HttplibServer(std::function<std::string()> metrics, std::function<std::string()> problem) {
-    // Two threads are plenty for a scraper and a probe; the library's default is one per CPU and more.
+  // `key` is the setting that says where it listens.
+  HttplibServer(std::string key, size_t payload_bytes) : key_(std::move(key)) {
+    // Two threads are plenty for a scraper and a probe, and a scheduler asks one question after the other; the library's
+    // default is one per CPU and more.
     server_.new_task_queue = [] { return new httplib::ThreadPool(2); };
     // No client may keep a worker to itself, by an idle connection or a request that never ends.
     server_.set_keep_alive_max_count(1);
     server_.set_read_timeout(2);
-    server_.set_payload_max_length(4096);
+    server_.set_payload_max_length(payload_bytes);
     // Linux lets two servers share a port without a word when SO_REUSEPORT is set, which is the library's default.
     server_.set_socket_options([](socket_t socket) {
       const int yes = 1;
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-    });
-    server_.Get("/metrics", [metrics = std::move(metrics)](const httplib::Request&, httplib::Response& response) {
-      response.set_content(metrics(), "text/plain; version=0.0.4; charset=utf-8");
-    });
-    server_.Get("/healthz", [problem = std::move(problem)](const httplib::Request&, httplib::Response& response) {
-      const std::string text = problem();
-      if (!text.empty()) response.status = 503;
-      response.set_content((text.empty() ? std::string("ok") : text) + "\n", "text/plain; charset=utf-8");
     });
   }
   ~HttplibServer() override {
@@ -43,13 +42,13 @@ class HttplibServer final : public HttpServer {
     const size_t colon = listen.rfind(':');
     int port = -1;
     if (colon == std::string::npos || !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 || port > 65535) {
-      return absl::InvalidArgumentError(StrCat("http.listen: \"", listen, "\" is not host:port"));
+      return absl::InvalidArgumentError(StrCat(key_, ": \"", listen, "\" is not host:port"));
     }
     std::string host = listen.substr(0, colon);
     if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
     const bool bound = port == 0 ? (port = server_.bind_to_any_port(host)) > 0 : server_.bind_to_port(host, port);
     if (!bound) {
-      return absl::UnavailableError(StrCat("http.listen: ", listen,
+      return absl::UnavailableError(StrCat(key_, ": ", listen,
                                            " can't be had: another program listens there, or the "
                                            "address is not this machine's; give another port, or 0 for any"));
     }
@@ -59,8 +58,10 @@ class HttplibServer final : public HttpServer {
   }
 
   const std::string& address() const override { return address_; }
+  httplib::Server& server() { return server_; }
 
  private:
+  const std::string key_;
   httplib::Server server_;
   std::string address_;
   std::thread thread_;
@@ -71,8 +72,31 @@ class HttplibServer final : public HttpServer {
 absl::StatusOr<std::unique_ptr<HttpServer>> StartHttpServer(const std::string& listen,
                                                             std::function<std::string()> metrics,
                                                             std::function<std::string()> problem) {
-  auto server = std::make_unique<HttplibServer>(std::move(metrics), std::move(problem));
-  if (auto status = server->Start(listen); !status.ok()) return status;
+  auto server = std::make_unique<HttplibServer>("http.listen", 4096);
+  server->server().Get("/metrics", [metrics = std::move(metrics)](const httplib::Request&, httplib::Response& response) {
+    response.set_content(metrics(), "text/plain; version=0.0.4; charset=utf-8");
+  });
+  server->server().Get("/healthz", [problem = std::move(problem)](const httplib::Request&, httplib::Response& response) {
+    const std::string text = problem();
+    if (!text.empty()) response.status = 503;
+    response.set_content((text.empty() ? std::string("ok") : text) + "\n", "text/plain; charset=utf-8");
+  });
+  TRUCE_RETURN_IF_ERROR(server->Start(listen));
+  return server;
+}
+
+absl::StatusOr<std::unique_ptr<HttpServer>> StartExtenderServer(const std::string& listen, Extender extender) {
+  auto server = std::make_unique<HttplibServer>("extender.listen", kMostExtenderBytes);
+  const auto answer = [shared = std::make_shared<const Extender>(std::move(extender))](auto what) {
+    return [shared, what](const httplib::Request& request, httplib::Response& response) {
+      std::string problem;
+      response.set_content(((*shared).*what)(request.body, &problem), "application/json");
+      if (!problem.empty()) spdlog::warn("scheduler extender, {}: {}", request.path, problem);
+    };
+  };
+  server->server().Post("/filter", answer(&Extender::Filter));
+  server->server().Post("/prioritize", answer(&Extender::Prioritize));
+  TRUCE_RETURN_IF_ERROR(server->Start(listen));
   return server;
 }
 

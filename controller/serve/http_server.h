@@ -1,4 +1,5 @@
-// /metrics and /healthz over plain HTTP, for Prometheus and probes. Built by the controller's wiring.
+// What the controller serves over plain HTTP: /metrics and /healthz for Prometheus and probes, and, on a port of its own,
+// the scheduler extender. Built by the controller's wiring.
 #pragma once
 
 #include <functional>
@@ -6,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "controller/serve/extender.h"
 
 namespace truce::controller {
 
@@ -22,5 +24,8 @@ class HttpServer {
 absl::StatusOr<std::unique_ptr<HttpServer>> StartHttpServer(const std::string& listen,
                                                             std::function<std::string()> metrics,
                                                             std::function<std::string()> problem);
+
+// POST /filter and POST /prioritize, for kube-scheduler. The same errors.
+absl::StatusOr<std::unique_ptr<HttpServer>> StartExtenderServer(const std::string& listen, Extender extender);
 
 }  // namespace truce::controller

@@ -26,6 +26,7 @@ TEST(SettingsTest, TheExampleHasEveryKeyAtItsDefault) {
   const Settings defaults;
   EXPECT_EQ(read.listen, defaults.listen);
   EXPECT_EQ(read.http_listen, defaults.http_listen);
+  EXPECT_EQ(read.extender_listen, defaults.extender_listen);
   EXPECT_EQ(read.plaintext, defaults.plaintext);
   EXPECT_EQ(read.ca_file, defaults.ca_file);
   EXPECT_EQ(read.certificate_file, defaults.certificate_file);

@@ -1,0 +1,16 @@
+// The command of truce-lab that consolidates a simulated data centre.
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace truce::lab {
+
+// Adds `consolidate` to `app`; when it is given on the command line, it puts what is to be done, which returns the exit
+// code, into `chosen`. Both outlive the parsing.
+void AddConsolidateCommand(CLI::App& app, std::function<int()>& chosen);
+
+}  // namespace truce::lab

@@ -1,0 +1,73 @@
+#include "lab/consolidate/setup.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+#include "lab/forecast/archive.h"
+#include "lab/forecast/csv.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+namespace truce::lab {
+namespace {
+
+constexpr HostType kG4 = {1'860, 2, 4'096, 1'000, {86, 89.4, 92.6, 96, 99.5, 102, 106, 108, 112, 114, 117}};
+constexpr HostType kG5 = {2'660, 2, 4'096, 1'000, {93.7, 97, 101, 105, 110, 116, 121, 125, 129, 133, 135}};
+constexpr std::array<VmType, 4> kVmTypes = {VmType{2'500, 870}, {2'000, 1'740}, {1'000, 1'740}, {500, 613}};
+constexpr size_t kSteps = 288;
+
+}  // namespace
+
+double HostType::Watts(double used) const {
+  const double tenths = std::clamp(used, 0.0, 1.0) * 10;
+  const auto below = static_cast<size_t>(tenths);
+  if (below >= 10) return watts[10];
+  return watts[below] + (watts[below + 1] - watts[below]) * (tenths - static_cast<double>(below));
+}
+
+double VmTrace::RequestedMips(double seconds) const {
+  const double step = seconds / kStepSeconds;
+  const size_t before = std::min(static_cast<size_t>(step), used.size() - 1);
+  const size_t after = std::min(before + 1, used.size() - 1);
+  const double part = std::min(step - static_cast<double>(before), 1.0);
+  return type.mips * (used[before] + (used[after] - used[before]) * part);
+}
+
+std::vector<HostType> PlanetLabHosts(size_t count) {
+  std::vector<HostType> hosts;
+  for (size_t i = 0; i < count; ++i) hosts.push_back(i % 2 == 0 ? kG4 : kG5);
+  return hosts;
+}
+
+absl::StatusOr<DataCentre> ReadPlanetLabCentre(const std::string& file, size_t hosts) {
+  DataCentre centre;
+  centre.hosts = PlanetLabHosts(hosts);
+  const absl::Status read = ReadPacked(file, [&](std::string_view name, std::string_view text) -> absl::Status {
+    CsvReader csv(name, text);
+    TRUCE_ASSIGN_OR_RETURN(bool more, csv.Next());
+    if (!more) return absl::InvalidArgumentError(StrCat(name, ": it is empty"));
+    TRUCE_RETURN_IF_ERROR(csv.Column("vm").status());
+    while (true) {
+      TRUCE_ASSIGN_OR_RETURN(more, csv.Next());
+      if (!more) return absl::OkStatus();
+      if (csv.fields().size() != kSteps + 1) {
+        return csv.Wrong(StrCat("it has ", csv.fields().size(), " fields; a VM's name and ", kSteps, " are expected"));
+      }
+      VmTrace& vm = centre.vms.emplace_back();
+      vm.name = csv.fields()[0];
+      for (size_t i = 1; i <= kSteps; ++i) {
+        TRUCE_ASSIGN_OR_RETURN(const double percent, csv.Number(i, "the value"));
+        if (!(percent >= 0 && percent <= 100)) return csv.Wrong("a value is not from 0 to 100");
+        vm.used.push_back(percent / 100);
+      }
+    }
+  });
+  TRUCE_RETURN_IF_ERROR(read);
+  if (centre.vms.empty()) return absl::InvalidArgumentError(StrCat(file, ": there is no VM in it"));
+  const size_t quarter = (centre.vms.size() + kVmTypes.size() - 1) / kVmTypes.size();
+  for (size_t i = 0; i < centre.vms.size(); ++i) centre.vms[i].type = kVmTypes[i / quarter];
+  return centre;
+}
+
+}  // namespace truce::lab
