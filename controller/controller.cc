@@ -94,11 +94,10 @@ absl::Status RunController(const Settings& settings, const std::string& address_
   }
   std::unique_ptr<HttpServer> extender;
   if (!settings.extender_listen.empty()) {
-    TRUCE_ASSIGN_OR_RETURN(extender,
-                           StartExtenderServer(settings.extender_listen,
-                                               Extender([&core](const v1::ScoreHostsRequest& request) {
-                                                 return core.ScoreHosts(request);
-                                               })));
+    TRUCE_ASSIGN_OR_RETURN(
+        extender, StartExtenderServer(settings.extender_listen, Extender([&core](const v1::ScoreHostsRequest& request) {
+                                        return core.ScoreHosts(request);
+                                      })));
     spdlog::info("kube-scheduler is answered on {}", extender->address());
   }
   const std::string http_address = http == nullptr ? "" : http->address();

@@ -113,9 +113,9 @@ absl::Status Parse(std::string_view body, Question* question) {
 absl::StatusOr<double> ParseQuantity(std::string_view text) {
   // Longest first: "Mi" ends in no other, "m" and "M" do.
   static constexpr std::pair<std::string_view, double> kSuffixes[] = {
-      {"Ki", 0x1p10}, {"Mi", 0x1p20}, {"Gi", 0x1p30}, {"Ti", 0x1p40}, {"Pi", 0x1p50}, {"Ei", 0x1p60}, {"n", 1e-9},
-      {"u", 1e-6},    {"m", 1e-3},    {"k", 1e3},     {"M", 1e6},     {"G", 1e9},     {"T", 1e12},    {"P", 1e15},
-      {"E", 1e18}};
+      {"Ki", 0x1p10}, {"Mi", 0x1p20}, {"Gi", 0x1p30}, {"Ti", 0x1p40}, {"Pi", 0x1p50},
+      {"Ei", 0x1p60}, {"n", 1e-9},    {"u", 1e-6},    {"m", 1e-3},    {"k", 1e3},
+      {"M", 1e6},     {"G", 1e9},     {"T", 1e12},    {"P", 1e15},    {"E", 1e18}};
   double unit = 1;
   std::string_view number = text;
   for (const auto& [suffix, factor] : kSuffixes) {

@@ -12,7 +12,8 @@
 
 namespace truce::controller {
 
-// Of bytes and cores: "500m", "2", "1.5Gi", "128974848", "1e3". InvalidArgument names it. Kubernetes' resource.Quantity.
+// Of bytes and cores: "500m", "2", "1.5Gi", "128974848", "1e3". InvalidArgument names it. Kubernetes'
+// resource.Quantity.
 absl::StatusOr<double> ParseQuantity(std::string_view text);
 
 class Extender {
@@ -22,9 +23,9 @@ class Extender {
   // `score_hosts` is ControllerCore's; thread-safe.
   explicit Extender(ScoreHosts score_hosts) : score_hosts_(std::move(score_hosts)) {}
 
-  // Each takes the JSON of an ExtenderArgs and gives that of an ExtenderFilterResult or a HostPriorityList. What is wrong
-  // with a filter's question is in its answer, as kube-scheduler wants it; a question about priorities can't be answered
-  // with an error, so all nodes are equal then and `problem` says why. `problem` may be null.
+  // Each takes the JSON of an ExtenderArgs and gives that of an ExtenderFilterResult or a HostPriorityList. What is
+  // wrong with a filter's question is in its answer, as kube-scheduler wants it; a question about priorities can't be
+  // answered with an error, so all nodes are equal then and `problem` says why. `problem` may be null.
   std::string Filter(std::string_view body, std::string* problem = nullptr) const;
   std::string Prioritize(std::string_view body, std::string* problem = nullptr) const;
 

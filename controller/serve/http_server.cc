@@ -20,8 +20,8 @@ class HttplibServer final : public HttpServer {
  public:
   // `key` is the setting that says where it listens.
   HttplibServer(std::string key, size_t payload_bytes) : key_(std::move(key)) {
-    // Two threads are plenty for a scraper and a probe, and a scheduler asks one question after the other; the library's
-    // default is one per CPU and more.
+    // Two threads are plenty for a scraper and a probe, and a scheduler asks one question after the other; the
+    // library's default is one per CPU and more.
     server_.new_task_queue = [] { return new httplib::ThreadPool(2); };
     // No client may keep a worker to itself, by an idle connection or a request that never ends.
     server_.set_keep_alive_max_count(1);
@@ -73,14 +73,16 @@ absl::StatusOr<std::unique_ptr<HttpServer>> StartHttpServer(const std::string& l
                                                             std::function<std::string()> metrics,
                                                             std::function<std::string()> problem) {
   auto server = std::make_unique<HttplibServer>("http.listen", 4096);
-  server->server().Get("/metrics", [metrics = std::move(metrics)](const httplib::Request&, httplib::Response& response) {
-    response.set_content(metrics(), "text/plain; version=0.0.4; charset=utf-8");
-  });
-  server->server().Get("/healthz", [problem = std::move(problem)](const httplib::Request&, httplib::Response& response) {
-    const std::string text = problem();
-    if (!text.empty()) response.status = 503;
-    response.set_content((text.empty() ? std::string("ok") : text) + "\n", "text/plain; charset=utf-8");
-  });
+  server->server().Get("/metrics",
+                       [metrics = std::move(metrics)](const httplib::Request&, httplib::Response& response) {
+                         response.set_content(metrics(), "text/plain; version=0.0.4; charset=utf-8");
+                       });
+  server->server().Get(
+      "/healthz", [problem = std::move(problem)](const httplib::Request&, httplib::Response& response) {
+        const std::string text = problem();
+        if (!text.empty()) response.status = 503;
+        response.set_content((text.empty() ? std::string("ok") : text) + "\n", "text/plain; charset=utf-8");
+      });
   TRUCE_RETURN_IF_ERROR(server->Start(listen));
   return server;
 }

@@ -1,5 +1,5 @@
-// What the controller serves over plain HTTP: /metrics and /healthz for Prometheus and probes, and, on a port of its own,
-// the scheduler extender. Built by the controller's wiring.
+// What the controller serves over plain HTTP: /metrics and /healthz for Prometheus and probes, and, on a port of its
+// own, the scheduler extender. Built by the controller's wiring.
 #pragma once
 
 #include <functional>

@@ -40,8 +40,8 @@ double Cloud::RequestedMips(size_t host) const {
   return sum;
 }
 
-// VmSchedulerTimeSharedOverSubscription: what is asked for up to a core's speed; when that is too much in all, each gets
-// the same part of it, in whole MIPS.
+// VmSchedulerTimeSharedOverSubscription: what is asked for up to a core's speed; when that is too much in all, each
+// gets the same part of it, in whole MIPS.
 std::vector<double> Cloud::Shares(size_t host) const {
   const HostType& type = centre_.hosts[host];
   const Host& state = hosts_[host];
@@ -200,8 +200,8 @@ absl::Status Cloud::PlaceAll() {
   return absl::OkStatus();
 }
 
-// VMs are placed at 0.1 s. From then on, every 300 s: all hosts are looked at, the consolidator decides, its moves begin;
-// each ends when its memory is copied, and then all hosts are looked at again.
+// VMs are placed at 0.1 s. From then on, every 300 s: all hosts are looked at, the consolidator decides, its moves
+// begin; each ends when its memory is copied, and then all hosts are looked at again.
 absl::StatusOr<CloudResult> Cloud::Run() {
   TRUCE_RETURN_IF_ERROR(PlaceAll());
   for (int step = 1; kStepSeconds * step + kOffsetSeconds < kDaySeconds; ++step) {

@@ -50,11 +50,8 @@ int RunConsolidate(const ConsolidateArguments& arguments) {
 
 void AddConsolidateCommand(CLI::App& app, std::function<int()>& chosen) {
   const auto arguments = std::make_shared<ConsolidateArguments>();
-  CLI::App* consolidate =
-      app.add_subcommand("consolidate", "Consolidate the VMs of a simulated data centre for a day");
-  consolidate->add_option("--format", arguments->format, "planetlab")
-      ->required()
-      ->check(CLI::IsMember({"planetlab"}));
+  CLI::App* consolidate = app.add_subcommand("consolidate", "Consolidate the VMs of a simulated data centre for a day");
+  consolidate->add_option("--format", arguments->format, "planetlab")->required()->check(CLI::IsMember({"planetlab"}));
   consolidate->add_option("--input", arguments->input, "A day: lines of vm,t0..t287 in percent")->required();
   consolidate->add_option("--hosts", arguments->hosts, "HP ProLiant ML110 G4 and G5 in turn")
       ->check(CLI::Range(size_t{1}, size_t{1'000'000}))
@@ -65,12 +62,19 @@ void AddConsolidateCommand(CLI::App& app, std::function<int()>& chosen) {
   consolidate->add_option("--threshold", arguments->threshold, "thr-mmt: a host in use beyond that is relieved")
       ->check(CLI::Range(0.01, 1.0))
       ->capture_default_str();
-  consolidate->add_option("--fill", arguments->foresight.fill_sigmas,
-                          "foresight: standard deviations of what VMs will need that are kept free")
+  consolidate
+      ->add_option("--fill", arguments->foresight.fill_sigmas,
+                   "foresight: standard deviations of what VMs will need that are kept free")
       ->check(CLI::Range(-5.0, 10.0))
       ->capture_default_str();
-  consolidate->add_option("--relieve", arguments->foresight.relieve_sigmas,
-                          "foresight: with fewer kept free, a host is relieved")
+  consolidate
+      ->add_option("--empty", arguments->foresight.empty_sigmas,
+                   "foresight: as many are kept free when a host is emptied")
+      ->check(CLI::Range(-5.0, 10.0))
+      ->capture_default_str();
+  consolidate
+      ->add_option("--relieve", arguments->foresight.relieve_sigmas,
+                   "foresight: with fewer kept free, a host is relieved")
       ->check(CLI::Range(-5.0, 10.0))
       ->capture_default_str();
   AddFormat(consolidate, arguments->shown);

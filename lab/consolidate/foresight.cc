@@ -69,7 +69,8 @@ double Foresight::Level(const Need& need, double sigmas) const {
   return need.mean + sigmas * std::sqrt(std::max(0.0, need.variance));
 }
 
-std::optional<size_t> Foresight::FindHost(const Cloud& cloud, size_t vm, size_t but, bool may_switch_on) const {
+std::optional<size_t> Foresight::FindHost(const Cloud& cloud, size_t vm, size_t but, double sigmas,
+                                          bool may_switch_on) const {
   std::optional<size_t> found;
   double least_left = std::numeric_limits<double>::max();
   std::optional<size_t> off;
@@ -82,7 +83,7 @@ std::optional<size_t> Foresight::FindHost(const Cloud& cloud, size_t vm, size_t 
     }
     Need then = need_[host];
     Add(cloud, vm, 1, &then);
-    const double left = type.mips() - std::max(Level(then, options_.fill_sigmas), then.requested);
+    const double left = type.mips() - std::max(Level(then, sigmas), then.requested);
     if (left < 0 || left >= least_left) continue;
     least_left = left;
     found = host;
@@ -100,11 +101,12 @@ void Foresight::Move(const Cloud& cloud, size_t vm, size_t host) {
   host_of_[vm] = host;
 }
 
-// Hosts that will lack CPU time give VMs away: those that are copied soonest and lose least by it for what they relieve.
+// Hosts that will lack CPU time give VMs away, not those that lack it for a moment: moving costs more than that. Those
+// go that are copied soonest and lose least by it for what they relieve.
 void Foresight::Relieve(const Cloud& cloud) {
   for (size_t host = 0; host < on_.size(); ++host) {
     const double mips = TypeOf(cloud, host).mips();
-    if (std::max(Level(need_[host], options_.relieve_sigmas), need_[host].requested) <= mips) continue;
+    if (Level(need_[host], options_.relieve_sigmas) <= mips) continue;
     std::vector<size_t> vms = on_[host];
     const auto price = [&](size_t vm) {
       const VmType& type = cloud.centre().vms[vm].type;
@@ -112,8 +114,8 @@ void Foresight::Relieve(const Cloud& cloud) {
     };
     std::sort(vms.begin(), vms.end(), [&](size_t a, size_t b) { return price(a) < price(b); });
     for (const size_t vm : vms) {
-      if (std::max(Level(need_[host], options_.fill_sigmas), need_[host].requested) <= mips) break;
-      if (const auto to = FindHost(cloud, vm, host, true)) Move(cloud, vm, *to);
+      if (Level(need_[host], options_.fill_sigmas) <= mips) break;
+      if (const auto to = FindHost(cloud, vm, host, options_.fill_sigmas, true)) Move(cloud, vm, *to);
     }
   }
 }
@@ -124,9 +126,7 @@ void Foresight::Empty(const Cloud& cloud) {
   for (size_t host = 0; host < on_.size(); ++host) {
     if (need_[host].vms > 0) hosts.push_back(host);
   }
-  const auto order = [&](size_t host) {
-    return std::pair(-WattsPerMips(TypeOf(cloud, host)), need_[host].mean);
-  };
+  const auto order = [&](size_t host) { return std::pair(-WattsPerMips(TypeOf(cloud, host)), need_[host].mean); };
   std::sort(hosts.begin(), hosts.end(), [&](size_t a, size_t b) { return order(a) < order(b); });
   for (const size_t host : hosts) {
     std::vector<size_t> vms = on_[host];
@@ -135,7 +135,7 @@ void Foresight::Empty(const Cloud& cloud) {
     });
     std::vector<size_t> moved;
     for (const size_t vm : vms) {
-      const auto to = FindHost(cloud, vm, host, false);
+      const auto to = FindHost(cloud, vm, host, options_.empty_sigmas, false);
       if (!to) break;
       Move(cloud, vm, *to);
       moved.push_back(vm);

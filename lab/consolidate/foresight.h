@@ -13,6 +13,8 @@ struct ForesightOptions {
   // this many standard deviations; and relieved when it does so with that of `relieve_sigmas`.
   double fill_sigmas = 1.0;
   double relieve_sigmas = 0.0;
+  // A host is emptied only when the others are filled no further than this by it.
+  double empty_sigmas = 1.5;
   // What a VM used counts half after so long.
   double half_life_seconds = 3'600;
   // Its first readings are worth as much beside what VMs use on average as so many.
@@ -44,7 +46,7 @@ class Foresight final : public Consolidator {
   void Add(const Cloud& cloud, size_t vm, double sign, Need* need) const;
   double Level(const Need& need, double sigmas) const;
   // The fullest host in use that it fits on; without one, the most efficient that is off. `but` is none of them.
-  std::optional<size_t> FindHost(const Cloud& cloud, size_t vm, size_t but, bool may_switch_on) const;
+  std::optional<size_t> FindHost(const Cloud& cloud, size_t vm, size_t but, double sigmas, bool may_switch_on) const;
   void Move(const Cloud& cloud, size_t vm, size_t host);
   void Relieve(const Cloud& cloud);
   void Empty(const Cloud& cloud);

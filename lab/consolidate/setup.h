@@ -1,6 +1,6 @@
-// What a simulated data centre consists of: the set-up of Beloglazov and Buyya, "Optimal online deterministic algorithms
-// and adaptive heuristics for energy and performance efficient dynamic consolidation of virtual machines in cloud data
-// centers", Concurrency and Computation: Practice and Experience 24(13), 2012, section 6.1.
+// What a simulated data centre consists of: the set-up of Beloglazov and Buyya, "Optimal online deterministic
+// algorithms and adaptive heuristics for energy and performance efficient dynamic consolidation of virtual machines in
+// cloud data centers", Concurrency and Computation: Practice and Experience 24(13), 2012, section 6.1.
 #pragma once
 
 #include <array>

@@ -64,9 +64,8 @@ std::optional<size_t> ThrMmt::PlaceNew(const Cloud& cloud, size_t vm) {
 
 std::vector<VmMove> ThrMmt::Place(Cloud& cloud, std::vector<size_t> vms, const std::set<size_t>& excluded,
                                   bool all_or_none) const {
-  std::stable_sort(vms.begin(), vms.end(), [&](size_t a, size_t b) {
-    return cloud.vm(a).requested_mips > cloud.vm(b).requested_mips;
-  });
+  std::stable_sort(vms.begin(), vms.end(),
+                   [&](size_t a, size_t b) { return cloud.vm(a).requested_mips > cloud.vm(b).requested_mips; });
   std::vector<VmMove> moves;
   for (const size_t vm : vms) {
     if (const auto host = FindHost(cloud, vm, excluded)) {

@@ -18,8 +18,8 @@ struct RoadefFiles {
 };
 
 // Reads, improves, checks what came from scratch and writes it; figures for ShowFigures. InvalidArgument for files that
-// are no such problem, Cancelled when `options.stop` was set before there was anything better; what is better is written
-// all the same.
+// are no such problem, Cancelled when `options.stop` was set before there was anything better; what is better is
+// written all the same.
 absl::StatusOr<FigureTable> PackRoadef(const RoadefFiles& files, const controller::pack::AnnealOptions& options);
 
 }  // namespace truce::lab

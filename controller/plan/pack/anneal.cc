@@ -29,7 +29,11 @@ constexpr int64_t kStride = 2'048;
 class Search {
  public:
   Search(const Problem& problem, const Assignment& before, const AnnealOptions& options, uint64_t seed)
-      : options_(options), packing_(problem, before, before), best_(before), best_cost_(packing_.cost()), random_(seed) {
+      : options_(options),
+        packing_(problem, before, before),
+        best_(before),
+        best_cost_(packing_.cost()),
+        random_(seed) {
     packing_.LimitMoved(options.most_moved);
     for (int32_t w = 0; w < static_cast<int32_t>(problem.workloads()); ++w) {
       if (problem.pinned.empty() || problem.pinned[static_cast<size_t>(w)] == 0) free_.push_back(w);

@@ -1,6 +1,6 @@
 // Improves an assignment by simulated annealing over shifts and swaps: Kirkpatrick, Gelatt and Vecchi, "Optimization by
-// simulated annealing", Science 220, 1983; for this kind of problem Portal, Ritt, Borba and Buriol, "Simulated annealing
-// for the machine reassignment problem", Annals of Operations Research 242, 2016.
+// simulated annealing", Science 220, 1983; for this kind of problem Portal, Ritt, Borba and Buriol, "Simulated
+// annealing for the machine reassignment problem", Annals of Operations Research 242, 2016.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,8 @@
 namespace truce::controller::pack {
 
 struct AnnealOptions {
-  // Whichever comes first. Only a run that ends by its iterations is the same every time; iterations are of each thread.
+  // Whichever comes first. Only a run that ends by its iterations is the same every time; iterations are of each
+  // thread.
   absl::Duration time = absl::Seconds(10);
   int64_t iterations = std::numeric_limits<int64_t>::max();
   uint64_t seed = 1;

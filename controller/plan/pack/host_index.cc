@@ -27,7 +27,8 @@ bool Fits(const PlaceResources& free, const PlaceResources& demand) {
 
 double Slowdown(const PlaceEffects& suffers, const PlaceEffects& hurts, const PlaceDemand& demand) {
   double slowdown = 0;
-  for (size_t k = 0; k < kMostPlaceEffects; ++k) slowdown += suffers[k] * demand.hurts[k] + demand.suffers[k] * hurts[k];
+  for (size_t k = 0; k < kMostPlaceEffects; ++k)
+    slowdown += suffers[k] * demand.hurts[k] + demand.suffers[k] * hurts[k];
   return slowdown;
 }
 

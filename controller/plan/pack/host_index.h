@@ -1,7 +1,7 @@
-// Where one workload fits best among many hosts, without pricing each of them. Hosts that are alike share a cell; a cell
-// knows what its best host could offer at most, and is looked into only while that is better than what was found: branch
-// and bound over the leaves of a k-d tree (Friedman, Bentley and Finkel, "An algorithm for finding best matches in
-// logarithmic expected time", ACM TOMS 3(3), 1977), exact.
+// Where one workload fits best among many hosts, without pricing each of them. Hosts that are alike share a cell; a
+// cell knows what its best host could offer at most, and is looked into only while that is better than what was found:
+// branch and bound over the leaves of a k-d tree (Friedman, Bentley and Finkel, "An algorithm for finding best matches
+// in logarithmic expected time", ACM TOMS 3(3), 1977), exact.
 //
 //   Put(host) ─► cell's bounds          Best(demand) ─► cells by bound ─► hosts of the best few, priced exactly
 //
@@ -25,12 +25,12 @@ using PlaceEffects = std::array<double, kMostPlaceEffects>;
 
 // What a host has left, and who is on it.
 struct PlaceHost {
-  // Below 0: it is asked for too much already, and nothing that asks for any of it fits. A resource that the host doesn't
-  // have is 0 in both.
+  // Below 0: it is asked for too much already, and nothing that asks for any of it fits. A resource that the host
+  // doesn't have is 0 in both.
   PlaceResources free{};
   PlaceResources capacity{};
-  // Of all workloads there, as in Problem: what they suffer from any unit of an effect, weighted by their class, and how
-  // much of it they cause.
+  // Of all workloads there, as in Problem: what they suffer from any unit of an effect, weighted by their class, and
+  // how much of it they cause.
   PlaceEffects suffers{};
   PlaceEffects hurts{};
   // Of using it when it is empty; 0 when it is in use.
@@ -74,10 +74,10 @@ class HostIndex {
   // What the host would cost; nullopt-like price of infinity when it doesn't fit.
   double Price(const PlaceHost& host, const PlaceDemand& demand, double* slowdown) const;
 
-  // The `most` cheapest hosts on which the workload fits and that `allows` (empty: all), cheapest first, then by number.
-  // `looked_at` counts hosts that were priced; may be null.
-  std::vector<PlacePrice> Best(const PlaceDemand& demand, size_t most,
-                               const std::function<bool(int32_t)>& allows = {}, size_t* looked_at = nullptr) const;
+  // The `most` cheapest hosts on which the workload fits and that `allows` (empty: all), cheapest first, then by
+  // number. `looked_at` counts hosts that were priced; may be null.
+  std::vector<PlacePrice> Best(const PlaceDemand& demand, size_t most, const std::function<bool(int32_t)>& allows = {},
+                               size_t* looked_at = nullptr) const;
   // Puts hosts that are alike together again. For now and then: after many changes bounds get loose, never wrong.
   // O(hosts x log hosts).
   void Arrange();

@@ -87,9 +87,9 @@ int64_t Packing::HostCost(size_t host, const int64_t* used, const int64_t* suffe
   for (size_t r = 0; r < resources_; ++r) cost += weight[r] * std::max<int64_t>(0, used[r] - soft[r]);
   const int64_t* capacity = &problem.capacity[host * resources_];
   for (const Balance& balance : problem.balances) {
-    cost += balance.weight *
-            std::max<int64_t>(0, balance.target * (capacity[balance.resource] - used[balance.resource]) -
-                                     (capacity[balance.other] - used[balance.other]));
+    cost +=
+        balance.weight * std::max<int64_t>(0, balance.target * (capacity[balance.resource] - used[balance.resource]) -
+                                                  (capacity[balance.other] - used[balance.other]));
   }
   for (size_t k = 0; k < effects_; ++k) cost += suffers[k] * hurts[k];
   if (workloads > 0 && !problem.use_cost.empty()) cost += problem.use_cost[host];
@@ -190,8 +190,8 @@ int64_t Packing::PriceOfMoving(int32_t workload, int32_t host) const {
   const Problem& problem = *problem_;
   int64_t price = problem.move_cost[Index(workload)];
   if (!problem.distance.empty()) {
-    price += problem.distance_weight *
-             problem.distance[Index(before_[Index(workload)]) * problem.hosts() + Index(host)];
+    price +=
+        problem.distance_weight * problem.distance[Index(before_[Index(workload)]) * problem.hosts() + Index(host)];
   }
   return price;
 }
@@ -226,7 +226,8 @@ int64_t Packing::MovesPrice(int32_t one, int32_t one_host, int32_t other, int32_
     --count;
   }
   int32_t highest = 0;
-  for (size_t i = 0; i < count; ++i) highest = std::max(highest, moved_of_group_[Index(changes[i].group)] + changes[i].by);
+  for (size_t i = 0; i < count; ++i)
+    highest = std::max(highest, moved_of_group_[Index(changes[i].group)] + changes[i].by);
   const auto others_with = [&](int32_t moved) {
     int32_t groups = groups_with_moved_[Index(moved)];
     for (size_t i = 0; i < count; ++i) groups -= moved_of_group_[Index(changes[i].group)] == moved ? 1 : 0;

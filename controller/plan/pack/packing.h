@@ -1,6 +1,6 @@
-// An assignment with everything that is needed to price a change of it in a microsecond: per host what is used, free and
-// paid, per group where it is. The searches (anneal.h) move workloads about in it. Not thread-safe; each search has its
-// own.
+// An assignment with everything that is needed to price a change of it in a microsecond: per host what is used, free
+// and paid, per group where it is. The searches (anneal.h) move workloads about in it. Not thread-safe; each search has
+// its own.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ class Packing {
   // What a change costs that must not be made.
   static constexpr int64_t kForbidden = std::numeric_limits<int64_t>::max();
 
-  // Workloads were on `before`, and are on `now`. All three are sound, and `problem` outlives this. What `now` breaks may
-  // stay broken, and no change makes it worse.
+  // Workloads were on `before`, and are on `now`. All three are sound, and `problem` outlives this. What `now` breaks
+  // may stay broken, and no change makes it worse.
   Packing(const Problem& problem, const Assignment& before, const Assignment& now);
 
   const Problem& problem() const { return *problem_; }

@@ -61,10 +61,11 @@ absl::Status CheckOverflow(const Problem& problem) {
   double farthest = 0;
   for (const int32_t one : problem.distance) farthest = std::max(farthest, static_cast<double>(one));
   const auto workloads = static_cast<double>(problem.workloads());
-  most += workloads * (farthest * static_cast<double>(problem.distance_weight) +
-                       static_cast<double>(problem.group_move_weight));
+  most += workloads *
+          (farthest * static_cast<double>(problem.distance_weight) + static_cast<double>(problem.group_move_weight));
   if (most < kMostCost && demand_all < kMostCost && capacity_all < kMostCost) return absl::OkStatus();
-  return absl::InvalidArgumentError("weights, demands and capacities are so large that costs overflow; use larger units");
+  return absl::InvalidArgumentError(
+      "weights, demands and capacities are so large that costs overflow; use larger units");
 }
 
 }  // namespace
@@ -86,14 +87,11 @@ absl::Status Check(const Problem& problem) {
   TRUCE_RETURN_IF_ERROR(CheckSize("the distances", problem.distance.size(), hosts * hosts, true));
   TRUCE_RETURN_IF_ERROR(CheckSize("what workloads suffer", problem.suffers.size(), workloads * effects));
   TRUCE_RETURN_IF_ERROR(CheckSize("what workloads hurt", problem.hurts.size(), workloads * effects));
-  for (const auto& [what, numbers] : {std::pair("a load weight", &problem.load_weight),
-                                      std::pair("a capacity", &problem.capacity),
-                                      std::pair("a soft capacity", &problem.soft_capacity),
-                                      std::pair("a use cost", &problem.use_cost),
-                                      std::pair("a demand", &problem.demand),
-                                      std::pair("a move cost", &problem.move_cost),
-                                      std::pair("what a workload suffers", &problem.suffers),
-                                      std::pair("what a workload hurts", &problem.hurts)}) {
+  for (const auto& [what, numbers] :
+       {std::pair("a load weight", &problem.load_weight), std::pair("a capacity", &problem.capacity),
+        std::pair("a soft capacity", &problem.soft_capacity), std::pair("a use cost", &problem.use_cost),
+        std::pair("a demand", &problem.demand), std::pair("a move cost", &problem.move_cost),
+        std::pair("what a workload suffers", &problem.suffers), std::pair("what a workload hurts", &problem.hurts)}) {
     TRUCE_RETURN_IF_ERROR(CheckNumbers(what, *numbers));
   }
   TRUCE_RETURN_IF_ERROR(CheckIndices("domain", problem.domain, 0, hosts));
@@ -108,8 +106,7 @@ absl::Status Check(const Problem& problem) {
     TRUCE_RETURN_IF_ERROR(CheckIndices("balanced resource", {balance.resource, balance.other}, 0, resources));
     TRUCE_RETURN_IF_ERROR(CheckNumbers("a balance", {balance.target, balance.weight}));
   }
-  TRUCE_RETURN_IF_ERROR(
-      CheckNumbers("a weight of moves", {problem.distance_weight, problem.group_move_weight}));
+  TRUCE_RETURN_IF_ERROR(CheckNumbers("a weight of moves", {problem.distance_weight, problem.group_move_weight}));
   return CheckOverflow(problem);
 }
 
@@ -153,9 +150,9 @@ CostParts CostOf(const Problem& problem, const Assignment& before, const Assignm
       cost.load += problem.load_weight[r] * std::max<int64_t>(0, use[r] - problem.soft_capacity[host * resources + r]);
     }
     for (const Balance& balance : problem.balances) {
-      cost.balance += balance.weight *
-                      std::max<int64_t>(0, balance.target * (capacity[balance.resource] - use[balance.resource]) -
-                                               (capacity[balance.other] - use[balance.other]));
+      cost.balance +=
+          balance.weight * std::max<int64_t>(0, balance.target * (capacity[balance.resource] - use[balance.resource]) -
+                                                    (capacity[balance.other] - use[balance.other]));
     }
     if (!problem.use_cost.empty() && in_use[host] != 0) cost.use += problem.use_cost[host];
     for (size_t k = 0; k < effects; ++k) cost.pairs += suffers[host * effects + k] * hurts[host * effects + k];

@@ -72,8 +72,8 @@ struct Problem {
   int64_t group_move_weight = 0;
 
   // Pairs. A workload v is slowed by the others on its host by the sum, over them and over the effects k, of
-  // suffers[v, k] x hurts[other, k]: slowdowns add up as the times that they cost do. What that costs is in the units of
-  // suffers: its weight belongs in there. [workloads, effects], at least 0.
+  // suffers[v, k] x hurts[other, k]: slowdowns add up as the times that they cost do. What that costs is in the units
+  // of suffers: its weight belongs in there. [workloads, effects], at least 0.
   int32_t effects = 0;
   std::vector<int64_t> suffers;
   std::vector<int64_t> hurts;

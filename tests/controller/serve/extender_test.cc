@@ -86,8 +86,9 @@ TEST_F(ExtenderTest, OnlyNodesThatAreKnownToBeFullAreKeptOut) {
 }
 
 TEST_F(ExtenderTest, NodesOfWhichNothingIsKnownAreNeitherSoughtNorShunned) {
-  EXPECT_EQ(Make().Prioritize(kQuestion),
-            R"([{"host":"web-1","score":8},{"host":"web-2","score":0},{"host":"web-3","score":5},{"host":"web-4","score":5}])");
+  EXPECT_EQ(
+      Make().Prioritize(kQuestion),
+      R"([{"host":"web-1","score":8},{"host":"web-2","score":0},{"host":"web-3","score":5},{"host":"web-4","score":5}])");
 }
 
 TEST_F(ExtenderTest, WhatGoesWrongIsSaidAndKeepsNobodyOut) {

@@ -42,7 +42,8 @@ inline RandomProblem DrawProblem(uint64_t seed, int most_workloads = 12, int mos
   const bool has_use_cost = draw(0, 1) == 1;
   for (size_t h = 0; h < hosts; ++h) {
     problem.domain.push_back(static_cast<int32_t>(draw(0, static_cast<int64_t>(hosts) - 1)));
-    problem.neighborhood.push_back(static_cast<int32_t>(draw(0, std::min<int64_t>(2, static_cast<int64_t>(hosts) - 1))));
+    problem.neighborhood.push_back(
+        static_cast<int32_t>(draw(0, std::min<int64_t>(2, static_cast<int64_t>(hosts) - 1))));
     if (has_use_cost) problem.use_cost.push_back(draw(0, 50));
     drawn.before.reserve(workloads);
   }
@@ -78,7 +79,8 @@ inline RandomProblem DrawProblem(uint64_t seed, int most_workloads = 12, int mos
     for (int64_t need = 0; need < groups; ++need) {
       if (draw(0, 2) != 0) continue;
       problem.groups[static_cast<size_t>(g)].needs.push_back(static_cast<int32_t>(need));
-      if (!CheckRules(problem, drawn.before, drawn.before).ok()) problem.groups[static_cast<size_t>(g)].needs.pop_back();
+      if (!CheckRules(problem, drawn.before, drawn.before).ok())
+        problem.groups[static_cast<size_t>(g)].needs.pop_back();
     }
   }
   if (resources > 1 && draw(0, 1) == 1) {
