@@ -113,16 +113,24 @@ class ModelStore {
   // What the record says was in use.
   void TakeRecorded(v1::ModelKind which, Kind* kind);
   absl::StatusOr<ModelInUse> Check(v1::ModelKind which, const std::string& path, std::string_view sha256) const;
-  // Goes over to the one that is here. nullopt: to the agent's own.
-  absl::Status GoOverTo(v1::ModelKind which, std::optional<ModelInUse> model);
+  // Goes over to the one that is here. nullopt: to the agent's own. It is so in this run also when that can't be
+  // recorded, which is told: after a restart the hello says what is in use, and the controller offers the other again.
+  void GoOverTo(v1::ModelKind which, std::optional<ModelInUse> model);
   absl::Status BeginReceiving(const v1::ModelOffer& offer);
   // All of it is here.
   void Finish();
-  absl::Status TakeUp(v1::ModelKind which, const std::string& sha256, const std::string& bytes, bool is_same);
+  // All of it was read, and those are its bytes.
+  void TakeUp(v1::ModelKind which, const std::string& sha256, const std::string& bytes);
   void StopReceiving(bool keep_part);
   void DeleteOthers(v1::ModelKind which) const;
   void Accept(v1::ModelKind which, const std::string& sha256);
-  void Refuse(v1::ModelKind which, const std::string& sha256, std::string_view why, bool unwilling = false);
+  // What was offered can't be used, here or anywhere: the controller may take it back from the fleet.
+  void Refuse(v1::ModelKind which, const std::string& sha256, std::string_view why);
+  // This host takes none; that says nothing of the model.
+  void Decline(v1::ModelKind which, const std::string& sha256, std::string_view why);
+  // Its disk did not do what was needed, so it takes none until it says hello anew.
+  void DeclineFor(v1::ModelKind which, const std::string& sha256, const absl::Status& fault);
+  void SayNo(v1::ModelKind which, const std::string& sha256, std::string_view why, bool unwilling);
 
   const ModelStoreOptions options_;
   std::map<v1::ModelKind, Kind> kinds_;

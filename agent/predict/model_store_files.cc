@@ -74,23 +74,23 @@ absl::StatusOr<ModelInUse> ModelStore::Check(v1::ModelKind which, const std::str
   return ModelInUse{path, std::string(sha256), std::move(version), true};
 }
 
-absl::Status ModelStore::GoOverTo(v1::ModelKind which, std::optional<ModelInUse> model) {
+void ModelStore::GoOverTo(v1::ModelKind which, std::optional<ModelInUse> model) {
   Kind& kind = kinds_.at(which);
-  if (!model && !kind.sent) return absl::OkStatus();
+  if (!model && !kind.sent) return;
   const std::string before = kind.sent ? kind.sent->sha256 : kind.before;
   const ModelRecord record{model ? model->sha256 : "", before};
-  TRUCE_RETURN_IF_ERROR(MakeDirectory(options_.directory, 0700));
-  TRUCE_RETURN_IF_ERROR(WriteModelRecord(Path(which, "", ".sent"), record));
+  absl::Status recorded = MakeDirectory(options_.directory, 0700);
+  if (recorded.ok()) recorded = WriteModelRecord(Path(which, "", ".sent"), record);
   kind.before = before;
   kind.sent = std::move(model);
   DeleteOthers(which);
   const ModelInUse* in_use = InUse(which);
-  news_.push_back(
-      {"model_taken_up", in_use == nullptr
-                             ? StrCat("no ", EnumWord(which), " model is in use: the agent came with none")
-                             : StrCat(EnumWord(which), " model ", in_use->version, " (", ShortModelName(in_use->sha256),
-                                      in_use->sent ? ", sent by the controller)" : ", the agent's own)")});
-  return absl::OkStatus();
+  std::string told = in_use == nullptr
+                         ? StrCat("no ", EnumWord(which), " model is in use: the agent came with none")
+                         : StrCat(EnumWord(which), " model ", in_use->version, " (", ShortModelName(in_use->sha256),
+                                  in_use->sent ? ", sent by the controller)" : ", the agent's own)");
+  if (!recorded.ok()) StrAppend(&told, ", which a restart will forget: ", StdView(recorded.message()));
+  news_.push_back({"model_taken_up", std::move(told)});
 }
 
 void ModelStore::DeleteOthers(v1::ModelKind which) const {
