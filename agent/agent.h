@@ -63,8 +63,10 @@ class Agent {
   void Score();
   // Takes up a model that was put in place, and tells what became of it.
   void RefreshModel();
-  // The model that foretells demand: takes up the one that is in use now.
+  // The model that foretells demand: takes up the one that is in use now; says what is wrong with the agent's own.
   void FollowDemandModel();
+  // nullptr: what needs none.
+  void UseDemandModel(const ModelInUse* in_use);
   // How much more the disks would take.
   void FollowDevices();
   // Passes messages about models between the link and the store of models, and tells what became of them.
@@ -133,7 +135,6 @@ class Agent {
   std::unique_ptr<ModelStore> models_;
   // The model that demand_ was given last; empty SHA-256: none.
   std::optional<std::string> demand_model_sha256_;
-  absl::Duration demand_model_again_at_ = -absl::InfiniteDuration();
   std::unique_ptr<ControllerLink> link_;
   std::unique_ptr<MetricsServer> metrics_;
 

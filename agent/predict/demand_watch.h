@@ -52,7 +52,6 @@ class DemandWatch {
   // What makes forecasters from now on, and the SHA-256 (hex) of the model that is in it; empty for none. Those that
   // were made before are made anew at the ends of their steps, a few a tick.
   void UseModel(MakeDemandForecaster make, std::string model_sha256);
-  bool has_model() const { return maker_ != nullptr; }
   // Takes the newest samples, ends the steps that are due; workloads that went away are forgotten. Nothing before the
   // first UseModel.
   void Tick(const Profiles& profiles);

@@ -154,7 +154,7 @@ void ModelStore::Finish() {
   const v1::ModelKind which = receiving_->kind;
   const std::string sha256 = receiving_->sha256;
   const std::string part = Path(which, sha256, ".part");
-  const absl::StatusOr<std::string> bytes = ReadModelFile(part);
+  absl::StatusOr<std::string> bytes = ReadModelFile(part);
   const bool is_same = bytes.ok() && FileSha256(*bytes) == sha256;
   if (!is_same && receiving_->resumed && ftruncate(receiving_->file.get(), 0) == 0) {
     // Perhaps the old part never reached the disk whole; once from the beginning.
@@ -172,11 +172,11 @@ void ModelStore::Finish() {
            StdView(DamagedModel(StrCat("model ", ShortModelName(sha256)), "its SHA-256 is not the one that was offered")
                        .message()));
   } else {
-    TakeUp(which, sha256, *bytes);
+    TakeUp(which, sha256, *std::move(bytes));
   }
 }
 
-void ModelStore::TakeUp(v1::ModelKind which, const std::string& sha256, const std::string& bytes) {
+void ModelStore::TakeUp(v1::ModelKind which, const std::string& sha256, std::string bytes) {
   absl::StatusOr<std::string> version = kinds_.at(which).options.check(bytes, StrCat("model ", ShortModelName(sha256)));
   if (!version.ok()) {
     if (unusable_.size() >= kMostUnusable) unusable_.clear();
@@ -189,7 +189,8 @@ void ModelStore::TakeUp(v1::ModelKind which, const std::string& sha256, const st
     DeclineFor(which, sha256, status);
     return;
   }
-  GoOverTo(which, ModelInUse{path, sha256, *std::move(version), true});
+  GoOverTo(which,
+           ModelInUse{path, sha256, *std::move(version), true, std::make_shared<const std::string>(std::move(bytes))});
   Accept(which, sha256);
 }
 

@@ -419,6 +419,35 @@ TEST_F(ModelStoreTest, FollowsTheFileThatItCameWith) {
   EXPECT_EQ(InUseVersion(), "installed");
 }
 
+// Whatever becomes of its file, also while another one is used.
+TEST_F(ModelStoreTest, ADamagedSuccessorOfTheOwnOneLeavesIt) {
+  const std::string own = InUseVersion();
+  EXPECT_TRUE(store_->OwnStatus(kDemand).ok());
+  WriteAll(root_ + "/own.truce", Shipped().substr(0, 1'000));
+  EXPECT_FALSE(store_->Refresh());
+  EXPECT_EQ(InUseVersion(), own);
+  EXPECT_THAT(std::string(store_->OwnStatus(kDemand).message()), HasSubstr("own.truce is no model that can be used"));
+  EXPECT_THAT(store_->TakeNews(), ElementsAre(testing::Field(&ModelNews::message, HasSubstr(own + " stays"))));
+
+  ExpectTaken(Another("sent-1"), "sent-1");
+  std::filesystem::remove(root_ + "/own.truce");
+  EXPECT_FALSE(store_->Refresh());
+  v1::ModelOffer back;
+  back.set_kind(kDemand);
+  store_->Offer(back);
+  OnlyAnswer(true);
+  ASSERT_EQ(InUseVersion(), own);
+  EXPECT_EQ(*store_->InUse(kDemand)->bytes, Shipped());
+
+  WriteAll(root_ + "/own.truce", Another("installed"));
+  EXPECT_TRUE(store_->Refresh()) << "only the hello says so";
+  EXPECT_EQ(InUseVersion(), "installed");
+  EXPECT_TRUE(store_->OwnStatus(kDemand).ok());
+  ExpectTaken(Another("sent-2"), "sent-2");
+  WriteAll(root_ + "/own.truce", Shipped());
+  EXPECT_FALSE(store_->Refresh()) << "the one that was sent is still in use";
+}
+
 TEST_F(ModelStoreTest, WithoutADirectoryItSaysWhy) {
   WriteAll(root_ + "/state", "a file");
   store_->Offer(OfferOf(Another("sent-1")));
