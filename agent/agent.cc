@@ -118,6 +118,7 @@ absl::Status Agent::Build() {
     spdlog::info("metrics on port {}", metrics_->port());
   }
   if (settings_.controller_enabled) link_ = StartControllerLink(settings_.link, BuildHello());
+  inventory_changed_ = false;
   return absl::OkStatus();
 }
 
@@ -162,6 +163,8 @@ void Agent::Tick(bool score) {
   NoteArrivals();
   if (model_ != nullptr && model_->scorer() != nullptr) model_->scorer()->Tick(profiler_->profiles());
   if (score) {
+    // Of what the last scoring and the ticks since then found: an answer about a model is on its way by now.
+    FollowInventory();
     FollowCpus();
     AskForUnits();
     FollowDrivers();

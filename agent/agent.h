@@ -90,6 +90,9 @@ class Agent {
   std::vector<std::string> MigrationDriversFor(const Workload& workload);
   // The inventory says that this is missing, and why; no longer, when `reason` is empty.
   void SetMissing(const std::string& name, const std::string& reason, const std::string& remedy);
+  // Tells the controller when what is missing, or which model of its own the agent uses, is not what the last hello
+  // said.
+  void FollowInventory();
   // The hello is the only message that has it, so the stream begins anew.
   void TellInventory();
   // Keeps events for the next report; counts them when there are too many.
@@ -104,6 +107,9 @@ class Agent {
   HostLock host_lock_;
   host::InventoryOptions inventory_options_;
   v1::HostInventory inventory_;
+  // What only the hello says is not what it said last; when that was told by itself.
+  bool inventory_changed_ = false;
+  absl::Duration inventory_told_at_ = -absl::InfiniteDuration();
   // null where traffic can't be counted.
   std::unique_ptr<host::Traffic> traffic_;
   // null where there are no classes of cache and memory bandwidth.

@@ -66,13 +66,24 @@ void Agent::NoteDrivers() {
 
 void Agent::SetMissing(const std::string& name, const std::string& reason, const std::string& remedy) {
   auto& missing = *inventory_.mutable_missing();
-  missing.erase(std::remove_if(missing.begin(), missing.end(), [&](const auto& one) { return one.name() == name; }),
-                missing.end());
+  const auto known = std::find_if(missing.begin(), missing.end(), [&](const auto& one) { return one.name() == name; });
+  if (known == missing.end() ? reason.empty() : known->reason() == reason && known->remedy() == remedy) return;
+  inventory_changed_ = true;
+  if (known != missing.end()) missing.erase(known);
   if (reason.empty()) return;
   v1::MissingCapability& one = *inventory_.add_missing();
   one.set_name(name);
   one.set_reason(reason);
   one.set_remedy(remedy);
+}
+
+void Agent::FollowInventory() {
+  // A file that is rewritten all the time must not keep the agent from its controller: a stream that lasted for more
+  // than a minute comes back at once.
+  constexpr absl::Duration kAgain = absl::Seconds(90);
+  if (!inventory_changed_ || clock_.Monotonic() - inventory_told_at_ < kAgain) return;
+  inventory_told_at_ = clock_.Monotonic();
+  TellInventory();
 }
 
 void Agent::FollowCpus() {
@@ -91,6 +102,7 @@ void Agent::FollowCpus() {
 }
 
 void Agent::TellInventory() {
+  inventory_changed_ = false;
   if (link_ == nullptr) return;
   link_->SetHello(BuildHello());
   link_->Reconnect();

@@ -31,7 +31,7 @@ ModelStoreOptions ModelStoreOptionsOf(const AgentSettings& settings) {
 }
 
 void Agent::FollowModels() {
-  models_->Refresh();
+  if (models_->Refresh()) inventory_changed_ = true;
   if (link_ != nullptr) {
     for (const v1::ModelOffer& offer : link_->TakeModelOffers()) models_->Offer(offer);
     if (const auto chunk = link_->TakeModelChunk()) models_->Take(*chunk);
