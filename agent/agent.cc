@@ -15,7 +15,6 @@
 #include "agent/sense/ownership.h"
 #include "agent/target.h"
 #include "src/base/enum_words.h"
-#include "src/base/shipped.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/writer_host.h"
@@ -99,14 +98,12 @@ absl::Status Agent::Build() {
   profiler_ = std::make_unique<Profiler>(settings_.profiler);
   devices_ = std::make_unique<Devices>(settings_.devices);
   if (settings_.fuse.from != ScoreFrom::kEvidence) {
-    const std::string file =
-        settings_.model_file.empty() ? ShippedPath("models/interference.truce") : settings_.model_file;
     ModelScorerOptions options;
     options.least_victim_cores = settings_.evidence.least_victim_cores;
     options.least_samples = static_cast<uint64_t>(settings_.profiler.least_samples);
     options.report_floor = settings_.evidence.report_floor;
     options.busy_cores = settings_.profiler.busy_cores;
-    model_ = std::make_unique<ModelSlot>(file, TopologyOf(inventory_), options);
+    model_ = std::make_unique<ModelSlot>(InterferenceModelFile(settings_), TopologyOf(inventory_), options);
     RefreshModel();
   }
   if (settings_.foretell) demand_ = std::make_unique<DemandWatch>(settings_.demand, clock_);
