@@ -1,6 +1,5 @@
 #include "agent/agent.h"
 
-#include <google/protobuf/util/time_util.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
@@ -10,15 +9,12 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/strings/str_join.h"
 #include "agent/act/migrate/driver.h"
 #include "agent/agent_models.h"
-#include "agent/link/report.h"
 #include "agent/sense/host_topology.h"
 #include "agent/sense/ownership.h"
 #include "agent/target.h"
 #include "src/base/enum_words.h"
-#include "src/base/shipped.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/writer_host.h"
@@ -26,12 +22,6 @@
 namespace truce::agent {
 namespace {
 
-using google::protobuf::util::TimeUtil;
-
-// The readable statistics of a report cover this much; the window itself may be longer.
-constexpr size_t kSummarySamples = 60;
-// Events kept between two reports.
-constexpr size_t kMostEvents = 1000;
 // How long a stopping agent waits for its last receipts to be acknowledged.
 constexpr absl::Duration kStopLimit = absl::Seconds(3);
 // How long it waits for migrations: to be called off, or to have done what can't be.
@@ -108,14 +98,12 @@ absl::Status Agent::Build() {
   profiler_ = std::make_unique<Profiler>(settings_.profiler);
   devices_ = std::make_unique<Devices>(settings_.devices);
   if (settings_.fuse.from != ScoreFrom::kEvidence) {
-    const std::string file =
-        settings_.model_file.empty() ? ShippedPath("models/interference.truce") : settings_.model_file;
     ModelScorerOptions options;
     options.least_victim_cores = settings_.evidence.least_victim_cores;
     options.least_samples = static_cast<uint64_t>(settings_.profiler.least_samples);
     options.report_floor = settings_.evidence.report_floor;
     options.busy_cores = settings_.profiler.busy_cores;
-    model_ = std::make_unique<ModelSlot>(file, TopologyOf(inventory_), options);
+    model_ = std::make_unique<ModelSlot>(InterferenceModelFile(settings_), TopologyOf(inventory_), options);
     RefreshModel();
   }
   if (settings_.foretell) demand_ = std::make_unique<DemandWatch>(settings_.demand, clock_);
@@ -127,6 +115,7 @@ absl::Status Agent::Build() {
     spdlog::info("metrics on port {}", metrics_->port());
   }
   if (settings_.controller_enabled) link_ = StartControllerLink(settings_.link, BuildHello());
+  inventory_changed_ = false;
   return absl::OkStatus();
 }
 
@@ -171,6 +160,8 @@ void Agent::Tick(bool score) {
   NoteArrivals();
   if (model_ != nullptr && model_->scorer() != nullptr) model_->scorer()->Tick(profiler_->profiles());
   if (score) {
+    // Of what the last scoring and the ticks since then found: an answer about a model is on its way by now.
+    FollowInventory();
     FollowCpus();
     AskForUnits();
     FollowDrivers();
@@ -302,174 +293,6 @@ void Agent::AddKubeletsCpus(ActionTarget* target) {
     Note("", "kubelet_unreadable", StrCat(problem, "; what was known of kubelet's CPUs before holds"));
   }
   told_of_kubelet_ = problem;
-}
-
-void Agent::Keep(std::vector<v1::Event> events) {
-  for (v1::Event& event : events) {
-    if (events_.size() < kMostEvents)
-      events_.push_back(std::move(event));
-    else
-      ++events_dropped_;
-  }
-}
-
-void Agent::Note(const std::string& workload, const char* kind, std::string message) {
-  std::vector<v1::Event> events(1);
-  v1::Event& event = events[0];
-  *event.mutable_occurred_at() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
-  event.set_workload(workload);
-  event.set_kind(kind);
-  event.set_message(std::move(message));
-  Keep(std::move(events));
-}
-
-void Agent::NoteArrivals() {
-  for (const std::string& name : sampler_->departed()) Note(name, "workload_departed", StrCat(name, " went away"));
-  for (const std::string& name : sampler_->arrived()) Note(name, "workload_arrived", StrCat(name, " appeared"));
-}
-
-absl::Status Agent::OpenResctrl() {
-  auto resctrl = host::Resctrl::Open({.sysfs = settings_.sysfs, .procfs = settings_.procfs});
-  if (resctrl.ok()) {
-    resctrl_ = *std::move(resctrl);
-    *inventory_.mutable_cache_control() = resctrl_->control();
-    return absl::OkStatus();
-  }
-  SetMissing("resctrl", std::string(StdView(resctrl.status().message())), "until then there is no cache_class");
-  return resctrl.status();
-}
-
-void Agent::AskForUnits() {
-  constexpr absl::Duration kAgain = absl::Minutes(1);
-  const bool first = units_asked_at_ == absl::ZeroDuration();
-  if (!first && (units_status_.ok() || clock_.Monotonic() - units_asked_at_ < kAgain)) return;
-  units_asked_at_ = clock_.Monotonic();
-  if (!host::SystemdRuns(settings_.run_directory)) return;
-  const std::string before(StdView(units_status_.message()));
-  units_status_ = units_.Check();
-  const std::string reason(StdView(units_status_.message()));
-  if (reason == before) return;
-  SetMissing("systemd", reason, "until then the units of systemd that are not delegated are watched and not changed");
-  if (units_status_.ok()) Note("", "systemd_answers", "systemd can be asked to change its units now");
-  if (!first) TellInventory();
-}
-
-void Agent::FollowDrivers() {
-  if (mover_->ReadyDrivers() == ready_drivers_ && mover_->MissingDrivers() == missing_drivers_) return;
-  NoteDrivers();
-  Note("", "migration_drivers_changed",
-       StrCat("workloads can come to this host by ",
-              ready_drivers_.empty() ? "nothing" : absl::StrJoin(ready_drivers_, ", "), " now"));
-  TellInventory();
-}
-
-void Agent::NoteDrivers() {
-  ready_drivers_ = mover_->ReadyDrivers();
-  missing_drivers_ = mover_->MissingDrivers();
-  inventory_.clear_migration_drivers();
-  for (const std::string& name : ready_drivers_) inventory_.add_migration_drivers(name);
-  std::string missing;
-  for (const auto& [name, reason] : missing_drivers_) {
-    spdlog::warn("migration by {}: {}", name, reason);
-    StrAppend(&missing, missing.empty() ? "" : "; ", name, ": ", reason);
-  }
-  SetMissing("migration", missing, "until then nothing comes to this host that way");
-}
-
-// Those who may not be moved are not asked about.
-std::vector<std::string> Agent::MigrationDriversFor(const Workload& workload) {
-  const WorkloadIdentity& identity = workload.identity;
-  const auto& levers = identity.levers;
-  if (std::find(levers.begin(), levers.end(), v1::LEVER_MIGRATE) == levers.end()) return {};
-  return mover_->DriversFor({identity.name, identity.kind, identity.application, workload.cgroup.get()});
-}
-
-void Agent::SetMissing(const std::string& name, const std::string& reason, const std::string& remedy) {
-  auto& missing = *inventory_.mutable_missing();
-  missing.erase(std::remove_if(missing.begin(), missing.end(), [&](const auto& one) { return one.name() == name; }),
-                missing.end());
-  if (reason.empty()) return;
-  v1::MissingCapability& one = *inventory_.add_missing();
-  one.set_name(name);
-  one.set_reason(reason);
-  one.set_remedy(remedy);
-}
-
-void Agent::FollowCpus() {
-  const auto online = host::OnlineCpus(settings_.sysfs);
-  if (!online.ok()) return;
-  std::vector<int> known;
-  for (const v1::Cpu& cpu : inventory_.cpus()) known.push_back(static_cast<int>(cpu.id()));
-  if (known == *online) return;
-  auto inventory = host::TakeInventory(inventory_options_, *layout_, counters_->status());
-  if (!inventory.ok()) return;
-  *inventory_.mutable_cpus() = std::move(*inventory->mutable_cpus());
-  Note("", "cpus_changed",
-       StrCat("the host has the CPUs ", host::FormatCpuList(*online), " now, and had ", host::FormatCpuList(known)));
-  if (model_ != nullptr) model_->SetTopology(TopologyOf(inventory_));
-  TellInventory();
-}
-
-void Agent::TellInventory() {
-  if (link_ == nullptr) return;
-  link_->SetHello(BuildHello());
-  link_->Reconnect();
-}
-
-v1::Hello Agent::BuildHello() const {
-  v1::Hello hello;
-  hello.set_protocol_version(kProtocolVersion);
-  *hello.mutable_inventory() = inventory_;
-  hello.set_mode(settings_.modes.initial);
-  hello.set_mode_ceiling(settings_.modes.ceiling);
-  for (v1::HeldAction& held : actuator_->held()) *hello.add_held() = std::move(held);
-  hello.set_desired_set_version(desired_version_);
-  *hello.mutable_report_interval() =
-      TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(settings_.score_interval));
-  for (v1::MigrationStatus& status : mover_->statuses()) *hello.add_migrations() = std::move(status);
-  for (v1::ModelInUse& model : models_->ForHello()) *hello.add_models() = std::move(model);
-  return hello;
-}
-
-v1::Report Agent::BuildReport(const Scores& scores) {
-  v1::Report report;
-  *report.mutable_sampled_at() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
-  for (const auto& [key, workload] : sampler_->workloads()) {
-    v1::WorkloadReport& entry = *report.add_workloads();
-    ToWire(workload->identity, EffectiveMode(settings_.modes, mode_rules_, workload->identity),
-           MigrationDriversFor(*workload), entry.mutable_workload());
-    ToWire(workload->sample, entry.mutable_readings());
-    if (auto profile = profiler_->profiles().find(key); profile != profiler_->profiles().end()) {
-      Summarise(*profile->second, kSummarySamples, entry.mutable_fingerprint());
-    }
-    if (auto verdict = scores.verdicts.find(key); verdict != scores.verdicts.end()) {
-      entry.set_diagnosis(verdict->second.diagnosis);
-      entry.set_diagnosis_detail(verdict->second.detail);
-      if (verdict->second.slowdown_ratio) entry.set_slowdown_ratio(*verdict->second.slowdown_ratio);
-    }
-    if (auto signature = signatures_.find(key); signature != signatures_.end()) {
-      *entry.mutable_signature() = std::move(signature->second);
-    }
-    if (demand_ != nullptr) demand_->Fill(key, &entry);
-  }
-  for (const v1::PairScore& pair : scores.pairs) *report.add_pairs() = pair;
-  for (v1::HeldAction& held : actuator_->held()) *report.add_held() = std::move(held);
-  for (v1::MigrationStatus& status : mover_->statuses()) *report.add_migrations() = std::move(status);
-  if (demand_ != nullptr) {
-    for (v1::ForecastErrors& errors : demand_->TakeErrors()) *report.add_forecast_errors() = std::move(errors);
-  }
-  for (const v1::DeviceHeadroom& device : devices_->headrooms()) *report.add_devices() = device;
-  *report.mutable_cost() = cost_;
-  for (v1::Event& event : events_) *report.add_events() = std::move(event);
-  if (events_dropped_ > 0) {
-    v1::Event& event = *report.add_events();
-    *event.mutable_occurred_at() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(clock_.Now()));
-    event.set_kind("events_dropped");
-    event.set_message(
-        StrCat(events_dropped_, " more events came in one report's time than are kept, and were dropped"));
-    events_dropped_ = 0;
-  }
-  return report;
 }
 
 }  // namespace truce::agent

@@ -63,8 +63,10 @@ class Agent {
   void Score();
   // Takes up a model that was put in place, and tells what became of it.
   void RefreshModel();
-  // The model that foretells demand: takes up the one that is in use now.
+  // The model that foretells demand: takes up the one that is in use now; says what is wrong with the agent's own.
   void FollowDemandModel();
+  // nullptr: what needs none.
+  void UseDemandModel(const ModelInUse* in_use);
   // How much more the disks would take.
   void FollowDevices();
   // Passes messages about models between the link and the store of models, and tells what became of them.
@@ -88,6 +90,9 @@ class Agent {
   std::vector<std::string> MigrationDriversFor(const Workload& workload);
   // The inventory says that this is missing, and why; no longer, when `reason` is empty.
   void SetMissing(const std::string& name, const std::string& reason, const std::string& remedy);
+  // Tells the controller when what is missing, or which model of its own the agent uses, is not what the last hello
+  // said.
+  void FollowInventory();
   // The hello is the only message that has it, so the stream begins anew.
   void TellInventory();
   // Keeps events for the next report; counts them when there are too many.
@@ -102,6 +107,9 @@ class Agent {
   HostLock host_lock_;
   host::InventoryOptions inventory_options_;
   v1::HostInventory inventory_;
+  // What only the hello says is not what it said last; when that was told by itself.
+  bool inventory_changed_ = false;
+  absl::Duration inventory_told_at_ = -absl::InfiniteDuration();
   // null where traffic can't be counted.
   std::unique_ptr<host::Traffic> traffic_;
   // null where there are no classes of cache and memory bandwidth.
@@ -133,7 +141,6 @@ class Agent {
   std::unique_ptr<ModelStore> models_;
   // The model that demand_ was given last; empty SHA-256: none.
   std::optional<std::string> demand_model_sha256_;
-  absl::Duration demand_model_again_at_ = -absl::InfiniteDuration();
   std::unique_ptr<ControllerLink> link_;
   std::unique_ptr<MetricsServer> metrics_;
 

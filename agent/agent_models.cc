@@ -6,9 +6,13 @@
 #include <utility>
 
 #include "agent/agent.h"
+#include "agent/predict/devices.h"
+#include "agent/predict/model_record.h"
 #include "models/forecast/demand_model_file.h"
+#include "models/interference/model_file.h"
 #include "src/base/shipped.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 
 namespace truce::agent {
 namespace {
@@ -30,8 +34,33 @@ ModelStoreOptions ModelStoreOptionsOf(const AgentSettings& settings) {
   return options;
 }
 
+std::string InterferenceModelFile(const AgentSettings& settings) {
+  return settings.model_file.empty() ? ShippedPath("models/interference.truce") : settings.model_file;
+}
+
+std::vector<std::string> ModelWarnings(const AgentSettings& settings) {
+  std::vector<std::string> warnings;
+  const auto warn = [&](const char* key, const absl::Status& status, const char* without) {
+    if (!status.ok())
+      warnings.push_back(StrCat(key, ": ", StdView(status.message()), "; until it can be used, ", without));
+  };
+  if (settings.fuse.from != ScoreFrom::kEvidence) {
+    const std::string file = InterferenceModelFile(settings);
+    const auto bytes = ReadModelFile(file);
+    warn("model.file", bytes.ok() ? ParseModel(*bytes, file).status() : bytes.status(), "evidence goes on alone");
+  }
+  if (settings.foretell) {
+    const ModelKindOptions demand = ModelStoreOptionsOf(settings).kinds.at(v1::MODEL_KIND_DEMAND);
+    const auto bytes = ReadModelFile(demand.own_file);
+    warn("model.demand_file", bytes.ok() ? demand.check(*bytes, demand.own_file).status() : bytes.status(),
+         "or the controller sends one, demand is foretold to go on as it is");
+  }
+  for (DeviceNews& news : Devices(settings.devices).TakeNews()) warnings.push_back(std::move(news.message));
+  return warnings;
+}
+
 void Agent::FollowModels() {
-  models_->Refresh();
+  if (models_->Refresh()) inventory_changed_ = true;
   if (link_ != nullptr) {
     for (const v1::ModelOffer& offer : link_->TakeModelOffers()) models_->Offer(offer);
     if (const auto chunk = link_->TakeModelChunk()) models_->Take(*chunk);

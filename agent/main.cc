@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/agent.h"
+#include "agent/agent_models.h"
 #include "agent/settings.h"
 #include "src/base/clock.h"
 #include "src/base/config.h"
@@ -135,6 +136,9 @@ int main(int argc, char** argv) {
       return Fail(kUsage, status);
   }
   if (check_only) {
+    for (const std::string& warning : truce::agent::ModelWarnings(*settings)) {
+      std::fprintf(stderr, "truce-agent: warning: %s\n", warning.c_str());
+    }
     std::printf("%s is a valid configuration\n", config_file.empty() ? "the default" : config_file.c_str());
     return kDone;
   }

@@ -19,6 +19,15 @@ double QuantileLoss(double level, double said, double came) {
 
 }  // namespace
 
+DueErrors& DueErrors::operator+=(const DueErrors& other) {
+  count += other.count;
+  loss += other.loss;
+  naive_loss += other.naive_loss;
+  squared_gain += other.squared_gain;
+  above_p95 += other.above_p95;
+  return *this;
+}
+
 void DemandSeries::Add(double value) {
   if (!std::isfinite(value)) return;
   sum_ += value;

@@ -28,6 +28,8 @@ struct DueErrors {
   double naive_loss = 0;
   double squared_gain = 0;
   uint64_t above_p95 = 0;
+
+  DueErrors& operator+=(const DueErrors& other);
 };
 using DueByHorizon = std::array<DueErrors, kDemandHorizons.size()>;
 

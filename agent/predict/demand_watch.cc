@@ -181,28 +181,44 @@ void DemandWatch::Fill(uint64_t key, v1::WorkloadReport* report) {
   }
 }
 
-std::vector<v1::ForecastErrors> DemandWatch::TakeErrors() {
-  if (clock_.Monotonic() - told_errors_at_ < options_.errors_interval) return {};
-  told_errors_at_ = clock_.Monotonic();
-  std::vector<v1::ForecastErrors> all;
+void DemandWatch::EndErrors() {
+  errors_ended_at_ = clock_.Monotonic();
   for (const auto& [key, due] : std::exchange(due_, {})) {
-    const auto& [model_sha256, application, series] = key;
-    for (size_t h = 0; h < due.size(); ++h) {
-      if (due[h].count == 0) continue;
-      v1::ForecastErrors& errors = all.emplace_back();
-      errors.set_model_sha256(model_sha256);
-      errors.set_application(application);
-      errors.set_resource(kResources[series]);
-      *errors.mutable_ahead() = TimeUtil::NanosecondsToDuration(static_cast<int64_t>(kDemandHorizons[h]) *
-                                                                absl::ToInt64Nanoseconds(options_.step));
-      errors.set_count(due[h].count);
-      errors.set_loss_sum(due[h].loss);
-      errors.set_naive_loss_sum(due[h].naive_loss);
-      errors.set_squared_gain_sum(due[h].squared_gain);
-      errors.set_above_p95_count(due[h].above_p95);
-    }
+    if (waiting_.size() >= kMostWaiting && !waiting_.contains(key)) continue;
+    DueByHorizon& sum = waiting_[key];
+    for (size_t h = 0; h < due.size(); ++h) sum[h] += due[h];
+  }
+}
+
+std::vector<v1::ForecastErrors> DemandWatch::TakeErrors() {
+  if (clock_.Monotonic() - errors_ended_at_ >= options_.errors_interval) EndErrors();
+  std::vector<v1::ForecastErrors> all;
+  while (!waiting_.empty() && all.size() + kDemandHorizons.size() <= options_.most_errors) {
+    auto next = waiting_.upper_bound(told_last_);
+    if (next == waiting_.end()) next = waiting_.begin();
+    ToWire(next->first, next->second, &all);
+    told_last_ = next->first;
+    waiting_.erase(next);
   }
   return all;
+}
+
+void DemandWatch::ToWire(const ErrorKey& key, const DueByHorizon& due, std::vector<v1::ForecastErrors>* all) const {
+  const auto& [model_sha256, application, series] = key;
+  for (size_t h = 0; h < due.size(); ++h) {
+    if (due[h].count == 0) continue;
+    v1::ForecastErrors& errors = all->emplace_back();
+    errors.set_model_sha256(model_sha256);
+    errors.set_application(application);
+    errors.set_resource(kResources[series]);
+    *errors.mutable_ahead() = TimeUtil::NanosecondsToDuration(static_cast<int64_t>(kDemandHorizons[h]) *
+                                                              absl::ToInt64Nanoseconds(options_.step));
+    errors.set_count(due[h].count);
+    errors.set_loss_sum(due[h].loss);
+    errors.set_naive_loss_sum(due[h].naive_loss);
+    errors.set_squared_gain_sum(due[h].squared_gain);
+    errors.set_above_p95_count(due[h].above_p95);
+  }
 }
 
 std::optional<NextBurst> DemandWatch::BurstOf(uint64_t key) const {

@@ -29,8 +29,10 @@ namespace truce::agent {
 struct DemandWatchOptions {
   // Length of a step; horizons are kDemandHorizons of them.
   absl::Duration step = absl::Seconds(30);
-  // Errors are told so often.
+  // Errors are told so often, and at most so many at once (kDemandHorizons.size() at least), which keeps a report far
+  // below what a controller accepts.
   absl::Duration errors_interval = absl::Minutes(5);
+  size_t most_errors = 2'000;
   // After a demand left its band the margin over its forecast is wider for so long.
   absl::Duration widened = absl::Minutes(10);
   // What models that are fitted anew may cost a tick, in the long run.
@@ -52,14 +54,14 @@ class DemandWatch {
   // What makes forecasters from now on, and the SHA-256 (hex) of the model that is in it; empty for none. Those that
   // were made before are made anew at the ends of their steps, a few a tick.
   void UseModel(MakeDemandForecaster make, std::string model_sha256);
-  bool has_model() const { return maker_ != nullptr; }
   // Takes the newest samples, ends the steps that are due; workloads that went away are forgotten. Nothing before the
   // first UseModel.
   void Tick(const Profiles& profiles);
 
   // Puts what was foretold since the last call into a workload's report, and the bursts that are near.
   void Fill(uint64_t key, v1::WorkloadReport* report);
-  // Errors since the last call that had any, one for each application, resource and horizon.
+  // Errors of the intervals that are over and were not taken yet, one for each application, resource and horizon. Where
+  // there are too many for one call, the next ones go on with the others; none is lost for being late.
   std::vector<v1::ForecastErrors> TakeErrors();
   // "demand_jump" and "anomaly", with the workload and a sentence.
   std::vector<v1::Event> TakeEvents() { return std::exchange(events_, {}); }
@@ -90,10 +92,15 @@ class DemandWatch {
   };
   // Model, application and series.
   using ErrorKey = std::tuple<std::string, std::string, size_t>;
+  // Of those that wait to be told, at most: a full host has fewer.
+  static constexpr size_t kMostWaiting = 100'000;
 
   void Take(const Profile& profile, Slot* slot);
   void EndStep(const Profile& profile, Slot* slot);
   void Tell(const Profile& profile, size_t series, const DemandStep& step, Slot* slot);
+  // Ends an interval of errors: they wait to be told from now on.
+  void EndErrors();
+  void ToWire(const ErrorKey& key, const DueByHorizon& due, std::vector<v1::ForecastErrors>* all) const;
 
   const DemandWatchOptions options_;
   const Clock& clock_;
@@ -103,7 +110,10 @@ class DemandWatch {
   int renewals_left_ = 0;
   std::map<uint64_t, std::unique_ptr<Slot>> slots_;
   std::map<ErrorKey, DueByHorizon> due_;
-  absl::Duration told_errors_at_ = -absl::InfiniteDuration();
+  absl::Duration errors_ended_at_ = -absl::InfiniteDuration();
+  std::map<ErrorKey, DueByHorizon> waiting_;
+  // The last one that was told: those behind it are next.
+  ErrorKey told_last_;
   std::vector<v1::Event> events_;
   uint64_t round_ = 0;
   uint64_t steps_ = 0;

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "agent/predict/model_record.h"
 #include "agent/sense/disk_interval.h"
 #include "src/base/text.h"
 #include "src/host/inventory.h"
@@ -15,6 +16,8 @@ namespace {
 
 // One time out of ten a normal number is more than so many deviations above its mean.
 constexpr double kTenth = 1.2816;
+// What truce-lab storage writes has a few thousand.
+constexpr size_t kMostStorageModelBytes = size_t{1} << 20;
 
 void ToWire(double factor, double spread, v1::LoadFactor* wire) {
   wire->set_factor(factor);
@@ -56,7 +59,7 @@ void Devices::ReadModels() {
   }
   std::sort(files.begin(), files.end());
   for (const std::string& file : files) {
-    const absl::StatusOr<std::string> text = host::ReadFile(file);
+    const absl::StatusOr<std::string> text = ReadModelFile(file, kMostStorageModelBytes);
     absl::StatusOr<DeviceModel> model = text.ok() ? ParseStorageModel(*text, file) : text.status();
     if (!model.ok()) {
       Tell("storage_model_refused", std::string(StdView(model.status().message())));

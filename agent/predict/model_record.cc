@@ -1,10 +1,11 @@
 #include "agent/predict/model_record.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <string_view>
 
-#include "models/weights/model_bytes.h"
 #include "src/base/atomic_file.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -43,16 +44,20 @@ absl::Status WriteModelRecord(const std::string& path, const ModelRecord& record
                              IfExists::kReplace);
 }
 
-absl::StatusOr<std::string> ReadModelFile(const std::string& path) {
+absl::StatusOr<std::string> ReadModelFile(const std::string& path, size_t most_bytes) {
+  // Looked at after it was opened, so that it is the same one; to open a pipe must not wait for its writer.
+  host::UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file.valid()) return ErrnoStatus(errno, StrCat("opening ", path));
   struct stat status {};
-  if (stat(path.c_str(), &status) == 0) {
-    if (!S_ISREG(status.st_mode)) return absl::FailedPreconditionError(StrCat(path, " is no file"));
-    if (static_cast<size_t>(status.st_size) > kMostModelBytes) {
-      return absl::FailedPreconditionError(
-          StrCat(path, " has ", status.st_size, " bytes, more than any model (", kMostModelBytes, ")"));
-    }
+  if (fstat(file.get(), &status) != 0) return ErrnoStatus(errno, StrCat("looking at ", path));
+  if (!S_ISREG(status.st_mode)) return absl::FailedPreconditionError(StrCat(path, " is no file"));
+  if (static_cast<size_t>(status.st_size) > most_bytes) {
+    return absl::FailedPreconditionError(
+        StrCat(path, " has ", status.st_size, " bytes, more than any model (", most_bytes, ")"));
   }
-  return host::ReadFile(path);
+  host::ReadBuffer buffer;
+  TRUCE_ASSIGN_OR_RETURN(const std::string_view bytes, host::ReadWhole(file.get(), buffer, path));
+  return std::string(bytes);
 }
 
 std::string ShortModelName(std::string_view sha256) {

@@ -4,8 +4,8 @@
 
 #include <utility>
 
+#include "agent/predict/model_record.h"
 #include "src/base/text.h"
-#include "src/host/file.h"
 
 namespace truce::agent {
 
@@ -21,20 +21,11 @@ ModelSlot::Stamp ModelSlot::Look() const {
 
 namespace {
 
-// The file's bytes. A pipe would be waited for, and what is too large for a model is not read.
 absl::StatusOr<std::string> ReadModel(const std::string& file) {
-  constexpr std::string_view kRemedy = "; install a model there, or name it with model.file";
-  struct stat status {};
-  if (stat(file.c_str(), &status) == 0) {
-    if (!S_ISREG(status.st_mode)) return absl::FailedPreconditionError(StrCat(file, " is no file", kRemedy));
-    if (static_cast<size_t>(status.st_size) > kMostModelBytes) {
-      return absl::FailedPreconditionError(
-          StrCat(file, " has ", status.st_size, " bytes, more than any model (", kMostModelBytes, ")", kRemedy));
-    }
-  }
-  absl::StatusOr<std::string> bytes = host::ReadFile(file);
+  absl::StatusOr<std::string> bytes = ReadModelFile(file);
   if (bytes.ok()) return bytes;
-  return absl::Status(bytes.status().code(), StrCat(StdView(bytes.status().message()), kRemedy));
+  return absl::Status(bytes.status().code(),
+                      StrCat(StdView(bytes.status().message()), "; install a model there, or name it with model.file"));
 }
 
 }  // namespace

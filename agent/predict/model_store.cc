@@ -36,7 +36,7 @@ void ModelStore::Offer(const v1::ModelOffer& offer) {
   const std::string& sha256 = offer.sha256();
   const auto found = kinds_.find(which);
   if (found == kinds_.end()) {
-    Refuse(which, sha256, StrCat("this agent takes no models of kind ", EnumWord(which)), true);
+    Decline(which, sha256, StrCat("this agent takes no models of kind ", EnumWord(which)));
     return;
   }
   Kind& kind = found->second;
@@ -48,15 +48,12 @@ void ModelStore::Offer(const v1::ModelOffer& offer) {
     return;
   }
   if (sha256.empty() || (kind.own && kind.own->sha256 == sha256)) {
-    if (absl::Status status = GoOverTo(which, std::nullopt); !status.ok()) {
-      Refuse(which, sha256, StdView(status.message()));
-    } else {
-      Accept(which, sha256);
-    }
+    GoOverTo(which, std::nullopt);
+    Accept(which, sha256);
     return;
   }
   if (!options_.accept_sent) {
-    Refuse(which, sha256, "model.accept_sent is false on this host", true);
+    Decline(which, sha256, "model.accept_sent is false on this host");
     return;
   }
   if (const auto unusable = unusable_.find(sha256); unusable != unusable_.end()) {
@@ -75,12 +72,12 @@ void ModelStore::Offer(const v1::ModelOffer& offer) {
     return;
   }
   if (auto here = Check(which, Path(which, sha256, ".truce"), sha256); here.ok()) {
-    const absl::Status status = GoOverTo(which, *std::move(here));
-    status.ok() ? Accept(which, sha256) : Refuse(which, sha256, StdView(status.message()));
+    GoOverTo(which, *std::move(here));
+    Accept(which, sha256);
     return;
   }
   if (const absl::Status status = BeginReceiving(offer); !status.ok()) {
-    Refuse(which, sha256, StdView(status.message()));
+    DeclineFor(which, sha256, status);
   } else if (receiving_->have == receiving_->size) {
     Finish();
   }
@@ -141,8 +138,7 @@ void ModelStore::Take(const v1::ModelChunk& chunk) {
     if (written <= 0) {
       const absl::Status status =
           ErrnoStatus(errno, StrCat("writing ", Path(receiving_->kind, receiving_->sha256, ".part")));
-      // That this host's disk is full says nothing against the model.
-      Refuse(receiving_->kind, receiving_->sha256, StdView(status.message()), /*unwilling=*/true);
+      DeclineFor(receiving_->kind, receiving_->sha256, status);
       StopReceiving(false);
       return;
     }
@@ -158,7 +154,7 @@ void ModelStore::Finish() {
   const v1::ModelKind which = receiving_->kind;
   const std::string sha256 = receiving_->sha256;
   const std::string part = Path(which, sha256, ".part");
-  const absl::StatusOr<std::string> bytes = ReadModelFile(part);
+  absl::StatusOr<std::string> bytes = ReadModelFile(part);
   const bool is_same = bytes.ok() && FileSha256(*bytes) == sha256;
   if (!is_same && receiving_->resumed && ftruncate(receiving_->file.get(), 0) == 0) {
     // Perhaps the old part never reached the disk whole; once from the beginning.
@@ -169,23 +165,33 @@ void ModelStore::Finish() {
   }
   StopReceiving(true);
   unlink(part.c_str());
-  const absl::Status status = bytes.ok() ? TakeUp(which, sha256, *bytes, is_same) : bytes.status();
-  status.ok() ? Accept(which, sha256) : Refuse(which, sha256, StdView(status.message()));
+  if (!bytes.ok()) {
+    DeclineFor(which, sha256, bytes.status());
+  } else if (!is_same) {
+    Refuse(which, sha256,
+           StdView(DamagedModel(StrCat("model ", ShortModelName(sha256)), "its SHA-256 is not the one that was offered")
+                       .message()));
+  } else {
+    TakeUp(which, sha256, *std::move(bytes));
+  }
 }
 
-absl::Status ModelStore::TakeUp(v1::ModelKind which, const std::string& sha256, const std::string& bytes,
-                                bool is_same) {
-  const std::string name = StrCat("model ", ShortModelName(sha256));
-  if (!is_same) return DamagedModel(name, "its SHA-256 is not the one that was offered");
-  absl::StatusOr<std::string> version = kinds_.at(which).options.check(bytes, name);
+void ModelStore::TakeUp(v1::ModelKind which, const std::string& sha256, std::string bytes) {
+  absl::StatusOr<std::string> version = kinds_.at(which).options.check(bytes, StrCat("model ", ShortModelName(sha256)));
   if (!version.ok()) {
     if (unusable_.size() >= kMostUnusable) unusable_.clear();
     unusable_[sha256] = std::string(StdView(version.status().message()));
-    return version.status();
+    Refuse(which, sha256, unusable_[sha256]);
+    return;
   }
   const std::string path = Path(which, sha256, ".truce");
-  TRUCE_RETURN_IF_ERROR(WriteFileAtomically(path, bytes, 0600, IfExists::kReplace));
-  return GoOverTo(which, ModelInUse{path, sha256, *std::move(version), true});
+  if (const absl::Status status = WriteFileAtomically(path, bytes, 0600, IfExists::kReplace); !status.ok()) {
+    DeclineFor(which, sha256, status);
+    return;
+  }
+  GoOverTo(which,
+           ModelInUse{path, sha256, *std::move(version), true, std::make_shared<const std::string>(std::move(bytes))});
+  Accept(which, sha256);
 }
 
 void ModelStore::StopReceiving(bool keep_part) {
@@ -200,7 +206,19 @@ void ModelStore::Accept(v1::ModelKind, const std::string& sha256) {
   answer.set_accepted(true);
 }
 
-void ModelStore::Refuse(v1::ModelKind which, const std::string& sha256, std::string_view why, bool unwilling) {
+void ModelStore::Refuse(v1::ModelKind which, const std::string& sha256, std::string_view why) {
+  SayNo(which, sha256, why, /*unwilling=*/false);
+}
+
+void ModelStore::Decline(v1::ModelKind which, const std::string& sha256, std::string_view why) {
+  SayNo(which, sha256, why, /*unwilling=*/true);
+}
+
+void ModelStore::DeclineFor(v1::ModelKind which, const std::string& sha256, const absl::Status& fault) {
+  Decline(which, sha256, StrCat(StdView(fault.message()), "; it is offered again when the agent connects anew"));
+}
+
+void ModelStore::SayNo(v1::ModelKind which, const std::string& sha256, std::string_view why, bool unwilling) {
   v1::ModelAnswer& answer = answers_.emplace_back();
   answer.set_sha256(sha256);
   answer.set_reason(std::string(why));

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,13 +45,14 @@ struct ModelStoreOptions {
   std::map<v1::ModelKind, ModelKindOptions> kinds;
 };
 
-// The file to use.
+// The model to use. It stays what it is, whatever becomes of its file.
 struct ModelInUse {
   std::string path;
   std::string sha256;
   std::string version;
   bool sent = false;
-  bool operator==(const ModelInUse&) const = default;
+  // Its bytes, which passed their check; never null.
+  std::shared_ptr<const std::string> bytes;
 };
 
 // To be told as an event of the host.
@@ -74,8 +76,12 @@ class ModelStore {
   std::vector<v1::ModelAnswer> TakeAnswers();
   std::vector<ModelNews> TakeNews();
 
-  // Looks whether a file that the agent came with was replaced, and takes the new one if it is sound. Cheap when not.
-  void Refresh();
+  // Looks whether a file that the agent came with was replaced, and takes the new one if it is sound; the one before
+  // stays if it is not. Cheap when there is none. True when another model is in use for that, which only the next hello
+  // says.
+  bool Refresh();
+  // OK, or why the file that the agent came with is not used as it is now; a sentence that names it.
+  absl::Status OwnStatus(v1::ModelKind kind) const;
   // nullptr while there is none that can be used. Valid until the next call that is not const.
   const ModelInUse* InUse(v1::ModelKind kind) const;
   // For the hello: each kind, also those of which none is in use.
@@ -92,6 +98,8 @@ class ModelStore {
   struct Kind {
     ModelKindOptions options;
     std::optional<Stamp> own_seen;
+    // Of what was seen there last.
+    absl::Status own_status;
     std::optional<ModelInUse> own;
     std::optional<ModelInUse> sent;
     // SHA-256 of the one that was sent before; empty for none.
@@ -109,20 +117,29 @@ class ModelStore {
   };
 
   std::string Path(v1::ModelKind kind, std::string_view sha256, std::string_view ending) const;
-  void TakeOwn(Kind* kind);
+  // True when the agent's own is another one now.
+  bool TakeOwn(Kind* kind);
   // What the record says was in use.
   void TakeRecorded(v1::ModelKind which, Kind* kind);
   absl::StatusOr<ModelInUse> Check(v1::ModelKind which, const std::string& path, std::string_view sha256) const;
-  // Goes over to the one that is here. nullopt: to the agent's own.
-  absl::Status GoOverTo(v1::ModelKind which, std::optional<ModelInUse> model);
+  // Goes over to the one that is here. nullopt: to the agent's own. It is so in this run also when that can't be
+  // recorded, which is told: after a restart the hello says what is in use, and the controller offers the other again.
+  void GoOverTo(v1::ModelKind which, std::optional<ModelInUse> model);
   absl::Status BeginReceiving(const v1::ModelOffer& offer);
   // All of it is here.
   void Finish();
-  absl::Status TakeUp(v1::ModelKind which, const std::string& sha256, const std::string& bytes, bool is_same);
+  // All of it was read, and those are its bytes.
+  void TakeUp(v1::ModelKind which, const std::string& sha256, std::string bytes);
   void StopReceiving(bool keep_part);
   void DeleteOthers(v1::ModelKind which) const;
   void Accept(v1::ModelKind which, const std::string& sha256);
-  void Refuse(v1::ModelKind which, const std::string& sha256, std::string_view why, bool unwilling = false);
+  // What was offered can't be used, here or anywhere: the controller may take it back from the fleet.
+  void Refuse(v1::ModelKind which, const std::string& sha256, std::string_view why);
+  // This host takes none; that says nothing of the model.
+  void Decline(v1::ModelKind which, const std::string& sha256, std::string_view why);
+  // Its disk did not do what was needed, so it takes none until it says hello anew.
+  void DeclineFor(v1::ModelKind which, const std::string& sha256, const absl::Status& fault);
+  void SayNo(v1::ModelKind which, const std::string& sha256, std::string_view why, bool unwilling);
 
   const ModelStoreOptions options_;
   std::map<v1::ModelKind, Kind> kinds_;

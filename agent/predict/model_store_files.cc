@@ -20,7 +20,7 @@ std::string ModelStore::Path(v1::ModelKind kind, std::string_view sha256, std::s
   return StrCat(options_.directory, "/", EnumWord(kind), sha256.empty() ? "" : "-", sha256, ending);
 }
 
-void ModelStore::TakeOwn(Kind* kind) {
+bool ModelStore::TakeOwn(Kind* kind) {
   const std::string& file = kind->options.own_file;
   struct stat status {};
   Stamp stamp;
@@ -28,22 +28,27 @@ void ModelStore::TakeOwn(Kind* kind) {
     stamp = {static_cast<int64_t>(status.st_ino), static_cast<int64_t>(status.st_size),
              status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
   }
-  if (kind->own_seen == stamp) return;
+  if (kind->own_seen == stamp) return false;
   const bool first = !kind->own_seen.has_value();
   kind->own_seen = stamp;
-  const absl::StatusOr<std::string> bytes = ReadModelFile(file);
+  absl::StatusOr<std::string> bytes = ReadModelFile(file);
   absl::StatusOr<std::string> version =
       bytes.ok() ? kind->options.check(*bytes, file) : absl::StatusOr<std::string>(bytes.status());
-  if (version.ok()) {
-    kind->own = ModelInUse{file, FileSha256(*bytes), *std::move(version), false};
-    if (!first && !kind->sent)
-      news_.push_back({"model_taken_up", StrCat("model ", kind->own->version, " from ", file)});
-    return;
+  kind->own_status = version.status();
+  if (!version.ok()) {
+    news_.push_back({"model_refused",
+                     StrCat("the model that the agent came with is not used: ", StdView(version.status().message()),
+                            kind->own ? StrCat("; model ", kind->own->version, " stays") : "")});
+    return false;
   }
-  // One that was sound stays what it was only where it is: whoever reads the path again would find the new one.
-  kind->own.reset();
-  news_.push_back({"model_refused",
-                   StrCat("the model that the agent came with is not used: ", StdView(version.status().message()))});
+  std::string sha256 = FileSha256(*bytes);
+  const bool same = kind->own && kind->own->sha256 == sha256;
+  kind->own = ModelInUse{file, std::move(sha256), *std::move(version), false,
+                         std::make_shared<const std::string>(*std::move(bytes))};
+  if (!first && !same && !kind->sent) {
+    news_.push_back({"model_taken_up", StrCat("model ", kind->own->version, " from ", file)});
+  }
+  return !same;
 }
 
 void ModelStore::TakeRecorded(v1::ModelKind which, Kind* kind) {
@@ -68,29 +73,30 @@ void ModelStore::TakeRecorded(v1::ModelKind which, Kind* kind) {
 
 absl::StatusOr<ModelInUse> ModelStore::Check(v1::ModelKind which, const std::string& path,
                                              std::string_view sha256) const {
-  TRUCE_ASSIGN_OR_RETURN(const std::string bytes, ReadModelFile(path));
+  TRUCE_ASSIGN_OR_RETURN(std::string bytes, ReadModelFile(path));
   if (FileSha256(bytes) != sha256) return DamagedModel(path, "it is not the one that its name says");
   TRUCE_ASSIGN_OR_RETURN(std::string version, kinds_.at(which).options.check(bytes, path));
-  return ModelInUse{path, std::string(sha256), std::move(version), true};
+  return ModelInUse{path, std::string(sha256), std::move(version), true,
+                    std::make_shared<const std::string>(std::move(bytes))};
 }
 
-absl::Status ModelStore::GoOverTo(v1::ModelKind which, std::optional<ModelInUse> model) {
+void ModelStore::GoOverTo(v1::ModelKind which, std::optional<ModelInUse> model) {
   Kind& kind = kinds_.at(which);
-  if (!model && !kind.sent) return absl::OkStatus();
+  if (!model && !kind.sent) return;
   const std::string before = kind.sent ? kind.sent->sha256 : kind.before;
   const ModelRecord record{model ? model->sha256 : "", before};
-  TRUCE_RETURN_IF_ERROR(MakeDirectory(options_.directory, 0700));
-  TRUCE_RETURN_IF_ERROR(WriteModelRecord(Path(which, "", ".sent"), record));
+  absl::Status recorded = MakeDirectory(options_.directory, 0700);
+  if (recorded.ok()) recorded = WriteModelRecord(Path(which, "", ".sent"), record);
   kind.before = before;
   kind.sent = std::move(model);
   DeleteOthers(which);
   const ModelInUse* in_use = InUse(which);
-  news_.push_back(
-      {"model_taken_up", in_use == nullptr
-                             ? StrCat("no ", EnumWord(which), " model is in use: the agent came with none")
-                             : StrCat(EnumWord(which), " model ", in_use->version, " (", ShortModelName(in_use->sha256),
-                                      in_use->sent ? ", sent by the controller)" : ", the agent's own)")});
-  return absl::OkStatus();
+  std::string told = in_use == nullptr
+                         ? StrCat("no ", EnumWord(which), " model is in use: the agent came with none")
+                         : StrCat(EnumWord(which), " model ", in_use->version, " (", ShortModelName(in_use->sha256),
+                                  in_use->sent ? ", sent by the controller)" : ", the agent's own)");
+  if (!recorded.ok()) StrAppend(&told, ", which a restart will forget: ", StdView(recorded.message()));
+  news_.push_back({"model_taken_up", std::move(told)});
 }
 
 void ModelStore::DeleteOthers(v1::ModelKind which) const {
@@ -110,8 +116,16 @@ void ModelStore::DeleteOthers(v1::ModelKind which) const {
   }
 }
 
-void ModelStore::Refresh() {
-  for (auto& [_, kind] : kinds_) TakeOwn(&kind);
+bool ModelStore::Refresh() {
+  bool changed = false;
+  for (auto& [_, kind] : kinds_) changed |= TakeOwn(&kind) && !kind.sent;
+  return changed;
+}
+
+absl::Status ModelStore::OwnStatus(v1::ModelKind which) const {
+  const auto found = kinds_.find(which);
+  if (found != kinds_.end()) return found->second.own_status;
+  return absl::NotFoundError(StrCat("this agent takes no models of kind ", EnumWord(which)));
 }
 
 const ModelInUse* ModelStore::InUse(v1::ModelKind which) const {

@@ -7,8 +7,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <thread>
 
 #include "models/forecast/demand_model_file.h"
@@ -241,18 +241,47 @@ class AgentModelTest : public AgentTest {
     }
     return "";
   }
-  // The message of the next event of that kind.
+  // The message of the next event of that kind. The stream may begin anew meanwhile, to say what changed.
   std::string Await(const std::string& kind) {
     for (int i = 0; i < 100; ++i) {
-      const std::string told = Told(stream_->Expect(v1::ConnectRequest::kReport), kind);
+      const auto request = stream_->Read();
+      if (!request) {
+        NextHello();
+        continue;
+      }
+      EXPECT_TRUE(request->has_report()) << request->ShortDebugString();
+      const std::string told = Told(*request, kind);
       if (!told.empty()) return told;
     }
     return "";
   }
-  static bool Lacks(const v1::Hello& hello, const std::string& name) {
-    return std::any_of(hello.inventory().missing().begin(), hello.inventory().missing().end(),
-                       [&](const auto& missing) { return missing.name() == name; });
+  // The agent ends its stream, and what it says first on the next one.
+  v1::Hello NextHello() {
+    bool ended = false;
+    for (int i = 0; i < 100 && !ended; ++i) ended = !stream_->Read().has_value();
+    EXPECT_TRUE(ended) << "the agent goes on with its stream";
+    stream_->Close();
+    stream_ = controller_.Accept();
+    v1::Hello hello = stream_->Expect(v1::ConnectRequest::kHello).hello();
+    stream_->Welcome();
+    return hello;
   }
+  // Puts a whole file in the place of another one.
+  void Replace(const std::string& file, const std::string& content) {
+    host_.Put(file + ".new", content);
+    std::filesystem::rename(host_.Path(file + ".new"), host_.Path(file));
+  }
+  static std::string ShippedDemand() {
+    return *host::ReadFile(std::string(TRUCE_SOURCE_DIR) + "/models/pretrained/demand.truce");
+  }
+  // Why the host lacks what has that name; empty when it does not.
+  static std::string Reason(const v1::Hello& hello, const std::string& name) {
+    for (const v1::MissingCapability& missing : hello.inventory().missing()) {
+      if (missing.name() == name) return missing.reason();
+    }
+    return "";
+  }
+  static bool Lacks(const v1::Hello& hello, const std::string& name) { return !Reason(hello, name).empty(); }
 
   FakeController controller_;
   std::unique_ptr<FakeController::Stream> stream_;
@@ -294,9 +323,39 @@ TEST_F(AgentModelTest, FollowsCpusThatComeAndGo) {
   EXPECT_THAT(told.empty() ? Await("cpus_changed") : told, HasSubstr("has the CPUs 0-1,3 now, and had 0-3"));
 }
 
+// What only a hello says: the controller hears of it while the agent runs.
+TEST_F(AgentModelTest, SaysHelloAnewWhenItsOwnModelCameToBe) {
+  host_.Put("model.truce", Model("first"));
+  host_.Put("own.truce", ShippedDemand().substr(0, 1000));
+  settings_.demand_model_file = host_.Path("own.truce");
+  const v1::Hello before = Start();
+  EXPECT_THAT(Reason(before, "demand_model"), HasSubstr("own.truce is no model that can be used"));
+  ASSERT_EQ(before.models_size(), 1);
+  EXPECT_EQ(before.models(0).sha256(), "");
+  Replace("own.truce", ShippedDemand());
+  const v1::Hello after = NextHello();
+  EXPECT_EQ(Reason(after, "demand_model"), "");
+  ASSERT_EQ(after.models_size(), 1);
+  EXPECT_EQ(after.models(0).sha256(), FileSha256(ShippedDemand()));
+  EXPECT_FALSE(after.models(0).sent());
+}
+
+TEST_F(AgentModelTest, KeepsItsDemandModelWhenItsSuccessorIsDamagedAndSaysWhy) {
+  host_.Put("model.truce", Model("first"));
+  host_.Put("own.truce", ShippedDemand());
+  settings_.demand_model_file = host_.Path("own.truce");
+  EXPECT_EQ(Reason(Start(), "demand_model"), "");
+  Replace("own.truce", ShippedDemand().substr(0, 1000));
+  const v1::Hello after = NextHello();
+  EXPECT_THAT(Reason(after, "demand_model"), HasSubstr("own.truce is no model that can be used"));
+  EXPECT_THAT(Reason(after, "demand_model"), HasSubstr(" stays"));
+  ASSERT_EQ(after.models_size(), 1);
+  EXPECT_EQ(after.models(0).sha256(), FileSha256(ShippedDemand())) << "it is used all the same";
+}
+
 // The controller sends a demand model: it is fetched part by part between reports, used, and named by the next hello.
 TEST_F(AgentModelTest, TakesADemandModelThatIsSent) {
-  const std::string shipped = *host::ReadFile(std::string(TRUCE_SOURCE_DIR) + "/models/pretrained/demand.truce");
+  const std::string shipped = ShippedDemand();
   host_.Put("own.truce", shipped);
   host_.Put("model.truce", Model("first"));
   settings_.demand_model_file = host_.Path("own.truce");

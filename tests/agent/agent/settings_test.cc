@@ -8,15 +8,19 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
+#include "agent/agent_models.h"
 #include "src/base/text.h"
 #include "tests/fixtures/tree.h"
 
 namespace truce::agent {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::StartsWith;
 
 ConfigSource Text(const std::string& text) {
@@ -313,6 +317,35 @@ TEST(AgentSettingsTest, CertificatesAreThereUnlessNobodyNeedsThem) {
     settings.controller_enabled = false;
     EXPECT_TRUE(CheckControllerSecurity(settings).ok());
   }
+}
+
+TEST(AgentSettingsTest, ModelsThatCantBeUsedAreToldWithTheirKey) {
+  const test::Tree files({{"disks/vda.storage", "device: 5\n"}, {"file", ""}});
+  const std::string pretrained = TRUCE_SOURCE_DIR "/models/pretrained/";
+  AgentSettings sound = *ReadAgentSettings(Text(""));
+  sound.model_file = pretrained + "interference.truce";
+  sound.demand_model_file = pretrained + "demand.truce";
+  EXPECT_THAT(ModelWarnings(sound), IsEmpty());
+
+  AgentSettings missing = sound;
+  missing.model_file = missing.demand_model_file = files.Path("none");
+  missing.devices.models_directory = files.Path("file");
+  EXPECT_THAT(ModelWarnings(missing),
+              ElementsAre(AllOf(StartsWith("model.file: "), HasSubstr(files.Path("none"))),
+                          AllOf(StartsWith("model.demand_file: "), HasSubstr(files.Path("none"))),
+                          AllOf(HasSubstr("storage.models"), HasSubstr(files.Path("file")))));
+  AgentSettings swapped = sound;
+  std::swap(swapped.model_file, swapped.demand_model_file);
+  swapped.devices.models_directory = files.Path("disks");
+  EXPECT_THAT(ModelWarnings(swapped),
+              ElementsAre(AllOf(StartsWith("model.file: "), HasSubstr("demand.truce is no model that can be used")),
+                          AllOf(StartsWith("model.demand_file: "), HasSubstr("interference.truce is no model")),
+                          HasSubstr("vda.storage:1")));
+
+  missing.fuse.from = ScoreFrom::kEvidence;
+  missing.foretell = false;
+  missing.devices.models_directory = "";
+  EXPECT_THAT(ModelWarnings(missing), IsEmpty()) << "nobody reads them";
 }
 
 TEST(AgentSettingsTest, PlainTextStaysOnLoopback) {

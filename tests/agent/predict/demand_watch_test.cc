@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <map>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "models/forecast/methods.h"
 #include "tests/agent/predict/stage.h"
@@ -105,6 +109,42 @@ TEST_F(DemandWatchTest, ErrorsAreCountedByApplicationAndHorizon) {
   }
   EXPECT_EQ(cpu, static_cast<int>(2 * kDemandHorizons.size()));
   EXPECT_THAT(watch_.TakeErrors(), IsEmpty()) << "not yet again";
+}
+
+// A report takes so many; those of no application are left out for good.
+TEST_F(DemandWatchTest, ErrorsThatAreTooManyForOneReportComeWithTheNextOnes) {
+  for (const char* name : {"api", "db", "mail"}) stage_[name].cores = 0.5;
+  DemandWatch few({.step = absl::Seconds(10), .errors_interval = absl::Minutes(1), .most_errors = 7}, stage_.clock());
+  few.UseModel([] { return NewNaiveForecaster(); }, "abc");
+  std::map<std::pair<std::string, int64_t>, std::pair<uint64_t, double>> all, told;
+  std::set<std::string> applications;
+  const auto add = [](const std::vector<v1::ForecastErrors>& sums, auto* to) {
+    for (const v1::ForecastErrors& sum : sums) {
+      auto& [count, loss] = (*to)[{sum.application(), sum.ahead().seconds()}];
+      count += sum.count();
+      loss += sum.loss_sum();
+    }
+  };
+  for (int minute = 0; minute < 10; ++minute) {
+    for (int i = 0; i < 60; ++i) {
+      stage_.Second();
+      watch_.Tick(stage_.profiles());
+      few.Tick(stage_.profiles());
+    }
+    add(watch_.TakeErrors(), &all);
+    const auto sums = few.TakeErrors();
+    EXPECT_THAT(sums, SizeIs(testing::Le(7u)));
+    for (const v1::ForecastErrors& sum : sums) applications.insert(sum.application());
+    add(sums, &told);
+  }
+  EXPECT_THAT(applications, SizeIs(4)) << "each has its turn";
+  for (auto sums = few.TakeErrors(); !sums.empty(); sums = few.TakeErrors()) add(sums, &told);
+  ASSERT_EQ(all.size(), 4 * kDemandHorizons.size());
+  ASSERT_EQ(told.size(), all.size());
+  for (const auto& [key, sum] : all) {
+    EXPECT_EQ(told[key].first, sum.first) << key.first << " " << key.second;
+    EXPECT_NEAR(told[key].second, sum.second, 1e-9 * sum.second);
+  }
 }
 
 TEST_F(DemandWatchTest, AnotherModelBeginsAnewOfWhatIsKnown) {

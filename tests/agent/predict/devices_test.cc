@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -133,6 +134,21 @@ TEST_F(DevicesTest, AnotherDisksModelAndDamagedOnesAreRefusedWithTheFile) {
   EXPECT_THAT(news[1].message, HasSubstr("another disk"));
   Pass(devices, LoadAt(disk_, 0.5, 16384, 0.3));
   EXPECT_EQ(devices.headrooms()[0].knowledge(), v1::DEVICE_KNOWLEDGE_UNKNOWN);
+}
+
+// The agent starts all the same: a pipe is not waited for, and what is too large to be a model is not read.
+TEST_F(DevicesTest, PipesAndFilesTooLargeForAModelAreRefusedAtOnce) {
+  ASSERT_EQ(mkfifo((root_ + "/models/a-pipe.storage").c_str(), 0600), 0);
+  std::ofstream(root_ + "/models/large.storage") << "";
+  std::filesystem::resize_file(root_ + "/models/large.storage", (1 << 20) + 1);
+  WriteModel("vda.storage", "vda", kDiskBytes);
+  Devices devices = Make();
+  const std::vector<DeviceNews> news = devices.TakeNews();
+  ASSERT_EQ(news.size(), 2u);
+  EXPECT_THAT(news[0].message, HasSubstr("a-pipe.storage is no file"));
+  EXPECT_THAT(news[1].message, HasSubstr("large.storage has 1048577 bytes, more than any model"));
+  Pass(devices, {});
+  EXPECT_THAT(devices.TakeNews(), ElementsAre(testing::Field(&DeviceNews::message, HasSubstr("vda.storage"))));
 }
 
 TEST_F(DevicesTest, CountersThatGoBackLoseOneIntervalOnly) {

@@ -4,8 +4,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -75,6 +77,26 @@ v1::ModelChunk ChunkOf(const std::string& bytes, uint64_t offset, size_t size) {
   return chunk;
 }
 
+// Files can't grow beyond so many bytes, for as long as it lives: a full disk.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    EXPECT_EQ(getrlimit(RLIMIT_FSIZE, &before_), 0);
+    const rlimit small{bytes, before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  }
+  ~FullDisk() {
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &before_), 0);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
+};
+
 class ModelStoreTest : public testing::Test {
  protected:
   ModelStoreTest() {
@@ -108,6 +130,27 @@ class ModelStoreTest : public testing::Test {
     if (answers.empty()) return "";
     EXPECT_EQ(answers[0].accepted(), accepted) << answers[0].ShortDebugString();
     return answers[0].reason();
+  }
+  // The only answer is that this host takes none now, which says nothing of the model; returns why.
+  std::string OnlyDeclined() {
+    const auto answers = store_->TakeAnswers();
+    EXPECT_THAT(answers, SizeIs(1));
+    if (answers.empty()) return "";
+    EXPECT_FALSE(answers[0].accepted());
+    EXPECT_TRUE(answers[0].unwilling()) << answers[0].ShortDebugString();
+    EXPECT_FALSE(store_->NextRequest(now_ + absl::Hours(1)).has_value());
+    return answers[0].reason();
+  }
+  // The same model once nothing is in its way.
+  void ExpectTaken(const std::string& bytes, const std::string& version) {
+    store_->Offer(OfferOf(bytes));
+    Serve(bytes);
+    OnlyAnswer(true);
+    EXPECT_EQ(InUseVersion(), version);
+  }
+  // Where the model's file with that ending is.
+  std::string FileOf(const std::string& bytes, const std::string& ending) {
+    return StrCat(options_.directory, "/demand-", FileSha256(bytes), ending);
   }
   std::set<std::string> Files() {
     std::set<std::string> names;
@@ -376,11 +419,105 @@ TEST_F(ModelStoreTest, FollowsTheFileThatItCameWith) {
   EXPECT_EQ(InUseVersion(), "installed");
 }
 
+// Whatever becomes of its file, also while another one is used.
+TEST_F(ModelStoreTest, ADamagedSuccessorOfTheOwnOneLeavesIt) {
+  const std::string own = InUseVersion();
+  EXPECT_TRUE(store_->OwnStatus(kDemand).ok());
+  WriteAll(root_ + "/own.truce", Shipped().substr(0, 1'000));
+  EXPECT_FALSE(store_->Refresh());
+  EXPECT_EQ(InUseVersion(), own);
+  EXPECT_THAT(std::string(store_->OwnStatus(kDemand).message()), HasSubstr("own.truce is no model that can be used"));
+  EXPECT_THAT(store_->TakeNews(), ElementsAre(testing::Field(&ModelNews::message, HasSubstr(own + " stays"))));
+
+  ExpectTaken(Another("sent-1"), "sent-1");
+  std::filesystem::remove(root_ + "/own.truce");
+  EXPECT_FALSE(store_->Refresh());
+  v1::ModelOffer back;
+  back.set_kind(kDemand);
+  store_->Offer(back);
+  OnlyAnswer(true);
+  ASSERT_EQ(InUseVersion(), own);
+  EXPECT_EQ(*store_->InUse(kDemand)->bytes, Shipped());
+
+  WriteAll(root_ + "/own.truce", Another("installed"));
+  EXPECT_TRUE(store_->Refresh()) << "only the hello says so";
+  EXPECT_EQ(InUseVersion(), "installed");
+  EXPECT_TRUE(store_->OwnStatus(kDemand).ok());
+  ExpectTaken(Another("sent-2"), "sent-2");
+  WriteAll(root_ + "/own.truce", Shipped());
+  EXPECT_FALSE(store_->Refresh()) << "the one that was sent is still in use";
+}
+
 TEST_F(ModelStoreTest, WithoutADirectoryItSaysWhy) {
   WriteAll(root_ + "/state", "a file");
   store_->Offer(OfferOf(Another("sent-1")));
-  EXPECT_THAT(OnlyAnswer(false), HasSubstr(root_ + "/state"));
+  EXPECT_THAT(OnlyDeclined(), HasSubstr(root_ + "/state"));
   EXPECT_NE(InUseVersion(), "none");
+  std::filesystem::remove(root_ + "/state");
+  ExpectTaken(Another("sent-1"), "sent-1");
+}
+
+// What follows: this host's disk fails at each step in turn. A refusal would take the model back from the whole fleet.
+TEST_F(ModelStoreTest, AHostThatCantOpenAPartTakesNoneNow) {
+  const std::string bytes = Another("sent-1");
+  std::filesystem::create_directories(FileOf(bytes, ".part"));
+  store_->Offer(OfferOf(bytes));
+  EXPECT_THAT(OnlyDeclined(), AllOf(HasSubstr(".part"), HasSubstr("offered again when the agent connects anew")));
+  std::filesystem::remove(FileOf(bytes, ".part"));
+  ExpectTaken(bytes, "sent-1");
+}
+
+TEST_F(ModelStoreTest, AHostWhoseDiskIsFullTakesNoneNow) {
+  const std::string bytes = Another("sent-1");
+  {
+    const FullDisk full(15'000);
+    store_->Offer(OfferOf(bytes));
+    Serve(bytes);
+  }
+  EXPECT_THAT(OnlyDeclined(), HasSubstr(".part"));
+  EXPECT_THAT(Files(), IsEmpty()) << "it takes no room";
+  ExpectTaken(bytes, "sent-1");
+}
+
+TEST_F(ModelStoreTest, AHostThatCantReadWhatItWroteTakesNoneNow) {
+  const std::string bytes = Another("sent-1");
+  store_->Offer(OfferOf(bytes));
+  Serve(bytes, 10'000, 4);
+  std::filesystem::remove(FileOf(bytes, ".part"));
+  Serve(bytes);
+  EXPECT_THAT(OnlyDeclined(), HasSubstr(".part"));
+  ExpectTaken(bytes, "sent-1");
+}
+
+TEST_F(ModelStoreTest, AHostThatCantKeepTheWholeFileTakesNoneNow) {
+  const std::string bytes = Another("sent-1");
+  std::filesystem::create_directories(FileOf(bytes, ".truce") + "/in-its-way");
+  store_->Offer(OfferOf(bytes));
+  Serve(bytes);
+  EXPECT_THAT(OnlyDeclined(), HasSubstr(".truce"));
+  std::filesystem::remove_all(FileOf(bytes, ".truce"));
+  ExpectTaken(bytes, "sent-1");
+}
+
+// It goes where it is told to, also back, as long as it runs.
+TEST_F(ModelStoreTest, WhatCantBeRecordedIsUsedUntilARestart) {
+  const std::string own = InUseVersion();
+  const std::string bytes = Another("sent-1");
+  std::filesystem::create_directories(options_.directory + "/demand.sent/in-its-way");
+  ExpectTaken(bytes, "sent-1");
+  EXPECT_THAT(store_->TakeNews(),
+              ElementsAre(testing::Field(&ModelNews::message, HasSubstr("which a restart will forget: "))));
+  v1::ModelOffer back;
+  back.set_kind(kDemand);
+  store_->Offer(back);
+  OnlyAnswer(true);
+  EXPECT_EQ(InUseVersion(), own);
+  store_->Offer(OfferOf(bytes));
+  EXPECT_FALSE(store_->NextRequest(now_).has_value()) << "its file is here";
+  OnlyAnswer(true);
+  Start();
+  EXPECT_EQ(InUseVersion(), own);
+  EXPECT_FALSE(store_->ForHello()[0].sent()) << "so that it is offered again";
 }
 
 }  // namespace
