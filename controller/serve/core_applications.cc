@@ -62,7 +62,7 @@ void ControllerCore::StoreSignatures(absl::Duration now) {
 }
 
 void ControllerCore::StoreDrifts() {
-  auto baselines = drifts_.TakeBaselines(clock_.Now(), kBaselinesAtOnce);
+  auto baselines = drifts_.TakeBaselines(MomentOf(clock_), kBaselinesAtOnce);
   auto episodes = drifts_.TakeEpisodes();
   // What the store has no room for is stored once it has changed again.
   if (!baselines.empty() || !episodes.empty()) store_.AddDrifts(std::move(baselines), std::move(episodes));
