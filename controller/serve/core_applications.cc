@@ -45,7 +45,7 @@ void ControllerCore::Learn(const HostState& host) {
   }
   for (const auto& errors : host.report.forecast_errors()) {
     live_errors_.Observe(errors, clock_.Now());
-    rollout_.Observe(host.name, errors, clock_.Now());
+    rollout_.Observe(host.name, errors, MomentOf(clock_));
   }
   for (auto& news : drifts_.Observe(host, MomentOf(clock_))) {
     Tell(host.name, news.workload, news.kind, std::move(news.message));
