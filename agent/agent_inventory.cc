@@ -118,6 +118,8 @@ v1::Hello Agent::BuildHello() const {
   hello.set_desired_set_version(desired_version_);
   *hello.mutable_report_interval() =
       TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(settings_.score_interval));
+  *hello.mutable_slow_interval() = TimeUtil::NanosecondsToDuration(
+      absl::ToInt64Nanoseconds(settings_.sampler.slow_every * settings_.sample_interval));
   for (v1::MigrationStatus& status : mover_->statuses()) *hello.add_migrations() = std::move(status);
   for (v1::ModelInUse& model : models_->ForHello()) *hello.add_models() = std::move(model);
   return hello;

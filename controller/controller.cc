@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <climits>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <random>
@@ -57,11 +56,7 @@ CoreOptions OptionsFor(const Settings& settings) {
   options.instance = NewInstance();
   options.history = settings.history;
   options.rollout = settings.rollout;
-  options.model_directory = settings.model_directory;
-  // A store in memory has nothing beside it.
-  if (options.model_directory.empty() && settings.store.file != ":memory:") {
-    options.model_directory = (std::filesystem::path(settings.store.file).parent_path() / "models").string();
-  }
+  options.model_directory = ModelDirectoryOf(settings);
   options.retraining = RetrainingOf(settings);
   if (settings.retrain && !options.retraining) {
     spdlog::warn("the demand model is not retrained: store.file is in memory; give retraining.directory");

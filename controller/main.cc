@@ -8,6 +8,7 @@
 
 #include "controller/controller.h"
 #include "controller/settings.h"
+#include "spdlog/spdlog.h"
 #include "src/base/clock.h"
 #include "src/base/config.h"
 #include "src/base/log.h"
@@ -85,7 +86,13 @@ int main(int argc, char** argv) {
     std::cerr << (flags.config.empty() ? "" : flags.config + ": ") << status.message() << "\n";
     return kUsage;
   }
+  const auto missing = truce::controller::CheckPaths(settings);
+  if (!missing.ok()) {
+    std::cerr << (flags.config.empty() ? "" : flags.config + ": ") << missing.status().message() << "\n";
+    return kUsage;
+  }
   if (flags.check_config) {
+    for (const auto& warning : *missing) std::cerr << "warning: " << warning << "\n";
     std::cout << (flags.config.empty() ? "the default configuration" : flags.config) << " is valid\n";
     return 0;
   }
@@ -93,6 +100,7 @@ int main(int argc, char** argv) {
     std::cerr << status.message() << "\n";
     return kUsage;
   }
+  for (const auto& warning : *missing) spdlog::warn("{}", warning);
   truce::ShutdownSignals signals;
   if (const auto status = truce::controller::RunController(settings, flags.address_file, truce::SystemClock(), signals);
       !status.ok()) {

@@ -1,8 +1,10 @@
 #include "controller/settings.h"
 
 #include <filesystem>
+#include <system_error>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_join.h"
 #include "controller/plan/policy.h"
 #include "src/base/shipped.h"
 #include "src/base/status.h"
@@ -93,6 +95,38 @@ void ReadRetraining(ConfigReader& reader, Settings* settings) {
   retrainer.memory_bytes = static_cast<uint64_t>(settings->retraining_memory_mib) << 20;
 }
 
+// What is in the way of there being a directory, or nullopt when it is there or can be made.
+std::optional<std::string> NoDirectory(const std::filesystem::path& directory) {
+  for (std::filesystem::path at = std::filesystem::absolute(directory); at.has_relative_path(); at = at.parent_path()) {
+    std::error_code error;
+    const std::filesystem::file_status status = std::filesystem::status(at, error);
+    if (status.type() == std::filesystem::file_type::not_found) continue;
+    // What can't be looked at may be one.
+    if (status.type() == std::filesystem::file_type::none || std::filesystem::is_directory(status)) return std::nullopt;
+    return StrCat(at.string(), " is no directory; name another one");
+  }
+  return std::nullopt;
+}
+
+// The same of the trainer; `warnings` get what may still come.
+std::optional<std::string> NoProgram(const std::string& program, std::vector<std::string>* warnings) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(program, error);
+  constexpr auto kAnyExecute =
+      std::filesystem::perms::owner_exec | std::filesystem::perms::group_exec | std::filesystem::perms::others_exec;
+  const bool is_there = status.type() != std::filesystem::file_type::not_found;
+  const bool is_known = status.type() != std::filesystem::file_type::none;
+  if (is_there && is_known && !std::filesystem::is_regular_file(status)) {
+    return StrCat(program, " is no program; name truce-lab");
+  }
+  if (!is_there || (is_known && (status.permissions() & kAnyExecute) == std::filesystem::perms::none)) {
+    warnings->push_back(StrCat("retraining.program: ", program, is_there ? " can't be executed" : " is not there",
+                               "; until that is mended the demand model is not retrained (install truce-lab, or set "
+                               "retraining.enabled to false)"));
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Settings::Settings() : policy(DefaultPolicy()) {}
@@ -147,6 +181,29 @@ std::optional<RetrainingOptions> RetrainingOf(const Settings& settings) {
   }
   if (!settings.retrain || options.retrainer.directory.empty()) return std::nullopt;
   return options;
+}
+
+std::string ModelDirectoryOf(const Settings& settings) {
+  // A store in memory has nothing beside it.
+  if (!settings.model_directory.empty() || settings.store.file == ":memory:") return settings.model_directory;
+  return (std::filesystem::path(settings.store.file).parent_path() / "models").string();
+}
+
+absl::StatusOr<std::vector<std::string>> CheckPaths(const Settings& settings) {
+  std::vector<std::string> problems;
+  std::vector<std::string> warnings;
+  const auto add = [&](std::string_view key, const std::optional<std::string>& problem) {
+    if (problem) problems.push_back(StrCat(key, ": ", *problem));
+  };
+  if (const std::string models = ModelDirectoryOf(settings); !models.empty()) {
+    add("models.directory", NoDirectory(models));
+  }
+  if (const auto retraining = RetrainingOf(settings)) {
+    add("retraining.directory", NoDirectory(retraining->retrainer.directory));
+    add("retraining.program", NoProgram(retraining->retrainer.program, &warnings));
+  }
+  if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
+  return warnings;
 }
 
 absl::Status CheckSecurity(const Settings& settings) {

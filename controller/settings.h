@@ -5,11 +5,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "controller/learn/rollout.h"
 #include "controller/learn/retraining.h"
+#include "controller/learn/rollout.h"
 #include "controller/store/store.h"
 #include "src/base/config.h"
 #include "truce/v1/operator.pb.h"
@@ -53,6 +55,14 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
 
 // How the demand model is retrained: nullopt when that is off, or the store is in memory and no directory is given.
 std::optional<RetrainingOptions> RetrainingOf(const Settings& settings);
+
+// Where models lie that are sent to hosts; empty: nowhere, because the store is in memory and no directory is given.
+std::string ModelDirectoryOf(const Settings& settings);
+
+// Whether what models.* and retraining.* name can be what it must be. InvalidArgument names each key whose path never
+// can, one a line; else one sentence for each that is not there yet, and may come while the controller runs. Looks at
+// the files, so it is no part of ReadSettings.
+absl::StatusOr<std::vector<std::string>> CheckPaths(const Settings& settings);
 
 // Whether the controller could secure its port with these settings: the files of tls.* are there and go together, and
 // plain text stays on loopback. InvalidArgument names the key. Looks at the files, so it is no part of ReadSettings.

@@ -54,17 +54,35 @@ std::string PathOf(const CLI::App& app) {
   return PathOf(*app.get_parent()) + " " + app.get_name();
 }
 
-// Where the arguments lead, and the word there that names nothing ("" when every word does).
+// "--server" of "--server=host:1".
+std::string FlagOf(const std::string& argument) {
+  return argument.substr(0, argument.find('='));
+}
+
+bool IsFlag(const CLI::App& app, const std::string& argument) {
+  const std::vector<std::string> flags = Flags(&app);
+  const auto known = [&](const std::string& flag) {
+    return std::find(flags.begin(), flags.end(), flag) != flags.end();
+  };
+  // "-ojson" is -o with its value.
+  return known(FlagOf(argument)) || (argument[1] != '-' && known(argument.substr(0, 2)));
+}
+
+// Where the arguments lead, the word there that names nothing ("" when every word does), and the flag before that word
+// that is none ("" for none): what was meant as its value is no word.
 struct Place {
   const CLI::App* app;
   std::string unknown_word;
+  std::string unknown_flag;
 };
 
 Place Follow(const CLI::App& root, const std::vector<std::string>& arguments) {
   const CLI::App* at = &root;
+  std::string unknown_flag;
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i] == "--") break;
     if (arguments[i].size() > 1 && arguments[i].front() == '-') {
+      if (unknown_flag.empty() && !IsFlag(*at, arguments[i])) unknown_flag = FlagOf(arguments[i]);
       if (TakesValue(at, arguments[i])) ++i;
       continue;
     }
@@ -74,10 +92,10 @@ Place Follow(const CLI::App& root, const std::vector<std::string>& arguments) {
     for (const CLI::App* child : children) {
       if (child->check_name(arguments[i])) next = child;
     }
-    if (next == nullptr) return {at, arguments[i]};
+    if (next == nullptr) return {at, arguments[i], unknown_flag};
     at = next;
   }
-  return {at, ""};
+  return {at, "", ""};
 }
 
 std::string DidYouMean(const std::string& nearest) {
@@ -140,6 +158,11 @@ std::string ExplainParseError(const CLI::App& root, const std::vector<std::strin
   const Place place = Follow(root, arguments);
   const std::string help = StrCat(" (", PathOf(*place.app), " --help)");
   const std::vector<std::string> words = ChildWords(*place.app);
+  const auto no_flag = [&](const std::string& flag) {
+    return StrCat("'", flag, "' is no flag of '", PathOf(*place.app), "'", DidYouMean(Nearest(flag, Flags(place.app))),
+                  help);
+  };
+  if (!place.unknown_flag.empty()) return no_flag(place.unknown_flag);
   if (!place.unknown_word.empty()) {
     return StrCat("'", place.unknown_word, "' is no word after '", PathOf(*place.app), "'",
                   DidYouMean(Nearest(place.unknown_word, words)), " (known: ", absl::StrJoin(words, ", "), ")", help);
@@ -147,14 +170,8 @@ std::string ExplainParseError(const CLI::App& root, const std::vector<std::strin
   for (const std::string& argument : arguments) {
     if (argument == "--") break;
     if (argument.size() < 2 || argument.front() != '-') continue;
-    const std::string flag = argument.substr(0, argument.find('='));
-    const std::vector<std::string> flags = Flags(place.app);
-    const bool known = std::find(flags.begin(), flags.end(), flag) != flags.end();
-    // "-ojson" is -o with its value.
-    const bool joined = flag[1] != '-' && std::find(flags.begin(), flags.end(), flag.substr(0, 2)) != flags.end();
-    if (known || joined) continue;
-    if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) continue;
-    return StrCat("'", flag, "' is no flag of '", PathOf(*place.app), "'", DidYouMean(Nearest(flag, flags)), help);
+    if (IsFlag(*place.app, argument) || dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) continue;
+    return no_flag(FlagOf(argument));
   }
   if (!words.empty() && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
     return StrCat("'", PathOf(*place.app), "' needs one more word: ", absl::StrJoin(words, ", "), help);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "src/base/short_bytes.h"
 #include "src/base/text.h"
 
 namespace truce::cli {
@@ -58,15 +59,7 @@ std::string FormatMoment(const google::protobuf::Timestamp& moment) {
 }
 
 std::string FormatBytes(double bytes) {
-  constexpr std::array<const char*, 6> kUnits = {"", "K", "M", "G", "T", "P"};
-  size_t unit = 0;
-  // From 1023.5 on it would print as "1024".
-  while (std::abs(bytes) >= 1023.5 && unit + 1 < kUnits.size()) {
-    bytes /= 1024;
-    ++unit;
-  }
-  if (unit == 0 || std::abs(bytes) >= 99.95) return absl::StrFormat("%.0f%s", bytes, kUnits[unit]);
-  return absl::StrFormat("%.1f%s", bytes, kUnits[unit]);
+  return ShortBytes(bytes);
 }
 
 std::string FormatRatio(double ratio) {

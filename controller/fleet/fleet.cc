@@ -12,6 +12,8 @@ namespace {
 
 // Agents don't report more seldom (score.interval is bounded); a larger claim is nonsense.
 constexpr absl::Duration kLongestReportInterval = absl::Minutes(1);
+// Nor read anything more seldom (sample.slow_every times sample.interval).
+constexpr absl::Duration kLongestSlowInterval = absl::Minutes(10);
 
 std::string PairKey(std::string_view victim, std::string_view aggressor) {
   return StrCat(victim, "\n", aggressor);
@@ -101,9 +103,10 @@ absl::StatusOr<Fleet::Accepted> Fleet::OnHello(uint64_t session, const v1::Hello
   host.agent_mode = hello.mode() == v1::MODE_UNSPECIFIED ? v1::MODE_OBSERVE : hello.mode();
   // A host that states no ceiling has not agreed to more than it runs at.
   host.mode_ceiling = hello.mode_ceiling() == v1::MODE_UNSPECIFIED ? host.agent_mode : hello.mode_ceiling();
-  host.report_interval =
-      std::clamp(absl::Seconds(hello.report_interval().seconds()) + absl::Nanoseconds(hello.report_interval().nanos()),
-                 absl::ZeroDuration(), kLongestReportInterval);
+  host.report_interval = std::clamp(ToDuration(hello.report_interval()), absl::ZeroDuration(), kLongestReportInterval);
+  host.slow_interval = hello.has_slow_interval()
+                           ? std::clamp(ToDuration(hello.slow_interval()), absl::ZeroDuration(), kLongestSlowInterval)
+                           : kLongestSlowInterval;
   host.connected = true;
   host.reported = false;
   host.session = session;

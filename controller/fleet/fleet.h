@@ -45,6 +45,9 @@ struct HostState {
   v1::Mode mode_ceiling = v1::MODE_OBSERVE;
   // How often its agent says that it reports; zero when it did not say.
   absl::Duration report_interval;
+  // How old readings of what changes seldom (quotas, limits) may be when the report with them is made: ten minutes, the
+  // longest that there is, when its agent did not say.
+  absl::Duration slow_interval;
   bool connected = false;
   // The session that speaks for it; zero when not connected.
   uint64_t session = 0;

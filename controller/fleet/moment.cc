@@ -4,6 +4,13 @@
 
 namespace truce::controller {
 
+absl::Time EvenTime::Hear(Moment now) {
+  if (!first_) first_ = now;
+  const absl::Time even = first_->wall + (now.monotonic - first_->monotonic);
+  ahead_ = now.wall - even;
+  return even;
+}
+
 absl::Duration ToDuration(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }

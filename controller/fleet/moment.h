@@ -2,6 +2,8 @@
 // asks for it.
 #pragma once
 
+#include <optional>
+
 #include "absl/time/time.h"
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -19,6 +21,21 @@ struct Moment {
 inline Moment MomentOf(const Clock& clock) {
   return {clock.Now(), clock.Monotonic()};
 }
+
+// Wall time that passes as evenly as the monotonic clock: a wall clock that is set, ahead or back, neither hurries nor
+// stops what is timed by it.
+class EvenTime {
+ public:
+  // What it is now: the wall's time when this is first asked. Never goes back.
+  absl::Time Hear(Moment now);
+  // The same moment by the wall clock as it was last heard, for people.
+  absl::Time OnWall(absl::Time even) const { return even + ahead_; }
+
+ private:
+  std::optional<Moment> first_;
+  // The wall clock's lead.
+  absl::Duration ahead_;
+};
 
 absl::Duration ToDuration(const google::protobuf::Duration& duration);
 void SetDuration(absl::Duration value, google::protobuf::Duration* duration);

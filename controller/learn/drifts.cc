@@ -73,8 +73,17 @@ Drifts::Baseline& Drifts::BaselineOf(const HostState& host, const v1::WorkloadRe
   return baseline;
 }
 
+void Drifts::Hear(Moment now) {
+  seconds_ = std::max(seconds_, SecondsOf(time_.Hear(now)));
+}
+
+// What was at `seconds`, for people.
+absl::Time Drifts::OnWall(double seconds) const {
+  return time_.OnWall(TimeOf(seconds));
+}
+
 std::vector<DriftNews> Drifts::Observe(const HostState& host, Moment now) {
-  seconds_ = std::max(seconds_, SecondsOf(now.wall));
+  Hear(now);
   const auto acted_on = ActedOn(host);
   std::vector<DriftNews> news;
   Host& own = hosts_[host.name];
@@ -133,8 +142,8 @@ void Drifts::Begin(const HostState& host, const v1::WorkloadReport& report, cons
   episode.set_application(report.workload().application());
   episode.set_host(host.name);
   episode.set_workload(report.workload().name());
-  SetTime(TimeOf(watched->watch.began_seconds()), episode.mutable_began_at());
-  SetTime(TimeOf(watched->watch.detected_seconds()), episode.mutable_detected_at());
+  SetTime(OnWall(watched->watch.began_seconds()), episode.mutable_began_at());
+  SetTime(OnWall(watched->watch.detected_seconds()), episode.mutable_detected_at());
   episode.set_magnitude(watched->watch.Magnitude(baseline.shared));
   for (const auto& shift : watched->watch.Shifts()) *episode.add_shifts() = ShiftOnWire(shift);
   for (size_t i = 0; i < kDemandCount; ++i) {
@@ -197,7 +206,7 @@ std::optional<v1::DriftStatus> Drifts::Status(const HostState& host, std::string
   const auto baseline = baselines_.find(watched.key);
   if (baseline != baselines_.end()) status.set_magnitude(watch.Magnitude(baseline->second->shared));
   if (!watch.drifting()) return status;
-  SetTime(TimeOf(watch.began_seconds()), status.mutable_began_at());
+  SetTime(OnWall(watch.began_seconds()), status.mutable_began_at());
   for (const auto& shift : watch.Shifts()) *status.add_shifts() = ShiftOnWire(shift);
   if (!with_episodes || baseline == baselines_.end()) return status;
   DriftMove move{watch.Move(), {}};
@@ -232,12 +241,14 @@ void Drifts::Restore(v1::DriftEpisode episode) {
   episodes_.Put(std::move(episode));
 }
 
-std::vector<v1::ApplicationBaseline> Drifts::TakeBaselines(absl::Time now, size_t most) {
+std::vector<v1::ApplicationBaseline> Drifts::TakeBaselines(Moment now, size_t most) {
+  Hear(now);
+  const absl::Time even = TimeOf(seconds_);
   std::vector<v1::ApplicationBaseline> taken;
   for (auto& [_, baseline] : baselines_) {
     if (taken.size() >= most) break;
-    if (baseline->learned_at <= baseline->stored_at || now - baseline->stored_at < kStoreBaseline) continue;
-    baseline->stored_at = now;
+    if (baseline->learned_at <= baseline->stored_at || even - baseline->stored_at < kStoreBaseline) continue;
+    baseline->stored_at = even;
     auto& wire = taken.emplace_back();
     wire.set_application(baseline->application);
     wire.set_cpu_model(baseline->cpu_model);

@@ -57,7 +57,7 @@ class Drifts {
   void Restore(v1::DriftEpisode episode);
   // At most `most` baselines that have changed and were not stored for kStoreBaseline, and all episodes that have
   // changed.
-  std::vector<v1::ApplicationBaseline> TakeBaselines(absl::Time now, size_t most);
+  std::vector<v1::ApplicationBaseline> TakeBaselines(Moment now, size_t most);
   std::vector<v1::DriftEpisode> TakeEpisodes();
 
  private:
@@ -93,13 +93,17 @@ class Drifts {
   void Begin(const HostState& host, const v1::WorkloadReport& report, const Baseline& baseline, Watched* watched);
   void FollowOutcomes(double seconds, Watched* watched);
   void Sweep(double seconds, Host* host);
+  void Hear(Moment now);
+  absl::Time OnWall(double seconds) const;
 
   const std::string instance_;
   absl::flat_hash_map<std::string, Host> hosts_;
   absl::flat_hash_map<std::string, std::unique_ptr<Baseline>> baselines_;
   Episodes episodes_;
   std::set<std::string> dirty_episodes_;
-  // The latest time that was heard: wall clocks are set back, and what is learned by them must not be.
+  // The even time that was last heard: wall clocks are set, and what is learned by them must not be. It never goes
+  // back.
+  EvenTime time_;
   double seconds_ = 0;
   int drifting_ = 0;
   uint64_t episodes_begun_ = 0;

@@ -46,7 +46,17 @@ void LossSum::Scale(double factor) {
 }
 
 void LossSeries::Add(absl::Time at, const LossSum& sum) {
-  AddAt(absl::ToInt64Nanoseconds(at - absl::UnixEpoch()) / absl::ToInt64Nanoseconds(width_), sum);
+  AddAt(IndexOf(at), sum);
+}
+
+int64_t LossSeries::IndexOf(absl::Time at) const {
+  return absl::ToInt64Nanoseconds(at - absl::UnixEpoch()) / absl::ToInt64Nanoseconds(width_);
+}
+
+void LossSeries::EndBy(absl::Time at) {
+  if (buckets_.empty()) return;
+  const int64_t back = std::max<int64_t>(0, buckets_.back().index - IndexOf(at));
+  for (Bucket& bucket : buckets_) bucket.index -= back;
 }
 
 void LossSeries::Add(const LossSeries& other) {

@@ -33,6 +33,8 @@ class LossSeries {
   // Adds another one; each of its spans goes where it begins.
   void Add(const LossSeries& other);
   void Clear() { buckets_.clear(); }
+  // Moves all spans back together, by so much that none begins after `at`; they stay as they are when none does.
+  void EndBy(absl::Time at);
   bool empty() const { return buckets_.empty(); }
   size_t size() const { return buckets_.size(); }
   absl::Duration width() const { return width_; }
@@ -53,6 +55,7 @@ class LossSeries {
     LossSum sum;
   };
   void AddAt(int64_t index, const LossSum& sum);
+  int64_t IndexOf(absl::Time at) const;
 
   absl::Duration width_;
   int64_t most_;

@@ -2,7 +2,6 @@
 #include "controller/learn/rollout.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "controller/learn/live_errors.h"
@@ -60,8 +59,8 @@ bool ModelRollout::IsChampions(std::string_view sha256) const {
 }
 
 void ModelRollout::OnHello(const std::string& host, const google::protobuf::RepeatedPtrField<v1::ModelInUse>& models,
-                           absl::Time now) {
-  now_ = std::max(now_, now);
+                           Moment now) {
+  Hear(now);
   Host& state = hosts_[host];
   const v1::ModelInUse* model = FindDemand(models);
   state.connected = true;
@@ -69,6 +68,7 @@ void ModelRollout::OnHello(const std::string& host, const google::protobuf::Repe
   state.unwilling = false;
   state.refused.clear();
   state.lost_at = absl::InfiniteFuture();
+  state.away_since = absl::InfiniteFuture();
   state.in_use = model == nullptr ? "" : model->sha256();
   state.sent = model != nullptr && model->sent();
   if (!state.sent) state.own = state.in_use;
@@ -82,8 +82,8 @@ bool ModelRollout::TakeUp(Host* state) {
   return true;
 }
 
-void ModelRollout::OnAnswer(const std::string& host, const v1::ModelAnswer& answer, absl::Time now) {
-  now_ = std::max(now_, now);
+void ModelRollout::OnAnswer(const std::string& host, const v1::ModelAnswer& answer, Moment now) {
+  Hear(now);
   const auto found = hosts_.find(host);
   if (found == hosts_.end()) return;
   Host& state = found->second;
@@ -131,12 +131,13 @@ void ModelRollout::OnUnwilling(const std::string& host, const std::string& reaso
   changed_ = true;
 }
 
-void ModelRollout::OnLost(const std::string& host, absl::Time now) {
-  now_ = std::max(now_, now);
+void ModelRollout::OnLost(const std::string& host, Moment now) {
+  Hear(now);
   const auto found = hosts_.find(host);
   if (found == hosts_.end()) return;
   Host& state = found->second;
   state.connected = false;
+  state.away_since = now_;
   if (!challenger_ || !IsCanary(host) || now_ - state.took_up_at > kSoonAfter) return;
   state.lost_at = now_;
   if (++state.losses < kMostLosses) return;
@@ -144,19 +145,8 @@ void ModelRollout::OnLost(const std::string& host, absl::Time now) {
                   absl::FormatDuration(kSoonAfter), " of taking it up"));
 }
 
-void ModelRollout::LookForLost() {
-  for (const std::string& host : canary_) {
-    const Host& state = hosts_[host];
-    if (now_ - state.lost_at < kAwayLimit) continue;
-    TakeBack(StrCat("the agent of host ", host, " went away ",
-                    absl::FormatDuration(absl::Trunc(state.lost_at - state.took_up_at, absl::Seconds(1))),
-                    " after taking it up and did not come back"));
-    return;
-  }
-}
-
-void ModelRollout::Observe(const std::string& host, const v1::ForecastErrors& errors, absl::Time now) {
-  now_ = std::max(now_, now);
+void ModelRollout::Observe(const std::string& host, const v1::ForecastErrors& errors, Moment now) {
+  Hear(now);
   Host& state = hosts_[host];
   const LossSum sum = LossOf(errors);
   const bool canary = challenger_.has_value() && IsCanary(host);

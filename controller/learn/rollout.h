@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "controller/fleet/moment.h"
 #include "controller/learn/loss_series.h"
 #include "controller/learn/model_library.h"
 #include "truce/v1/agent.pb.h"
@@ -71,6 +72,11 @@ class ModelRollout {
   static constexpr absl::Duration kSoonAfter = absl::Minutes(10);
   static constexpr absl::Duration kAwayLimit = absl::Minutes(1);
   static constexpr int kMostLosses = 3;
+  // Canary hosts that stay away for kAwayLimit before anybody has taken the challenger up are replaced, so often at
+  // most: should it be what they are given that ends them, few more are.
+  static constexpr int kMostReplacements = 3;
+  // A new champion that more than this share of the hosts refuse is taken back.
+  static constexpr double kMostRefusedRatio = 0.2;
   // Rolled back models that are remembered.
   static constexpr size_t kMostRolledBack = 1'000;
 
@@ -81,7 +87,7 @@ class ModelRollout {
   // InvalidArgument when it is no model that can be rolled out, AlreadyExists when it is the champion,
   // FailedPrecondition when it was rolled back once, another one is on trial, or there is nobody to try it on. Nothing
   // changes then.
-  absl::Status Propose(v1::ModelKind kind, std::string bytes, std::string why, absl::Time now);
+  absl::Status Propose(v1::ModelKind kind, std::string bytes, std::string why, Moment now);
   // Whether Propose could be accepted now, whichever the model.
   absl::Status MayPropose() const;
   // Takes the challenger or the champion back for somebody. `name` is its SHA-256 or how that begins. NotFound when it
@@ -91,17 +97,15 @@ class ModelRollout {
     v1::RolloutModel instead;
   };
   absl::StatusOr<TakenBack> MayRollBack(std::string_view name) const;
-  absl::StatusOr<TakenBack> RollBack(std::string_view name, std::string_view who, std::string_view reason,
-                                     absl::Time now);
+  absl::StatusOr<TakenBack> RollBack(std::string_view name, std::string_view who, std::string_view reason, Moment now);
 
   // What hosts say. `errors` are sound (controller/fleet/validate.h).
-  void OnHello(const std::string& host, const google::protobuf::RepeatedPtrField<v1::ModelInUse>& models,
-               absl::Time now);
-  void OnAnswer(const std::string& host, const v1::ModelAnswer& answer, absl::Time now);
-  void OnLost(const std::string& host, absl::Time now);
-  void Observe(const std::string& host, const v1::ForecastErrors& errors, absl::Time now);
+  void OnHello(const std::string& host, const google::protobuf::RepeatedPtrField<v1::ModelInUse>& models, Moment now);
+  void OnAnswer(const std::string& host, const v1::ModelAnswer& answer, Moment now);
+  void OnLost(const std::string& host, Moment now);
+  void Observe(const std::string& host, const v1::ForecastErrors& errors, Moment now);
   // Promotes, rolls back, ends what lasts too long. Cheap; once a second.
-  void Tick(absl::Time now);
+  void Tick(Moment now);
 
   // What the host should be offered; nullopt when it has it in use, will not take it, or knows nothing of models.
   std::optional<v1::ModelOffer> OfferFor(const std::string& host) const;
@@ -116,10 +120,10 @@ class ModelRollout {
 
   std::vector<RolloutNews> TakeNews();
   // To be stored: at once when its phase changed, and every few minutes while losses are gathered.
-  std::optional<v1::RolloutState> TakeChanged(absl::Time now);
+  std::optional<v1::RolloutState> TakeChanged();
   v1::RolloutState State() const;
   // Takes over what an earlier controller stored, before anything else.
-  void Restore(const v1::RolloutState& state, absl::Time now);
+  void Restore(const v1::RolloutState& state, Moment now);
 
   v1::RolloutPhase phase() const { return phase_; }
   // What all hosts are to have, or have but for the canary; without SHA-256: what they came with.
@@ -149,12 +153,15 @@ class ModelRollout {
     absl::Time took_up_at = absl::InfinitePast();
     absl::Time lost_at = absl::InfiniteFuture();
     int losses = 0;
+    // Since when it is not connected.
+    absl::Time away_since = absl::InfiniteFuture();
     // Of the champion; what it was before, when a challenger is tried.
     LossSeries champion;
     Host();
     bool Takes() const { return connected && knows && !unwilling; }
   };
 
+  void Hear(Moment now) { now_ = std::max(now_, time_.Hear(now)); }
   bool IsCanary(const std::string& host) const { return canary_.contains(host); }
   std::map<std::string, uint32_t> HostsByModel() const;
   const v1::RolloutModel& WantedOn(const std::string& host) const;
@@ -166,12 +173,23 @@ class ModelRollout {
   // What the canary and the others had before.
   void GatherBefore();
   void BeginCanary(v1::RolloutModel challenger, std::set<std::string> hosts);
+  // On the canary as it is now, which has not tried the challenger yet.
+  void BeginTrial();
   // False while there is nobody to compare with on the given canary.
   bool CanBeJudged(const std::set<std::string>& canary) const;
   void JudgeCanary();
   void JudgeChampion();
   void LookForLost();
-  bool IsSpread() const;
+  void ReplaceAway();
+  // Whether any host has taken the challenger up.
+  bool WasTried() const;
+  // Of the hosts that take models: those that have the champion, those that refuse it, and all.
+  struct Spread {
+    size_t have = 0;
+    size_t refuse = 0;
+    size_t all = 0;
+  };
+  Spread SpreadOfChampion() const;
   void Promote(const LossDifference& found);
   // Takes what is on trial back; `what` says why, in words that follow "rolled back: ".
   void TakeBack(const std::string& what);
@@ -190,13 +208,17 @@ class ModelRollout {
 
   const RolloutOptions options_;
   const ModelLibrary& library_;
-  // The latest time that was heard: wall clocks are set back, and what is learned by them must not be.
+  // The latest even time that was heard; all times here are such, but for those in models, which people read.
+  EvenTime time_;
   absl::Time now_ = absl::InfinitePast();
   v1::RolloutPhase phase_ = v1::ROLLOUT_PHASE_SETTLED;
   // Without a name: what each agent came with.
   v1::RolloutModel champion_;
   std::optional<v1::RolloutModel> challenger_;
   std::optional<v1::RolloutModel> previous_;
+  // Since when the challenger is tried, or the new champion watched.
+  absl::Time began_ = absl::InfinitePast();
+  int replacements_ = 0;
   std::map<std::string, std::shared_ptr<const std::string>, std::less<>> bytes_;
   std::set<std::string> canary_;
   std::deque<v1::RolloutModel> rolled_back_;

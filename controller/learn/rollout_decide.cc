@@ -1,6 +1,5 @@
 // ModelRollout: from the proposal to the promotion or back.
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -17,7 +16,8 @@ namespace truce::controller {
 namespace {
 
 constexpr absl::Duration kJudgeInterval = absl::Minutes(1);
-// Of the hosts that take models, those that have a new champion in use before it is judged: they are compared with all.
+// Of the hosts that take models and don't refuse it, those that have a new champion in use before it is judged: they
+// are compared with all.
 constexpr double kSpreadRatio = 0.8;
 constexpr size_t kLeastName = 6;
 constexpr size_t kNewestSpans = 30;
@@ -31,7 +31,7 @@ absl::Status ModelRollout::MayPropose() const {
   }
   if (phase_ == v1::ROLLOUT_PHASE_WATCHED) {
     return absl::FailedPreconditionError(StrCat(SayModel(champion_), " is new and is watched until ",
-                                                absl::FormatTime(ToTime(champion_.since()) + options_.watch_time),
+                                                absl::FormatTime(time_.OnWall(began_ + options_.watch_time)),
                                                 "; propose another one after that"));
   }
   const std::set<std::string> canary = ChooseCanary("");
@@ -47,18 +47,8 @@ absl::Status ModelRollout::MayPropose() const {
   return absl::OkStatus();
 }
 
-bool ModelRollout::CanBeJudged(const std::set<std::string>& canary) const {
-  LossSeries before = trial_before_;
-  for (const auto& [host, state] : hosts_) {
-    if (!state.connected || !state.knows) continue;
-    if (!canary.contains(host)) return true;
-    before.Add(state.champion);
-  }
-  return before.size() >= kLeastSpans;
-}
-
-absl::Status ModelRollout::Propose(v1::ModelKind kind, std::string bytes, std::string why, absl::Time now) {
-  now_ = std::max(now_, now);
+absl::Status ModelRollout::Propose(v1::ModelKind kind, std::string bytes, std::string why, Moment now) {
+  Hear(now);
   if (kind != v1::MODEL_KIND_DEMAND) {
     return absl::InvalidArgumentError(StrCat("a model of kind ", EnumWord(kind),
                                              " can't be rolled out: agents report live errors of demand models only"));
@@ -72,7 +62,6 @@ absl::Status ModelRollout::Propose(v1::ModelKind kind, std::string bytes, std::s
   model.set_sha256(FileSha256(bytes));
   model.set_version(content->version);
   model.set_why(std::move(why));
-  SetTime(now_, model.mutable_since());
   if (model.sha256() == champion_.sha256()) {
     return absl::AlreadyExistsError(StrCat(SayModel(model), " is what every host should have already"));
   }
@@ -93,20 +82,6 @@ absl::Status ModelRollout::Propose(v1::ModelKind kind, std::string bytes, std::s
   return absl::OkStatus();
 }
 
-std::set<std::string> ModelRollout::ChooseCanary(std::string_view sha256) const {
-  std::vector<std::pair<std::string, std::string>> ranked;
-  for (const auto& [host, state] : hosts_) {
-    if (state.Takes()) ranked.emplace_back(FileSha256(StrCat(host, "\n", sha256)), host);
-  }
-  if (ranked.empty()) return {};
-  const double share = std::ceil(options_.canary_ratio * static_cast<double>(ranked.size()));
-  const size_t count = std::clamp<size_t>(static_cast<size_t>(share), 1, ranked.size());
-  std::partial_sort(ranked.begin(), ranked.begin() + static_cast<std::ptrdiff_t>(count), ranked.end());
-  std::set<std::string> chosen;
-  for (size_t i = 0; i < count; ++i) chosen.insert(std::move(ranked[i].second));
-  return chosen;
-}
-
 void ModelRollout::BeginCanary(v1::RolloutModel challenger, std::set<std::string> hosts) {
   ClearTrial();
   Tell("", "model_proposed",
@@ -114,17 +89,25 @@ void ModelRollout::BeginCanary(v1::RolloutModel challenger, std::set<std::string
   challenger_ = std::move(challenger);
   canary_ = std::move(hosts);
   phase_ = v1::ROLLOUT_PHASE_CANARY;
+  replacements_ = 0;
   for (auto& [_, state] : hosts_) {
     state.took_up_at = absl::InfinitePast();
     state.lost_at = absl::InfiniteFuture();
   }
-  GatherBefore();
+  BeginTrial();
   Tell("", "model_canary",
        StrCat(canary_.size(), canary_.size() == 1 ? " host tries " : " hosts try ", SayModel(*challenger_),
               " for at least ", absl::FormatDuration(options_.canary_time)));
+  KeepFiles();
+}
+
+void ModelRollout::BeginTrial() {
+  began_ = now_;
+  SetTime(time_.OnWall(now_), challenger_->mutable_since());
+  control_now_.Clear();
+  GatherBefore();
   changed_ = true;
   OfferAnew();
-  KeepFiles();
 }
 
 void ModelRollout::GatherBefore() {
@@ -133,9 +116,10 @@ void ModelRollout::GatherBefore() {
   for (const auto& [host, state] : hosts_) (IsCanary(host) ? trial_before_ : control_before_).Add(state.champion);
 }
 
-void ModelRollout::Tick(absl::Time now) {
-  now_ = std::max(now_, now);
+void ModelRollout::Tick(Moment now) {
+  Hear(now);
   if (phase_ == v1::ROLLOUT_PHASE_CANARY) LookForLost();
+  if (phase_ == v1::ROLLOUT_PHASE_CANARY) ReplaceAway();
   if (phase_ == v1::ROLLOUT_PHASE_SETTLED || now_ - judged_at_ < kJudgeInterval) return;
   judged_at_ = now_;
   phase_ == v1::ROLLOUT_PHASE_CANARY ? JudgeCanary() : JudgeChampion();
@@ -157,16 +141,18 @@ void ModelRollout::JudgeCanary() {
     TakeBack(SayDifference(*worse));
     return;
   }
-  const absl::Duration tried = now_ - ToTime(challenger_->since());
+  const absl::Duration tried = now_ - began_;
   const auto found = Compare(TrialNow(), options_.significance);
   const bool is_enough =
       tried >= options_.canary_time && trial_now_.Total().count >= static_cast<double>(options_.least_forecasts);
   if (is_enough && found && found->difference <= 0 && found->high() <= kMostLossRatio) {
     Promote(*found);
   } else if (tried >= kMostCanaryTimes * options_.canary_time) {
-    TakeBack(absl::StrFormat("it could not be shown to be no worse within %s (%.0f forecasts came due)%s",
+    EndTrial(*challenger_,
+             absl::StrFormat("it could not be shown to be no worse within %s (%.0f forecasts came due)%s",
                              absl::FormatDuration(tried), trial_now_.Total().count,
-                             found ? StrCat("; ", SayDifference(*found)) : ""));
+                             found ? StrCat("; ", SayDifference(*found)) : ""),
+             WasTried());
   }
 }
 
@@ -182,7 +168,8 @@ void ModelRollout::Promote(const LossDifference& found) {
   previous_ = std::exchange(champion_, *std::exchange(challenger_, std::nullopt));
   champion_.set_why(StrCat(champion_.why(), "; tried by ", canary_.size(),
                            canary_.size() == 1 ? " host: " : " hosts: ", SayDifference(found)));
-  SetTime(now_, champion_.mutable_since());
+  SetTime(time_.OnWall(now_), champion_.mutable_since());
+  began_ = now_;
   canary_.clear();
   phase_ = v1::ROLLOUT_PHASE_WATCHED;
   ForgetChampionsLosses();
@@ -192,22 +179,18 @@ void ModelRollout::Promote(const LossDifference& found) {
   KeepFiles();
 }
 
-bool ModelRollout::IsSpread() const {
-  size_t all = 0;
-  size_t have = 0;
-  for (const auto& [_, state] : hosts_) {
-    if (!state.Takes()) continue;
-    ++all;
-    if (state.in_use == champion_.sha256()) ++have;
-  }
-  return all > 0 && static_cast<double>(have) >= kSpreadRatio * static_cast<double>(all);
-}
-
 void ModelRollout::JudgeChampion() {
-  const auto worse = IsSpread() ? Worse(kLeastHarmWatchedRatio) : std::nullopt;
+  const Spread spread = SpreadOfChampion();
+  if (static_cast<double>(spread.refuse) > kMostRefusedRatio * static_cast<double>(spread.all)) {
+    TakeBack(StrCat(spread.refuse, " of ", spread.all, " hosts refused it"));
+    return;
+  }
+  const auto willing = static_cast<double>(spread.all - spread.refuse);
+  const bool is_spread = spread.have > 0 && static_cast<double>(spread.have) >= kSpreadRatio * willing;
+  const auto worse = is_spread ? Worse(kLeastHarmWatchedRatio) : std::nullopt;
   if (worse) {
     TakeBack(SayDifference(*worse));
-  } else if (now_ - ToTime(champion_.since()) >= options_.watch_time) {
+  } else if (now_ - began_ >= options_.watch_time) {
     phase_ = v1::ROLLOUT_PHASE_SETTLED;
     ClearTrial();
     changed_ = true;
@@ -230,8 +213,8 @@ absl::StatusOr<ModelRollout::TakenBack> ModelRollout::MayRollBack(std::string_vi
 }
 
 absl::StatusOr<ModelRollout::TakenBack> ModelRollout::RollBack(std::string_view name, std::string_view who,
-                                                               std::string_view reason, absl::Time now) {
-  now_ = std::max(now_, now);
+                                                               std::string_view reason, Moment now) {
+  Hear(now);
   TRUCE_ASSIGN_OR_RETURN(TakenBack taken, MayRollBack(name));
   TakeBack(StrCat(who, " asked for it", reason.empty() ? "" : ": ", reason));
   return taken;
@@ -257,7 +240,7 @@ void ModelRollout::EndTrial(v1::RolloutModel model, const std::string& what, boo
        StrCat(SayModel(model), " was rolled back: ", what, "; hosts go back to ", SayModel(champion_)));
   if (remember) {
     model.set_why(what);
-    SetTime(now_, model.mutable_since());
+    SetTime(time_.OnWall(now_), model.mutable_since());
     rolled_back_.push_back(std::move(model));
     if (rolled_back_.size() > kMostRolledBack) rolled_back_.pop_front();
   }

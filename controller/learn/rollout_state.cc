@@ -27,8 +27,10 @@ v1::ModelStatus StatusOf(const v1::RolloutModel& model, v1::ModelRole role) {
   return status;
 }
 
-void Read(const v1::LossSeries& wire, LossSeries* series) {
+// What lies in the future was noted by a clock that was ahead; what comes now must still be newer.
+void Read(const v1::LossSeries& wire, absl::Time now, LossSeries* series) {
   *series = LossSeries::FromWire(wire, series->width(), series->most());
+  series->EndBy(now);
 }
 
 std::vector<std::pair<std::string, uint32_t>> TheMost(const std::map<std::string, uint32_t>& hosts, size_t most) {
@@ -56,16 +58,16 @@ v1::RolloutState ModelRollout::State() const {
   return state;
 }
 
-std::optional<v1::RolloutState> ModelRollout::TakeChanged(absl::Time now) {
-  const bool due = phase_ != v1::ROLLOUT_PHASE_SETTLED && now - stored_at_ >= kStoreInterval;
+std::optional<v1::RolloutState> ModelRollout::TakeChanged() {
+  const bool due = phase_ != v1::ROLLOUT_PHASE_SETTLED && now_ - stored_at_ >= kStoreInterval;
   if (!std::exchange(changed_, false) && !due) return std::nullopt;
-  stored_at_ = now;
+  stored_at_ = now_;
   return State();
 }
 
-void ModelRollout::Restore(const v1::RolloutState& state, absl::Time now) {
+void ModelRollout::Restore(const v1::RolloutState& state, Moment now) {
   if (state.kind() != v1::MODEL_KIND_DEMAND) return;
-  now_ = std::max(now_, now);
+  Hear(now);
   for (const v1::RolloutModel& model : state.rolled_back()) {
     if (IsSha256(model.sha256()) && rolled_back_.size() < kMostRolledBack) rolled_back_.push_back(model);
   }
@@ -93,11 +95,13 @@ void ModelRollout::Restore(const v1::RolloutState& state, absl::Time now) {
   if (!canary) challenger_.reset();
   if (!canary && !watched) return;
   phase_ = state.phase();
+  began_ = std::min(now_, ToTime((canary ? *challenger_ : champion_).since()));
   if (canary) canary_.insert(state.canary_hosts().begin(), state.canary_hosts().end());
-  Read(state.trial_now(), &trial_now_);
-  Read(state.trial_before(), &trial_before_);
-  Read(state.control_now(), &control_now_);
-  Read(state.control_before(), &control_before_);
+  for (const std::string& host : canary_) hosts_[host].away_since = now_;
+  Read(state.trial_now(), now_, &trial_now_);
+  Read(state.trial_before(), now_, &trial_before_);
+  Read(state.control_now(), now_, &control_now_);
+  Read(state.control_before(), now_, &control_before_);
 }
 
 std::map<std::string, uint32_t> ModelRollout::HostsByModel() const {

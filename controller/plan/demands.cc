@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "controller/fleet/words.h"
 #include "models/drift/behaviour.h"
+#include "src/base/short_bytes.h"
 #include "src/base/text.h"
 
 namespace truce::controller {
@@ -71,7 +72,7 @@ std::optional<double> DriftFactor(const v1::DriftStatus* drift, v1::Resource res
 
 std::string Words(v1::Resource resource, double amount) {
   if (resource == v1::RESOURCE_CPU) return absl::StrFormat("%.2f cores", amount);
-  return absl::StrFormat("%.1f MB%s", amount / 1e6, resource == v1::RESOURCE_MEMORY ? "" : "/s");
+  return StrCat(ShortBytes(amount), resource == v1::RESOURCE_MEMORY ? "" : "/s");
 }
 
 std::string Say(v1::Resource resource, const AdjustedDemand& adjusted) {

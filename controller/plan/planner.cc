@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "controller/fleet/words.h"
+#include "controller/plan/allocations.h"
 #include "controller/plan/policy.h"
 #include "controller/plan/tick.h"
 #include "src/base/text.h"
@@ -162,6 +163,7 @@ std::vector<v1::Decision> OnReceipt(const HostState& host, const v1::Receipt& re
 std::vector<v1::Decision> Adopt(const HostState& host, absl::Duration away, HostPlan& plan, PlanContext& context) {
   PlanTick tick(host, plan, context);
   std::erase_if(plan.blocked, [](const auto& entry) { return entry.second.refused; });
+  plan.quotas_unsure_until = context.now.monotonic + QuotaSettles(host, context.policy);
   std::set<std::string> held_leases;
   for (const auto& held : host.held) {
     if (!held.unrestored()) held_leases.insert(held.action().lease_id());

@@ -84,8 +84,10 @@ struct HostPlan {
   Actions actions;
   // Quotas that follow what their workload needs. One whose workload is under a quota that protects somebody is none.
   Actions allocations;
-  // Until when a workload's quota, as it is read, may be one of ours, also of one that ended a moment ago.
+  // Until when a workload's quota, as it is read, may be one of ours, also of one that ended a while ago; and until
+  // when that of any workload may be, since it is not known what was in force before the agent connected.
   std::map<std::string, absl::Duration> quota_ours_until;
+  absl::Duration quotas_unsure_until = -absl::InfiniteDuration();
   std::map<std::pair<std::string, std::string>, PairMemory> pairs;
   // (victim, workload, lever) that is not asked for, until when and why.
   struct Block {

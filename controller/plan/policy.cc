@@ -299,9 +299,7 @@ absl::Status CheckPolicy(const v1::Policy& policy) {
   for (const auto& rule : policy.mode_rules()) {
     if (auto status = CheckModeRule(rule); !status.ok()) problems.emplace_back(status.message());
   }
-  for (const auto& rule : policy.allocations()) {
-    if (auto problem = ProblemOf(rule)) problems.push_back(*std::move(problem));
-  }
+  for (std::string& problem : AllocationProblems(policy)) problems.push_back(std::move(problem));
   if (problems.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
 }

@@ -94,8 +94,10 @@ class PlanTick {
   std::string WhyNotAllocated(const v1::WorkloadReport& report) const;
   bool MayHaveMore(const v1::WorkloadReport& report, PlannedAction* planned) const;
   void NoteOwnQuotas();
+  // Whether the quota that is read of it may be one of ours.
+  bool MayReadOurs(const v1::WorkloadReport& report) const;
   void AllocateOne(const v1::WorkloadReport& report);
-  // Whether there is room for one more action that protects nobody.
+  // Whether there is room for one more new action that protects nobody.
   bool AllocationBraked();
   // Why an action can't go on; empty when it can.
   std::string Obstacle(PlannedAction& planned);

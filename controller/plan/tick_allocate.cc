@@ -20,9 +20,6 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 using Key = std::pair<std::string, v1::Lever>;
 
-// Agents read quotas every few seconds only.
-constexpr absl::Duration kQuotaSettles = absl::Seconds(30);
-
 }  // namespace
 
 std::string PlanTick::WhyNotAllocated(const v1::WorkloadReport& report) const {
@@ -40,10 +37,20 @@ std::string PlanTick::WhyNotAllocated(const v1::WorkloadReport& report) const {
 
 void PlanTick::NoteOwnQuotas() {
   std::erase_if(plan_.quota_ours_until, [this](const auto& entry) { return now_ >= entry.second; });
-  for (const v1::HeldAction& held : host_.held) {
-    if (held.action().lever() != v1::LEVER_CPU_QUOTA) continue;
-    plan_.quota_ours_until[held.action().workload()] = now_ + kQuotaSettles;
-  }
+  const absl::Duration until = now_ + QuotaSettles(host_, policy_);
+  const auto note = [&](const v1::LeasedAction& action) {
+    if (action.lever() != v1::LEVER_CPU_QUOTA || action.mode() == v1::MODE_ADVISE) return;
+    plan_.quota_ours_until[action.workload()] = until;
+  };
+  for (const v1::HeldAction& held : host_.held) note(held.action());
+  // What is asked for may come and go between two reports.
+  for (const PlannedAction* planned : AllActions(plan_)) note(planned->action);
+}
+
+bool PlanTick::MayReadOurs(const v1::WorkloadReport& report) const {
+  // Where none is read, none of its own is hidden by ours.
+  if (!(report.readings().cpu_quota_cores() > 0)) return false;
+  return now_ < plan_.quotas_unsure_until || plan_.quota_ours_until.contains(report.workload().name());
 }
 
 bool PlanTick::AllocationBraked() {
@@ -91,22 +98,19 @@ void PlanTick::AllocateOne(const v1::WorkloadReport& report) {
   const Key key(workload.name(), v1::LEVER_CPU_QUOTA);
   const v1::Mode mode = ModeOf(policy_, host_, workload);
   const v1::AllocationRule& rule = *AllocationRuleOf(policy_, host_, workload);
-  v1::DemandFollowing bounds = BoundsOf(rule, policy_, host_, report);
   const auto held = plan_.allocations.find(key);
-  if (held != plan_.allocations.end()) {
-    // Its quota is ours now, and says nothing of what it had before.
-    const double most = held->second.action.follow().most_cores();
-    bounds.set_most_cores(rule.has_most_cores() ? std::min(most, rule.most_cores()) : most);
-    bounds.set_least_cores(std::min(bounds.least_cores(), bounds.most_cores()));
-    const bool same = MessageDifferencer::Equals(bounds, held->second.action.follow());
-    if (same && held->second.action.mode() == mode) return;
-  } else if (plan_.blocked.contains({"", key.first, key.second}) || plan_.quota_ours_until.contains(key.first)) {
+  const bool is_new = held == plan_.allocations.end();
+  v1::DemandFollowing bounds = BoundsOf(rule, policy_, host_, report, is_new ? nullptr : &held->second.action.follow());
+  if (is_new) {
+    // A quota of ours that is taken for the workload's own would bound it for ever.
+    if (plan_.blocked.contains({"", key.first, key.second}) || MayReadOurs(report) || AllocationBraked()) return;
+  } else if (held->second.action.mode() == mode && MessageDifferencer::Equals(bounds, held->second.action.follow())) {
     return;
   }
-  if (AllocationBraked()) return;
   PlannedAction& planned = plan_.allocations[key];
   v1::LeasedAction& action = planned.action;
-  if (action.lease_id().empty()) {
+  std::string why = StrCat("its quota follows what it needs, by the policy's allocation ", DescribeAllocation(rule));
+  if (is_new) {
     action.set_lease_id(StrCat(context_.lease_prefix, "-", host_.name, "-", plan_.next_lease++));
     action.set_workload(workload.name());
     action.set_workload_instance(workload.instance());
@@ -116,6 +120,9 @@ void PlanTick::AllocateOne(const v1::WorkloadReport& report) {
     planned.created_at = context_.now;
     planned.victims.insert("");
     planned.rule = DescribeAllocation(rule);
+  } else if (action.mode() != mode) {
+    planned.applied_at.reset();
+    why = StrCat("the mode of ", workload.name(), " is ", ModeWord(mode), " now; ", why);
   }
   action.set_workload_class(workload.workload_class());
   action.set_mode(mode);
@@ -123,7 +130,7 @@ void PlanTick::AllocateOne(const v1::WorkloadReport& report) {
   *action.mutable_follow() = std::move(bounds);
   planned.changed_at = now_;
   planned.state = v1::ACTION_STATE_PENDING;
-  action.set_reason(StrCat("its quota follows what it needs, by the policy's allocation ", DescribeAllocation(rule)));
+  action.set_reason(std::move(why));
   action.set_decision_id(Decide("apply", planned, nullptr, action.reason()).id());
 }
 

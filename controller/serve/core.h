@@ -162,8 +162,10 @@ class ControllerCore {
   void OfferModel(const std::string& host, Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // A model that retraining found to be better is proposed; what hosts have now is what it tunes next.
   void FollowChallenger() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Tells what the rollout of models did, has it stored, and offers some hosts what they should have now.
-  void FollowRollout(Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tells what the rollout of models did, and has it stored.
+  void FollowRollout() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Once a second: offers some of the hosts what they should have now.
+  void OfferDueModels(Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Close(Session& session, absl::Status status, Pumps& pumps) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnLost(HostState& host, std::string_view why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Plans the host and queues its desired set if `always`, or if its content changed.

@@ -45,7 +45,7 @@ void ControllerCore::Learn(const HostState& host) {
   }
   for (const auto& errors : host.report.forecast_errors()) {
     live_errors_.Observe(errors, clock_.Now());
-    rollout_.Observe(host.name, errors, clock_.Now());
+    rollout_.Observe(host.name, errors, MomentOf(clock_));
   }
   for (auto& news : drifts_.Observe(host, MomentOf(clock_))) {
     Tell(host.name, news.workload, news.kind, std::move(news.message));
@@ -62,7 +62,7 @@ void ControllerCore::StoreSignatures(absl::Duration now) {
 }
 
 void ControllerCore::StoreDrifts() {
-  auto baselines = drifts_.TakeBaselines(clock_.Now(), kBaselinesAtOnce);
+  auto baselines = drifts_.TakeBaselines(MomentOf(clock_), kBaselinesAtOnce);
   auto episodes = drifts_.TakeEpisodes();
   // What the store has no room for is stored once it has changed again.
   if (!baselines.empty() || !episodes.empty()) store_.AddDrifts(std::move(baselines), std::move(episodes));

@@ -23,8 +23,8 @@ void ControllerCore::OnModelMessage(Session& session, HostState& host, const v1:
     return;
   }
   if (request.has_model_answer()) {
-    rollout_.OnAnswer(host.name, request.model_answer(), clock_.Now());
-    FollowRollout(pumps);
+    rollout_.OnAnswer(host.name, request.model_answer(), MomentOf(clock_));
+    FollowRollout();
     return;
   }
   v1::ConnectResponse response;
@@ -45,33 +45,32 @@ void ControllerCore::OfferModel(const std::string& name, Pumps& pumps) {
   pumps.push_back(session->second.sink);
 }
 
-void ControllerCore::FollowRollout(Pumps& pumps) {
+void ControllerCore::FollowRollout() {
   for (auto& news : rollout_.TakeNews()) {
     if (news.kind == "model_rolled_back") retraining_.ForgetBest();
     Tell(news.host, "", news.kind, std::move(news.message));
   }
-  if (auto changed = rollout_.TakeChanged(clock_.Now())) store_.Add(*std::move(changed));
+  if (auto changed = rollout_.TakeChanged()) store_.Add(*std::move(changed));
+}
+
+void ControllerCore::OfferDueModels(Pumps& pumps) {
   for (const std::string& host : rollout_.TakeDueHosts(kOffersAtOnce)) OfferModel(host, pumps);
 }
 
 absl::Status ControllerCore::ProposeModel(v1::ModelKind kind, std::string bytes, std::string why) {
-  Pumps pumps;
   {
     absl::MutexLock lock(&mutex_);
     TRUCE_RETURN_IF_ERROR(rollout_.MayPropose());
   }
   // On disk before the lock: no stream may wait for it.
   TRUCE_RETURN_IF_ERROR(library_.Put(bytes).status());
-  {
-    absl::MutexLock lock(&mutex_);
-    const absl::Status proposed = rollout_.Propose(kind, std::move(bytes), std::move(why), clock_.Now());
-    if (!proposed.ok()) {
-      rollout_.KeepFiles();
-      return proposed;
-    }
-    FollowRollout(pumps);
+  absl::MutexLock lock(&mutex_);
+  const absl::Status proposed = rollout_.Propose(kind, std::move(bytes), std::move(why), MomentOf(clock_));
+  if (!proposed.ok()) {
+    rollout_.KeepFiles();
+    return proposed;
   }
-  for (const auto& sink : pumps) sink->Pump();
+  FollowRollout();
   return absl::OkStatus();
 }
 
@@ -123,23 +122,21 @@ absl::StatusOr<v1::ListModelsResponse> ControllerCore::ListModels(const v1::List
 
 absl::StatusOr<v1::RollBackModelResponse> ControllerCore::RollBackModel(const v1::RollBackModelRequest& request,
                                                                         std::string_view who) {
-  Pumps pumps;
   v1::RollBackModelResponse response;
   {
     absl::MutexLock lock(&mutex_);
     TRUCE_ASSIGN_OR_RETURN(const ModelRollout::TakenBack taken,
                            request.validate_only()
                                ? rollout_.MayRollBack(request.sha256())
-                               : rollout_.RollBack(request.sha256(), who, request.reason(), clock_.Now()));
+                               : rollout_.RollBack(request.sha256(), who, request.reason(), MomentOf(clock_)));
     for (const auto& [model, status] :
          {std::pair(&taken.model, response.mutable_model()), std::pair(&taken.instead, response.mutable_instead())}) {
       status->set_kind(v1::MODEL_KIND_DEMAND);
       status->set_sha256(model->sha256());
       status->set_version(model->version());
     }
-    if (!request.validate_only()) FollowRollout(pumps);
+    if (!request.validate_only()) FollowRollout();
   }
-  for (const auto& sink : pumps) sink->Pump();
   return response;
 }
 

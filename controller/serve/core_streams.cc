@@ -55,7 +55,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
     RestoreMigrations(store.restored());
     for (const auto& baseline : store.restored().baselines) drifts_.Restore(baseline, clock_.Now());
     for (const auto& episode : store.restored().drift_episodes) drifts_.Restore(episode);
-    for (const auto& rollout : store.restored().rollouts) rollout_.Restore(rollout, clock_.Now());
+    for (const auto& rollout : store.restored().rollouts) rollout_.Restore(rollout, MomentOf(clock_));
     for (const auto& block : store.restored().demand_blocks) retraining_.Restore(block, clock_.Now());
   }
   store.DropRestored();
@@ -145,7 +145,7 @@ void ControllerCore::OnLost(HostState& host, std::string_view why) {
   if (entry.plan.troubled) --brake_.troubled_hosts;
   entry.plan.troubled = false;
   migrations_.OnLost(host.name, MomentOf(clock_));
-  rollout_.OnLost(host.name, clock_.Now());
+  rollout_.OnLost(host.name, MomentOf(clock_));
   Tell(host.name, "", "host_disconnected",
        StrCat("host ", host.name, " is not connected any more: ", why, "; its leases end by themselves within ",
               absl::FormatDuration(ToDuration(policy_.lease_time_to_live()))));
@@ -200,7 +200,7 @@ void ControllerCore::OnHello(uint64_t id, Session& session, const v1::Hello& hel
   FollowMigrations(pumps);
   // What it holds is renewed at once: a lease must not run out while the first report is on its way.
   SendDesired(host, true, pumps);
-  rollout_.OnHello(host.name, hello.models(), clock_.Now());
+  rollout_.OnHello(host.name, hello.models(), MomentOf(clock_));
   OfferModel(host.name, pumps);
 }
 
@@ -396,8 +396,9 @@ void ControllerCore::Tick() {
       Close(session, absl::DeadlineExceededError("no hello"), pumps);
     }
     FollowMigrations(pumps);
-    rollout_.Tick(now.wall);
-    FollowRollout(pumps);
+    rollout_.Tick(now);
+    FollowRollout();
+    OfferDueModels(pumps);
     if (saves_->stored != saves_->begun && now.monotonic >= save_again_at_) (void)SaveState();
     StoreSignatures(now.monotonic);
     StoreDrifts();

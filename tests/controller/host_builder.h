@@ -24,6 +24,7 @@ inline v1::Hello MakeHello(const std::string& host, int cpus = 4, v1::Mode ceili
   hello.set_protocol_version(1);
   hello.set_mode(ceiling);
   hello.set_mode_ceiling(ceiling);
+  hello.mutable_slow_interval()->set_seconds(5);
   hello.mutable_inventory()->set_host(host);
   hello.mutable_inventory()->set_memory_bytes(uint64_t{8} << 30);
   hello.mutable_inventory()->set_agent_version("0.1.0");

@@ -39,6 +39,8 @@ TEST_F(AppTest, UsageErrorsExitWithTwoAndNameTheNearestWord) {
   EXPECT_THAT(refused({}), HasSubstr("needs one more word"));
   EXPECT_THAT(refused({"get"}), HasSubstr("hosts, workloads"));
   EXPECT_THAT(refused({"get", "hosts", "--wacth"}), HasSubstr("did you mean --watch?"));
+  EXPECT_THAT(refused({"--controller", "h:1", "get", "hosts"}), HasSubstr("'--controller' is no flag of 'trucectl'"));
+  EXPECT_THAT(refused({"get", "--controller", "h:1"}), HasSubstr("'--controller' is no flag of 'trucectl get'"));
   EXPECT_THAT(refused({"get", "hosts", "-o", "xml"}), HasSubstr("xml"));
   EXPECT_THAT(refused({"get", "hosts", "a", "b"}), HasSubstr("b"));
   EXPECT_THAT(refused({"set", "mode", "enforced"}), HasSubstr("enforced"));

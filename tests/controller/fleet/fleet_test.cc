@@ -41,6 +41,21 @@ TEST(FleetTest, KnowsAHostByItsHelloAndSumsUpItsReports) {
   EXPECT_EQ(host.FindPair("truce/stress", "truce/redis"), nullptr);
 }
 
+// Who doesn't say how old its readings are may have the oldest that there are.
+TEST(FleetTest, KnowsHowOldReadingsMayBe) {
+  Fleet fleet({});
+  v1::Hello hello = MakeHello("web-1");
+  const auto known = [&](uint64_t session) { return fleet.OnHello(session, hello, At(0))->host->slow_interval; };
+  hello.mutable_slow_interval()->set_seconds(7);
+  EXPECT_EQ(known(1), absl::Seconds(7));
+  hello.mutable_slow_interval()->set_seconds(1'000'000);
+  EXPECT_EQ(known(2), absl::Minutes(10));
+  hello.mutable_slow_interval()->set_seconds(-5);
+  EXPECT_EQ(known(3), absl::ZeroDuration());
+  hello.clear_slow_interval();
+  EXPECT_EQ(known(4), absl::Minutes(10));
+}
+
 TEST(FleetTest, RefusesAnotherProtocolVersionWithBothNumbers) {
   Fleet fleet({});
   v1::Hello hello = MakeHello("web-1");

@@ -77,6 +77,22 @@ TEST_F(DriftsTest, AnEpisodeIsToldOnceAndSaysWhatChanged) {
   EXPECT_EQ(drifts.drifting(), 0);
 }
 
+TEST_F(DriftsTest, AWallClockThatWasAheadStopsNothing) {
+  Drifts drifts("c1");
+  Run(&drifts, 360, 500, 1);
+  now_.wall += absl::Hours(24 * 365);
+  Run(&drifts, 10, 500, 1);
+  now_.wall -= absl::Hours(24 * 365);
+  EXPECT_THAT(Run(&drifts, 12, 20'000, 1), ElementsAre("drift"));
+  EXPECT_LT(absl::AbsDuration(ToTime(drifts.Status(host_, "redis", false)->began_at()) - now_.wall), absl::Minutes(2));
+  Run(&drifts, 20, 20'000, 1);
+  const auto episodes = drifts.TakeEpisodes();
+  ASSERT_EQ(episodes.size(), 1u);
+  EXPECT_EQ(episodes[0].demands(0).outcomes_size(), 1) << "a minute has passed";
+  Run(&drifts, 360, 20'000, 1);
+  EXPECT_THAT(drifts.TakeBaselines(now_, 10), testing::SizeIs(1)) << "and more than half an hour";
+}
+
 TEST_F(DriftsTest, MoreLoadAloneIsNoDrift) {
   Drifts drifts("c1");
   Run(&drifts, 360, 500, 0.5);
@@ -129,11 +145,11 @@ TEST_F(DriftsTest, AnEpisodeSeenBeforeTellsWhatDemandDoesNext) {
 TEST_F(DriftsTest, BaselinesAreStoredNowAndThenAndTakenOver) {
   Drifts drifts("c1");
   Run(&drifts, 200, 500, 1);
-  EXPECT_THAT(drifts.TakeBaselines(now_.wall, 10), IsEmpty()) << "not yet";
+  EXPECT_THAT(drifts.TakeBaselines(now_, 10), IsEmpty()) << "not yet";
   Run(&drifts, 300, 500, 1);
-  const auto stored = drifts.TakeBaselines(now_.wall, 10);
+  const auto stored = drifts.TakeBaselines(now_, 10);
   ASSERT_EQ(stored.size(), 1u);
-  EXPECT_THAT(drifts.TakeBaselines(now_.wall, 10), IsEmpty());
+  EXPECT_THAT(drifts.TakeBaselines(now_, 10), IsEmpty());
   EXPECT_EQ(stored[0].application(), "cache");
   EXPECT_EQ(stored[0].cpu_model(), "EPYC");
   EXPECT_EQ(stored[0].size_bucket(), 2u);
@@ -154,6 +170,7 @@ TEST_F(DriftsTest, WorkloadsThatAreGoneAreForgotten) {
   EXPECT_EQ(drifts.drifting(), 1);
   host_.report.clear_workloads();
   now_.wall += absl::Hours(2);
+  now_.monotonic += absl::Hours(2);
   EXPECT_THAT(drifts.Observe(host_, now_), IsEmpty());
   EXPECT_EQ(drifts.drifting(), 0);
   EXPECT_FALSE(drifts.Status(host_, "redis", false).has_value());

@@ -42,6 +42,18 @@ TEST(LossSeriesTest, ForgetsWhatIsLongAgoAndTakesWhatComesLate) {
   EXPECT_EQ(series.Total().loss, 8) << "too late";
 }
 
+TEST(LossSeriesTest, WhatAClockNotedThatWasAheadComesBeforeWhatIsNotedNow) {
+  LossSeries series(kMinute, 10);
+  series.Add(At(500), {1, 5, 1, 1});
+  series.Add(At(503), {1, 3, 1, 1});
+  series.EndBy(At(7));
+  series.Add(At(8), {1, 1, 1, 1});
+  EXPECT_EQ(series.Total().loss, 9);
+  series.EndBy(At(9));
+  series.Add(At(14), {1, 1, 1, 1});
+  EXPECT_EQ(series.Total().loss, 5) << "500 is 4 now, and forgotten";
+}
+
 TEST(LossSeriesTest, BatchesHaveEverything) {
   std::mt19937_64 random(1);
   for (const int minutes : {1, 6, 16, 17, 31, 100, 240}) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -55,7 +56,10 @@ class RolloutFleet {
 
   ModelRollout& rollout() { return *rollout_; }
   const ModelLibrary& library() const { return *library_; }
-  absl::Time now() const { return now_; }
+  // The wall clock is ahead by `ahead`.
+  Moment now() const { return {now_ + ahead, absl::Hours(1) + (now_ - kStart)}; }
+  Moment In(absl::Duration after) const { return {now().wall + after, now().monotonic + after}; }
+  absl::Duration ahead;
   const std::string& InUse(const std::string& host) { return in_use_.at(host); }
 
   // Loss over the last value's, of a model on a host; 0.9 when not set.
@@ -72,7 +76,7 @@ class RolloutFleet {
     model.set_kind(v1::MODEL_KIND_DEMAND);
     model.set_sha256(in_use_[host]);
     model.set_sent(in_use_[host] != kOwn);
-    rollout_->OnHello(host, models, now_);
+    rollout_->OnHello(host, models, now());
   }
   void Answer(const std::string& host, const std::string& sha256, bool accepted, const std::string& reason = "",
               bool unwilling = false) {
@@ -82,16 +86,18 @@ class RolloutFleet {
     answer.set_reason(reason);
     answer.set_unwilling(unwilling);
     if (accepted) in_use_[host] = sha256.empty() ? kOwn : sha256;
-    rollout_->OnAnswer(host, answer, now_);
+    rollout_->OnAnswer(host, answer, now());
   }
   // Every host does what it is offered.
   void TakeOffers() {
     for (const auto& [host, _] : std::map(in_use_)) {
+      if (away.contains(host)) continue;
       if (const auto offer = rollout_->OfferFor(host)) Answer(host, offer->sha256(), true);
     }
   }
   void ReportErrors() {
     for (const auto& [host, model] : in_use_) {
+      if (away.contains(host)) continue;
       const double harder = 1 + host_spread * (static_cast<double>(std::hash<std::string>()(host) % 1000) / 500 - 1);
       const double loss = (loss_of.contains(model) ? loss_of[model] : 0.9) * harder;
       std::normal_distribution<double> swing(1, noise);
@@ -104,7 +110,7 @@ class RolloutFleet {
       errors.set_naive_loss_sum(naive);
       errors.set_loss_sum(std::max(0.0, naive * loss * swing(random_)));
       errors.set_squared_gain_sum(forecasts_per_minute * 0.5);
-      rollout_->Observe(host, errors, now_);
+      rollout_->Observe(host, errors, now());
     }
   }
   // So many minutes, each with offers, reports and judgement.
@@ -113,7 +119,7 @@ class RolloutFleet {
       now_ += absl::Minutes(1);
       TakeOffers();
       ReportErrors();
-      rollout_->Tick(now_);
+      rollout_->Tick(now());
       for (auto& one : rollout_->TakeNews()) news.push_back(std::move(one));
       if (each_minute) each_minute();
     }
@@ -122,12 +128,14 @@ class RolloutFleet {
   void Restart() {
     const v1::RolloutState state = rollout_->State();
     rollout_ = std::make_unique<ModelRollout>(options_, *library_);
-    rollout_->Restore(state, now_);
-    for (const auto& [host, _] : in_use_) Hello(host);
+    rollout_->Restore(state, now());
+    for (const auto& [host, _] : in_use_) {
+      if (!away.contains(host)) Hello(host);
+    }
   }
   absl::Status Propose(const std::string& bytes) {
     const absl::Status status =
-        rollout_->Propose(v1::MODEL_KIND_DEMAND, bytes, "4 % better on the last day (p 0.001)", now_);
+        rollout_->Propose(v1::MODEL_KIND_DEMAND, bytes, "4 % better on the last day (p 0.001)", now());
     for (auto& one : rollout_->TakeNews()) news.push_back(std::move(one));
     return status;
   }
@@ -144,6 +152,12 @@ class RolloutFleet {
     return count;
   }
 
+  // The host's agent is lost, and says and does nothing more.
+  void Lose(const std::string& host) {
+    away.insert(host);
+    rollout_->OnLost(host, now());
+  }
+  std::set<std::string> away;
   std::function<void()> each_minute;
   static inline const std::string kOwn = std::string(64, 'a');
 
@@ -152,7 +166,8 @@ class RolloutFleet {
   std::string directory_;
   std::unique_ptr<ModelLibrary> library_;
   std::unique_ptr<ModelRollout> rollout_;
-  absl::Time now_ = absl::FromUnixSeconds(1'700'000'000);
+  static inline const absl::Time kStart = absl::FromUnixSeconds(1'700'000'000);
+  absl::Time now_ = kStart;
   std::map<std::string, std::string> in_use_;
   std::mt19937_64 random_{7};
 };

@@ -219,7 +219,7 @@ TEST(RolloutTest, AnAgentThatGoesAwayRightAfterwardsTakesItBackAndABlinkDoesNot)
       if (fleet.InUse(StrCat("host-", i)) == Sha()) canary = StrCat("host-", i);
     }
     ASSERT_FALSE(canary.empty());
-    fleet.rollout().OnLost(canary, fleet.now() + absl::Seconds(5));
+    fleet.rollout().OnLost(canary, fleet.In(absl::Seconds(5)));
     if (comes_back) fleet.Hello(canary);
     fleet.Run(3);
     EXPECT_EQ(fleet.rollout().phase(), comes_back ? v1::ROLLOUT_PHASE_CANARY : v1::ROLLOUT_PHASE_SETTLED);
@@ -229,11 +229,120 @@ TEST(RolloutTest, AnAgentThatGoesAwayRightAfterwardsTakesItBackAndABlinkDoesNot)
     }
     // Starting it again and again is no blink.
     for (int i = 0; i < ModelRollout::kMostLosses; ++i) {
-      fleet.rollout().OnLost(canary, fleet.now() + absl::Seconds(i));
+      fleet.rollout().OnLost(canary, fleet.In(absl::Seconds(i)));
       fleet.Hello(canary);
     }
     EXPECT_EQ(fleet.rollout().phase(), v1::ROLLOUT_PHASE_SETTLED);
   }
+}
+
+// The host that is offered the challenger, or "".
+std::string Canary(RolloutFleet* fleet, int hosts) {
+  for (int i = 0; i < hosts; ++i) {
+    if (fleet->rollout().OfferFor(StrCat("host-", i))) return StrCat("host-", i);
+  }
+  return "";
+}
+
+TEST(RolloutTest, ACanaryThatGoesAwayBeforeItTriesIsReplaced) {
+  RolloutFleet fleet(10);
+  fleet.loss_of[Sha()] = 0.8;
+  fleet.Run(60);
+  ASSERT_TRUE(fleet.Propose(Bytes()).ok());
+  const std::string canary = Canary(&fleet, 10);
+  fleet.Lose(canary);
+  fleet.Run(2);
+  EXPECT_THAT(fleet.Told("model_canary"), HasSubstr("1 host went away before trying"));
+  fleet.Run(100);
+  EXPECT_EQ(fleet.rollout().phase(), v1::ROLLOUT_PHASE_WATCHED) << fleet.Told("model_rolled_back");
+  EXPECT_EQ(fleet.InUse(canary), RolloutFleet::kOwn);
+}
+
+TEST(RolloutTest, OneThatEndsWhomeverItIsGivenToEndsFew) {
+  RolloutFleet fleet(20);
+  fleet.Run(60);
+  ASSERT_TRUE(fleet.Propose(Bytes()).ok());
+  std::set<std::string> ended;
+  for (int minute = 0; minute < 60; ++minute) {
+    if (const std::string canary = Canary(&fleet, 20); !canary.empty()) {
+      fleet.Lose(canary);
+      ended.insert(canary);
+    }
+    fleet.Run(1);
+  }
+  EXPECT_EQ(ended.size(), 1u + ModelRollout::kMostReplacements);
+}
+
+TEST(RolloutTest, OneThatNobodyEverTriedMayBeProposedAgain) {
+  RolloutFleet fleet(1);
+  fleet.Run(120);
+  ASSERT_TRUE(fleet.Propose(Bytes()).ok());
+  fleet.Lose("host-0");
+  fleet.Run(25 * 60);
+  EXPECT_THAT(fleet.Told("model_rolled_back"), HasSubstr("0 forecasts came due"));
+  EXPECT_EQ(fleet.Count(v1::MODEL_ROLE_ROLLED_BACK), 0);
+  fleet.away.clear();
+  fleet.Hello("host-0");
+  fleet.Run(60);
+  EXPECT_TRUE(fleet.Propose(Bytes()).ok());
+}
+
+TEST(RolloutTest, AChampionThatSomeRefuseIsJudgedByTheOthersAndOneThatManyRefuseIsTakenBack) {
+  for (const int refusing : {4, 8}) {
+    RolloutFleet fleet(20);
+    fleet.loss_of[Sha()] = 0.8;
+    fleet.Run(90);
+    ASSERT_TRUE(fleet.Propose(Bytes()).ok());
+    while (fleet.rollout().phase() == v1::ROLLOUT_PHASE_CANARY) fleet.Run(1);
+    ASSERT_EQ(fleet.rollout().phase(), v1::ROLLOUT_PHASE_WATCHED);
+    for (int i = 0, refused = 0; refused < refusing; ++i) {
+      const auto offer = fleet.rollout().OfferFor(StrCat("host-", i));
+      if (!offer) continue;
+      fleet.Answer(StrCat("host-", i), offer->sha256(), false, "its self-test gives another result");
+      ++refused;
+    }
+    // And some have not fetched it yet.
+    for (int i = 0, late = 0; late < 2; ++i) {
+      if (!fleet.rollout().OfferFor(StrCat("host-", i))) continue;
+      fleet.away.insert(StrCat("host-", i));
+      ++late;
+    }
+    fleet.loss_of[Sha()] = 1.6;
+    fleet.Run(refusing == 4 ? 120 : 2);
+    EXPECT_THAT(fleet.Told("model_rolled_back"), HasSubstr(refusing == 4 ? "higher" : "8 of 20 hosts refused it"));
+    EXPECT_EQ(fleet.rollout().phase(), v1::ROLLOUT_PHASE_SETTLED);
+  }
+}
+
+// Set ahead by a year and back again: neither has a year passed, nor does it take one until something passes.
+TEST(RolloutTest, AWallClockThatIsSetNeitherHurriesNorStopsATrial) {
+  RolloutFleet fleet(20);
+  fleet.loss_of[Sha()] = 0.8;
+  fleet.Run(60);
+  ASSERT_TRUE(fleet.Propose(Bytes()).ok());
+  fleet.Run(5);
+  fleet.ahead = absl::Hours(24 * 365);
+  fleet.Run(5);
+  EXPECT_EQ(fleet.rollout().phase(), v1::ROLLOUT_PHASE_CANARY);
+  fleet.ahead = absl::ZeroDuration();
+  fleet.Run(110);
+  EXPECT_EQ(fleet.rollout().phase(), v1::ROLLOUT_PHASE_WATCHED);
+  fleet.Run(6 * 60);
+  EXPECT_EQ(fleet.rollout().phase(), v1::ROLLOUT_PHASE_SETTLED);
+}
+
+TEST(RolloutTest, ATrialThatAClockBeganThatWasAheadGoesOnInTheNextRun) {
+  RolloutFleet fleet(20);
+  fleet.loss_of[Sha()] = 0.8;
+  fleet.ahead = absl::Hours(24);
+  fleet.Restart();
+  fleet.Run(60);
+  ASSERT_TRUE(fleet.Propose(Bytes()).ok());
+  fleet.Run(5);
+  fleet.ahead = absl::ZeroDuration();
+  fleet.Restart();
+  fleet.Run(150);
+  EXPECT_EQ(fleet.rollout().phase(), v1::ROLLOUT_PHASE_WATCHED) << fleet.Told("model_rolled_back");
 }
 
 TEST(RolloutTest, AnOperatorTakesTheChallengerOrTheChampionBack) {

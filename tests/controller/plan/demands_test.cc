@@ -71,6 +71,8 @@ TEST(DemandsTest, OperatorsAreToldTheParts) {
   EXPECT_DOUBLE_EQ(views[0].adjusted_demand(), 2.75);
   report.mutable_readings()->set_cpu_allowed_count(1);
   EXPECT_THAT(ViewDemands(host, report, 0.5, nullptr)[0].detail(), HasSubstr(", limited to 1.00 cores"));
+  const v1::WorkloadReport memory = Shop(v1::RESOURCE_MEMORY, 8 << 20, 8 << 20, 9 << 20);
+  EXPECT_EQ(ViewDemands(host, memory, 0, nullptr)[0].detail(), "peak p95 of 9.0M") << "as trucectl says bytes";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "controller/plan/allocations.h"
 #include "src/base/text.h"
 #include "tests/controller/plan/bench_host.h"
 
@@ -183,6 +184,69 @@ TEST_F(AllocateTest, LeavesHalfOfTheBrakesToWhatProtectsSomebody) {
   host_.brake.troubled_hosts = 9;
   host_.Round(report, absl::Minutes(1));
   EXPECT_EQ(host_.plan.allocations.size(), 6u) << "too many hosts are in trouble";
+}
+
+// What is there must follow the policy also where nothing new may begin.
+TEST_F(AllocateTest, BrakesBoundWhatIsNewAndNotWhatIsThere) {
+  host_.Round(report_);
+  host_.policy.set_host_actions_per_minute(0);
+  rule_->set_most_cores(1.5);
+  ASSERT_THAT(Verdicts(host_.Round(report_)), ElementsAre("apply"));
+  EXPECT_EQ(Held()->action.follow().most_cores(), 1.5);
+  v1::ModeRule* mode = host_.policy.add_mode_rules();
+  mode->set_workload("truce/shop");
+  mode->set_mode(v1::MODE_ADVISE);
+  const auto decisions = host_.Round(report_);
+  ASSERT_THAT(Verdicts(decisions), ElementsAre("apply"));
+  EXPECT_THAT(decisions[0].reason(), HasSubstr("the mode of truce/shop is advise now"));
+  EXPECT_EQ(Held()->action.mode(), v1::MODE_ADVISE);
+  EXPECT_THAT(host_.Round(report_), IsEmpty());
+}
+
+// The quota that is read while one of ours is in force is ours, and no bound on what may be asked for.
+TEST_F(AllocateTest, ALeastThatIsRaisedIsTheNextBound) {
+  rule_->set_least_cores(0.15);
+  rule_->set_most_cores(1.5);
+  host_.Round(report_);
+  shop().mutable_readings()->set_cpu_quota_cores(0.28);
+  rule_->set_least_cores(1);
+  ASSERT_THAT(Verdicts(host_.Round(report_)), ElementsAre("apply"));
+  EXPECT_EQ(Held()->action.follow().least_cores(), 1);
+  EXPECT_EQ(Held()->action.follow().most_cores(), 1.5);
+  EXPECT_THAT(host_.Round(report_), IsEmpty());
+}
+
+// An agent that reads quotas every ten minutes goes on telling of ours for as long.
+TEST_F(AllocateTest, AReadingThatIsOldIsNotTakenForTheOperatorsBound) {
+  v1::Hello hello = MakeHello("web-1");
+  hello.mutable_slow_interval()->set_seconds(600);
+  BenchHost slow(hello);
+  slow.policy = host_.policy;
+  slow.policy.mutable_allocations(0)->set_most_cores(1.5);
+  slow.Round(report_);
+  slow.Round(report_);
+  shop().mutable_readings()->set_cpu_quota_cores(0.52);
+  slow.policy.mutable_allocations(0)->set_most_cores(1.8);
+  EXPECT_THAT(Verdicts(slow.Round(report_)), ElementsAre("release"));
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_THAT(slow.Round(report_, absl::Seconds(10)), IsEmpty()) << "10 s x " << i;
+  }
+  shop().mutable_readings()->clear_cpu_quota_cores();
+  slow.Round(report_);
+  ASSERT_EQ(slow.plan.allocations.size(), 1u);
+  EXPECT_EQ(slow.plan.allocations.begin()->second.action.follow().most_cores(), 1.8);
+}
+
+// A lease of an earlier controller may have run out just before.
+TEST_F(AllocateTest, AfterAHelloAQuotaIsBelievedOnceItMustBeTheWorkloadsOwn) {
+  PlanContext context = host_.Context();
+  Adopt(host_.host(), absl::InfiniteDuration(), host_.plan, context);
+  shop().mutable_readings()->set_cpu_quota_cores(0.52);
+  host_.Round(report_);
+  EXPECT_EQ(Held(), nullptr);
+  host_.Round(report_, QuotaSettles(host_.host(), host_.policy));
+  ASSERT_NE(Held(), nullptr);
+  EXPECT_EQ(Held()->action.follow().most_cores(), 0.52);
 }
 
 TEST_F(AllocateTest, MoreThanBeforeIsGivenByBeginningAnew) {

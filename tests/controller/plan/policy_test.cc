@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "tests/controller/plan/bench_host.h"
 
 namespace truce::controller {
@@ -97,6 +99,32 @@ TEST(PolicyTest, AThresholdWithoutAScoreHasTheGlobalOne) {
   CompletePolicy(DefaultPolicy(), &alone);
   EXPECT_EQ(alone.thresholds(0).restore_score(), 20);
   EXPECT_THAT(std::string(CheckPolicy(alone).message()), HasSubstr("restore_score: 20 is not at least 0 and below"));
+}
+
+// An agent would refuse them every ten minutes, or they would never be looked at.
+TEST(PolicyTest, AllocationsThatCanNeverWorkAreRefused) {
+  const auto problem = [](const std::vector<v1::AllocationRule>& rules) {
+    v1::Policy policy = DefaultPolicy();
+    for (const auto& rule : rules) *policy.add_allocations() = rule;
+    return std::string(CheckPolicy(policy).message());
+  };
+  v1::AllocationRule rule;
+  rule.set_workload("shop");
+  EXPECT_EQ(problem({rule}), "");
+  for (const double cores : {0.05, 0.0001, 1e308, -1.0, std::numeric_limits<double>::quiet_NaN()}) {
+    v1::AllocationRule bad = rule;
+    bad.set_most_cores(cores);
+    EXPECT_THAT(problem({bad}), HasSubstr("is not between floor_cores (0.1) and 8192")) << cores;
+    bad = rule;
+    bad.set_least_cores(cores);
+    EXPECT_THAT(problem({bad}), HasSubstr("shop: least_cores: ")) << cores;
+  }
+  EXPECT_THAT(problem({rule, rule}), HasSubstr("shop: the rule never holds, because an earlier one is for the same"));
+  v1::AllocationRule of_host = rule;
+  of_host.set_host("web-1");
+  EXPECT_EQ(problem({of_host, rule}), "") << "the host's own, then everybody's";
+  EXPECT_THAT(problem({rule, of_host}), HasSubstr("shop on host web-1: the rule never holds"));
+  EXPECT_THAT(problem({of_host, of_host}), HasSubstr("leave one of them out"));
 }
 
 TEST(PolicyTest, AnotherOrderIsAChange) {

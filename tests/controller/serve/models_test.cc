@@ -183,6 +183,19 @@ TEST_F(ModelsTest, AGoodOneGoesToAllAcrossARestartAndAnOperatorCanTakeItBack) {
   EXPECT_THAT(Told("model_rolled_back"), HasSubstr("operator alice asked for it"));
 }
 
+// A fleet that answers quickly must not fetch the more at once.
+TEST_F(ModelsTest, HostsAreOfferedModelsWithTheTickOnly) {
+  Run(20);
+  ASSERT_TRUE(core_->ProposeModel(v1::MODEL_KIND_DEMAND, ModelBytes("good"), "better").ok());
+  v1::ConnectRequest answer;
+  answer.mutable_model_answer()->set_accepted(true);
+  for (ModelAgent& agent : agents_) agent.Send(answer);
+  EXPECT_EQ(Offers(), 0);
+  core_->Tick();
+  for (ModelAgent& agent : agents_) agent.Follow();
+  EXPECT_EQ(Offers(), 1);
+}
+
 TEST_F(ModelsTest, AHostThatComesLaterGetsTheChampionAfterItsWelcome) {
   const std::string bytes = ModelBytes("good");
   loss_of_[FileSha256(bytes)] = 0.7;

@@ -5,6 +5,8 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "src/base/text.h"
 #include "src/rpc/certificates.h"
 #include "tests/fixtures/tree.h"
@@ -101,6 +103,34 @@ TEST(SettingsTest, MigrationsAreOneOfThreeModes) {
   EXPECT_EQ(ErrorOf("policy: {migration_mode: enforce, host_migrations_per_hour: 0}\n"), "");
   EXPECT_THAT(ErrorOf("policy: {migration_mode: always}\n"),
               testing::AllOf(HasSubstr("policy.migration_mode"), HasSubstr("observe, advise, enforce")));
+}
+
+TEST(SettingsTest, PathsThatCanNeverWorkAreErrorsAndWhatMayComeIsAWarning) {
+  test::Tree tree;
+  tree.Put("file", "");
+  tree.Put("truce-lab", "");
+  Settings settings;
+  settings.store.file = tree.Path("state/controller.db");
+  settings.retraining.retrainer.program = tree.Path("none");
+  const auto missing = CheckPaths(settings);
+  ASSERT_TRUE(missing.ok()) << missing.status();
+  EXPECT_THAT(*missing,
+              testing::ElementsAre(StartsWith(StrCat("retraining.program: ", tree.Path("none"), " is not there"))));
+  settings.retraining.retrainer.program = tree.Path("truce-lab");
+  EXPECT_THAT(*CheckPaths(settings), testing::ElementsAre(HasSubstr("can't be executed")));
+  std::filesystem::permissions(tree.Path("truce-lab"), std::filesystem::perms::owner_all);
+  EXPECT_THAT(*CheckPaths(settings), testing::IsEmpty());
+
+  settings.model_directory = tree.Path("file");
+  settings.retraining.retrainer.directory = tree.Path("file/retraining");
+  settings.retraining.retrainer.program = tree.Path("");
+  EXPECT_THAT(std::string(CheckPaths(settings).status().message()),
+              testing::AllOf(HasSubstr(StrCat("models.directory: ", tree.Path("file"), " is no directory")),
+                             HasSubstr(StrCat("retraining.directory: ", tree.Path("file"), " is no directory")),
+                             HasSubstr("is no program")));
+  settings.model_directory.clear();
+  settings.retrain = false;
+  EXPECT_TRUE(CheckPaths(settings).ok()) << "what is switched off is not looked at";
 }
 
 class SecurityTest : public testing::Test {
