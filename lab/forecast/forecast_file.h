@@ -12,7 +12,8 @@ namespace truce::lab {
 struct ForecastFileOptions {
   // As ParseSeriesCsv reads it, packed or not.
   std::string input;
-  // Gets series,origin,h,qQ...: see docs/lab.md. Replaced when it is there, and only by a whole one.
+  // Gets series,origin,h,qQ...: see docs/lab.md. Replaced when it is there, and only by a whole one; a device or a pipe
+  // is written to.
   std::string output;
   std::string model = "auto";
   // Known values of each series, from the oldest on, that are learned from; at least 2. The first origin is the last

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -38,6 +39,10 @@ class ForecastFileTest : public testing::Test {
     return text.str();
   }
   std::string Problem() const { return std::string(ForecastFile(options_).status().message()); }
+  ptrdiff_t FilesThere() const {
+    using std::filesystem::directory_iterator;
+    return std::distance(directory_iterator(tree_.root()), directory_iterator());
+  }
 
   test::Tree tree_;
   ForecastFileOptions options_;
@@ -64,7 +69,19 @@ TEST_F(ForecastFileTest, OriginsAreTheTimesOfKnownValues) {
   options_.stride = 2;
   ASSERT_TRUE(ForecastFile(options_).ok());
   EXPECT_THAT(Output(), testing::Not(HasSubstr("1375308300.5")));
-  EXPECT_FALSE(std::filesystem::exists(options_.output + ".partial"));
+}
+
+TEST_F(ForecastFileTest, WhatIsThereIsReplacedOnlyByAWholeFileAndALinkStays) {
+  tree_.Put("in.csv", "series,t,value\na,0,1\na,1,1\na,2,1\n");
+  tree_.Put("real.csv", "before");
+  tree_.Put("out.csv.partial", "somebody's");
+  tree_.Link("out.csv", "real.csv");
+  ASSERT_TRUE(ForecastFile(options_).ok());
+  EXPECT_TRUE(std::filesystem::is_symlink(options_.output));
+  EXPECT_THAT(Output(), StartsWith("series,origin,h,"));
+  options_.output = tree_.Path("out.csv.partial");
+  EXPECT_EQ(Output(), "somebody's");
+  EXPECT_EQ(FilesThere(), 4);
 }
 
 // Two restless series of 120 values; from `until` on they are something else, at other times.
@@ -133,8 +150,7 @@ TEST_F(ForecastFileTest, WhatCannotBeDoneIsSaidAndLeavesNothing) {
   options_.quantiles = {0.5};
   tree_.Put("in.csv", "series,t,value\na,0,1\na,1,1\na,2,1\na,1e12,1\n");
   EXPECT_THAT(Problem(), AllOf(HasSubstr("line 5"), HasSubstr("seconds")));
-  EXPECT_FALSE(std::filesystem::exists(options_.output));
-  EXPECT_FALSE(std::filesystem::exists(options_.output + ".partial"));
+  EXPECT_EQ(FilesThere(), 1) << "nothing but the input";
   options_.output = options_.input;
   EXPECT_THAT(Problem(), HasSubstr("replace the input"));
   options_.input = tree_.Path("none.csv");
