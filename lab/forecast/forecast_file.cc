@@ -74,6 +74,15 @@ void AppendForecast(const std::string& series, double origin, const Forecast& fo
   }
 }
 
+// A recursion may grow beyond all numbers.
+absl::Status CheckForecast(const std::string& model, double origin, const Forecast& forecast) {
+  const bool sound =
+      std::all_of(forecast.values.begin(), forecast.values.end(), [](double value) { return std::isfinite(value); });
+  if (sound) return absl::OkStatus();
+  return absl::InvalidArgumentError(StrCat(model, " can't follow these values: from t = ", NumberText(origin),
+                                           " on it grows beyond all numbers; choose another --model, or fewer steps"));
+}
+
 // Takes in the reading, and what is missing before it; `index` is the grid's point of the value before.
 absl::Status Observe(const Subject& subject, const TimedValue& reading, double* index, Forecaster* forecaster) {
   const double next = subject.grid.IndexOf(reading.seconds);
@@ -105,6 +114,7 @@ absl::StatusOr<SeriesOutput> ForecastSeries(const Subject& subject, const Foreca
     if (known > options.train_until) TRUCE_RETURN_IF_ERROR(Observe(subject, newest, &index, forecaster));
     if ((known - options.train_until) % options.stride != 0) continue;
     TRUCE_ASSIGN_OR_RETURN(const Forecast forecast, forecaster->Predict(options.horizon, options.quantiles));
+    TRUCE_RETURN_IF_ERROR(CheckForecast(options.model, newest.seconds, forecast));
     AppendForecast(subject.input.series, newest.seconds, forecast, &output.lines);
     ++output.forecasts;
   }

@@ -38,8 +38,9 @@ struct ForecastFileSummary {
   double wall_seconds = 0;
 };
 
-// InvalidArgument for what can't be asked for, a model that is not built in, and input that can't be read as series;
-// FailedPrecondition when no series is long enough.
+// InvalidArgument for what can't be asked for, a model that is not built in, input that can't be read as series, and
+// series that the model can't follow; FailedPrecondition when no series is long enough. Every quantile is a finite
+// number.
 absl::StatusOr<ForecastFileSummary> ForecastFile(const ForecastFileOptions& options);
 
 }  // namespace truce::lab

@@ -3,10 +3,11 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <iterator>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -38,11 +39,11 @@ class ForecastFileTest : public testing::Test {
     text << file.rdbuf();
     return text.str();
   }
-  std::string Problem() const { return std::string(ForecastFile(options_).status().message()); }
   ptrdiff_t FilesThere() const {
     using std::filesystem::directory_iterator;
     return std::distance(directory_iterator(tree_.root()), directory_iterator());
   }
+  std::string Problem() const { return std::string(ForecastFile(options_).status().message()); }
 
   test::Tree tree_;
   ForecastFileOptions options_;
@@ -155,6 +156,28 @@ TEST_F(ForecastFileTest, WhatCannotBeDoneIsSaidAndLeavesNothing) {
   EXPECT_THAT(Problem(), HasSubstr("replace the input"));
   options_.input = tree_.Path("none.csv");
   EXPECT_TRUE(absl::IsNotFound(ForecastFile(options_).status()));
+}
+
+TEST_F(ForecastFileTest, TimesTooCloseAndValuesTooLargeAreRefusedByEveryMethod) {
+  for (const ForecastMethod& method : ForecastMethods()) {
+    SCOPED_TRACE(method.name);
+    options_.model = method.name;
+    tree_.Put("in.csv", "series,t,value\na,0,1\na,0.0001,2\na,0.0002,1\na,0.0003,1\n");
+    EXPECT_THAT(Problem(), AllOf(HasSubstr("in.csv"), HasSubstr("line 3"), HasSubstr("'a'"), HasSubstr("seconds")));
+    tree_.Put("in.csv", "series,t,value\na,0,1e308\na,1,-1e308\na,2,1e308\n");
+    EXPECT_THAT(Problem(), AllOf(HasSubstr("line 2"), HasSubstr("1e+308"), HasSubstr("larger unit")));
+  }
+}
+
+TEST_F(ForecastFileTest, ARecursionThatLeavesAllNumbersIsAnError) {
+  std::string text = "series,t,value\n";
+  for (int i = 0; i < 60; ++i) absl::StrAppend(&text, "a,", i, ",", std::pow(2, i) + i * i % 7, "\n");
+  tree_.Put("in.csv", text);
+  options_.model = "ar-12";
+  options_.train_until = 60;
+  ASSERT_TRUE(ForecastFile(options_).ok()) << Problem();
+  options_.horizon = 5000;
+  EXPECT_THAT(Problem(), AllOf(HasSubstr("series 'a'"), HasSubstr("ar-12 can't follow these values")));
 }
 
 }  // namespace
