@@ -64,5 +64,11 @@ TEST_F(CommandsTest, ForecastSaysItsSpeedAndWhatItLacks) {
   EXPECT_THAT(said_, AllOf(HasSubstr("'oracle'"), HasSubstr("max-hour-yesterday")));
 }
 
+TEST_F(CommandsTest, PatienceNeedsSomethingHeldOut) {
+  const test::Tree tree;
+  EXPECT_EQ(Run({"train", "forecast", "--output", tree.Path("m"), "--patience", "3"}), 2);
+  EXPECT_THAT(said_, AllOf(HasSubstr("--patience"), HasSubstr("--held-out")));
+}
+
 }  // namespace
 }  // namespace truce::lab
