@@ -35,8 +35,9 @@ class Rendezvous;
 
 class GlooExchange : public GradientExchange {
  public:
-  // Waits until all are there. InvalidArgument when two have the same rank, or count differently how many they are;
-  // Unavailable when some did not come, with their ranks.
+  // Waits until all are there. InvalidArgument when two have the same rank, or count differently how many they are, or
+  // no machine is known as `host`; Unavailable when some did not come, with their ranks. libtorch's own lines about it
+  // on stderr are turned off in the whole process.
   static absl::StatusOr<std::unique_ptr<GlooExchange>> Join(const GlooOptions& options);
   // As Leave(Cancelled), unless it has left.
   ~GlooExchange() override;

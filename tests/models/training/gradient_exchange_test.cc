@@ -8,6 +8,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -18,7 +19,9 @@
 namespace truce {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 // What one process of a group does.
 using Part = std::function<absl::Status(GlooExchange&)>;
@@ -99,6 +102,21 @@ TEST(GradientExchangeTest, WhoDoesNotComeIsNamed) {
   EXPECT_THAT(std::string(exchange.status().message()), HasSubstr("process 1 of 2 did not come"));
   options.waiting = [] { return absl::CancelledError("enough"); };
   EXPECT_EQ(GlooExchange::Join(options).status(), absl::CancelledError("enough"));
+}
+
+TEST(GradientExchangeTest, ANameThatNobodyKnowsIsNoMatterOfPorts) {
+  GlooOptions options;
+  options.processes = 2;
+  options.host = std::string(64, 'x');  // labels have at most 63, so nobody is asked
+  options.port = 29500;
+  options.patience = absl::Seconds(1);
+  for (const int rank : {0, 1}) {
+    options.rank = rank;
+    const absl::Status status = GlooExchange::Join(options).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("no machine is known as " + options.host), Not(HasSubstr("port"))));
+  }
 }
 
 TEST(GradientExchangeTest, NobodyCountsOtherwiseOrTakesARankTwice) {

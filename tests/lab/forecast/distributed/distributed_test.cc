@@ -209,6 +209,19 @@ TEST_F(DistributedTest, OptionsThatMakeNoGroupAreRefused) {
   refused(nowhere, "it is HOST:PORT of process 0");
   nowhere.back() = "::1:2000";
   refused(nowhere, "in brackets");
+  nowhere[2] = "0";
+  nowhere.back() = std::string(64, 'x') + ":29500";
+  refused(nowhere, "truce-lab: process 0: no machine is known as x");
+}
+
+TEST_F(DistributedTest, WhatLibtorchTriesIsNotSaidInItsOwnLines) {
+  LabProcess alone({"--output", tree_.Path("never"), "--distributed", "--rank", "1", "--world", "2", "--rendezvous",
+                    "127.0.0.1:" + std::to_string(test::FreePort()), "--timeout", "1"},
+                   tree_.Path("alone.log"));
+  EXPECT_EQ(alone.Wait(), 1);
+  const std::string said = alone.Said();
+  EXPECT_THAT(said, testing::StartsWith("truce-lab: process 1: process 0 does not answer at 127.0.0.1:"));
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
 }
 
 }  // namespace
