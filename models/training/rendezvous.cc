@@ -113,7 +113,7 @@ absl::StatusOr<std::unique_ptr<Rendezvous>> Rendezvous::Meet(const GlooOptions& 
   }
   if (status.ok()) return met;
   met->SayGoodbye(std::string(status.message()));
-  met->StayForOthers();
+  met->StayForOthers(status);
   return status;
 }
 
@@ -230,16 +230,29 @@ void Rendezvous::SayGoodbye(const std::string& word) {
   }
 }
 
-void Rendezvous::StayForOthers() {
+std::vector<int> Rendezvous::StillThere() {
+  std::vector<int> there;
+  for (int rank = 1; rank < options_.processes; ++rank) {
+    if (!gone_.contains(rank) && !Has(Key("left", rank))) there.push_back(rank);
+  }
+  return there;
+}
+
+void Rendezvous::StayForOthers(const absl::Status& why) {
   if (options_.rank != 0) return;
+  // Who waits in a Sum notices at once that this process left; before others leave, they look for who is gone, too.
+  const absl::Time begin = absl::Now();
+  bool told = false;
   try {
-    const auto waits = [this] {
-      for (int rank = 1; rank < options_.processes; ++rank) {
-        if (!gone_.contains(rank) && !Has(Key("left", rank))) return true;
+    for (auto others = StillThere(); !others.empty(); others = StillThere()) {
+      const absl::Duration stayed = absl::Now() - begin;
+      if (stayed > options_.patience + kSilence) return;
+      if (stayed > kSilence && !told && options_.staying) {
+        options_.staying(why, others);
+        told = true;
       }
-      return false;
-    };
-    while (waits()) LookForGone();
+      LookForGone();
+    }
   } catch (const std::exception&) {
     // Its own store does not answer: nobody else's question would be answered either.
   }
