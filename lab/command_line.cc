@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "src/base/text.h"
+
 namespace truce::lab {
 
 int Failed(const absl::Status& status) {
@@ -16,6 +18,14 @@ std::string Absolute(const std::string& directory) {
   std::error_code error;
   const std::filesystem::path absolute = std::filesystem::absolute(directory, error);
   return error ? directory : absolute.string();
+}
+
+absl::StatusOr<absl::Duration> ReadDuration(const std::string& flag, const std::string& text, absl::Duration least,
+                                            absl::Duration most) {
+  absl::Duration duration;
+  if (absl::ParseDuration(text, &duration) && duration >= least && duration <= most) return duration;
+  return absl::InvalidArgumentError(StrCat(flag, " ", text, " is no duration from ", absl::FormatDuration(least),
+                                           " to ", absl::FormatDuration(most)));
 }
 
 void AddFormat(CLI::App* command, OutputFormat& format) {

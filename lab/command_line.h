@@ -4,6 +4,8 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "src/base/figures.h"
 
 namespace CLI {
@@ -17,6 +19,10 @@ int Failed(const absl::Status& status);
 
 // From here on wherever this process goes; an empty name stays empty, and is refused by whoever needs the directory.
 std::string Absolute(const std::string& directory);
+
+// `text`, such as "8m", which `flag` was given; InvalidArgument unless it is a duration from `least` to `most`.
+absl::StatusOr<absl::Duration> ReadDuration(const std::string& flag, const std::string& text, absl::Duration least,
+                                            absl::Duration most);
 
 // How figures are shown.
 struct OutputFormat {

@@ -10,6 +10,7 @@
 #include "lab/command_line.h"
 #include "src/base/shipped.h"
 #include "src/base/shutdown.h"
+#include "src/base/status.h"
 
 namespace truce::lab {
 namespace {
@@ -19,14 +20,19 @@ struct Words {
   std::string burst = "10s";
 };
 
+// A burst is to be seen in what the agent samples, and rests are to be told from it.
+absl::Status ReadWords(const Words& words, AllocateOptions* options) {
+  constexpr absl::Duration kLeastBurst = absl::Seconds(2);
+  constexpr absl::Duration kMostPeriod = absl::Hours(24);
+  constexpr int kLeastPeriod = 3;
+  TRUCE_ASSIGN_OR_RETURN(options->burst, ReadDuration("--burst", words.burst, kLeastBurst, kMostPeriod / kLeastPeriod));
+  TRUCE_ASSIGN_OR_RETURN(options->period,
+                         ReadDuration("--period", words.period, kLeastPeriod * options->burst, kMostPeriod));
+  return absl::OkStatus();
+}
+
 int RunAllocate(AllocateOptions options, const Words& words, const OutputFormat& format) {
-  const bool read =
-      absl::ParseDuration(words.period, &options.period) && absl::ParseDuration(words.burst, &options.burst);
-  if (!read || options.burst < absl::Seconds(2) || options.period < 3 * options.burst) {
-    std::fprintf(stderr, "truce-lab: --period %s and --burst %s: bursts last at least 2s, and periods three bursts\n",
-                 words.period.c_str(), words.burst.c_str());
-    return 2;
-  }
+  if (const absl::Status status = ReadWords(words, &options); !status.ok()) return Failed(status);
   ShutdownSignals signals;
   if (options.binaries.empty()) options.binaries = OwnDirectory();
   const auto outcome = RunAllocation(options, signals);
@@ -54,7 +60,8 @@ void AddAllocateCommand(CLI::App& app, std::function<int()>& chosen) {
   command->add_option("--bursts", options->bursts, "Bursts after those")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  command->add_option("--cgroup-root", options->cgroup_root, "Where cgroups are mounted")->capture_default_str();
+  command->add_option("--path.cgroup,--cgroup-root", options->cgroup_root, "Where cgroups are mounted")
+      ->capture_default_str();
   AddFormat(command, *format);
   command->callback([&chosen, options, words, format] {
     chosen = [options, words, format] { return RunAllocate(*options, *words, *format); };

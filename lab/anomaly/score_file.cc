@@ -110,7 +110,10 @@ absl::StatusOr<ScoredText> ScoreAnomalyFile(const std::string& input, const std:
     TRUCE_ASSIGN_OR_RETURN(scored, ScoreAnomalies(input, content));
     return absl::OkStatus();
   }));
-  if (files == 0) return absl::InvalidArgumentError(StrCat(input, ": holds no file"));
+  if (files == 0) {
+    return absl::InvalidArgumentError(
+        StrCat(input, ": it is empty; its first line must name the columns timestamp and value"));
+  }
   TRUCE_RETURN_IF_ERROR(WriteFileAtomically(output, scored.text, 0644, IfExists::kReplace));
   return scored;
 }

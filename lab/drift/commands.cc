@@ -11,6 +11,7 @@
 #include "lab/drift/live.h"
 #include "src/base/shipped.h"
 #include "src/base/shutdown.h"
+#include "src/base/status.h"
 
 namespace truce::lab {
 namespace {
@@ -29,14 +30,16 @@ struct LiveWords {
   std::string unchanged = "30m";
 };
 
+absl::Status ReadWords(const LiveWords& words, LiveDriftOptions* options) {
+  constexpr absl::Duration kLeast = absl::Seconds(1);
+  constexpr absl::Duration kMost = absl::Hours(7 * 24);
+  TRUCE_ASSIGN_OR_RETURN(options->learning, ReadDuration("--learning", words.learning, kLeast, kMost));
+  TRUCE_ASSIGN_OR_RETURN(options->unchanged, ReadDuration("--unchanged", words.unchanged, kLeast, kMost));
+  return absl::OkStatus();
+}
+
 int RunLive(LiveDriftOptions options, const LiveWords& words, const OutputFormat& format) {
-  if (!absl::ParseDuration(words.learning, &options.learning) ||
-      !absl::ParseDuration(words.unchanged, &options.unchanged) || options.learning <= absl::ZeroDuration() ||
-      options.unchanged <= absl::ZeroDuration()) {
-    std::fprintf(stderr, "truce-lab: --learning %s and --unchanged %s must be durations such as 8m\n",
-                 words.learning.c_str(), words.unchanged.c_str());
-    return 2;
-  }
+  if (const absl::Status status = ReadWords(words, &options); !status.ok()) return Failed(status);
   ShutdownSignals signals;
   options.binaries = OwnDirectory();
   const auto outcome = RunLiveDrift(options, signals);
@@ -67,7 +70,8 @@ void AddDriftCommand(CLI::App& app, std::function<int()>& chosen) {
       ->excludes(data);
   drift->add_option("--learning", words->learning, "--live: before the change")->capture_default_str();
   drift->add_option("--unchanged", words->unchanged, "--live: watched after it")->capture_default_str();
-  drift->add_option("--cgroup-root", live->cgroup_root, "--live: where cgroups are mounted")->capture_default_str();
+  drift->add_option("--path.cgroup,--cgroup-root", live->cgroup_root, "--live: where cgroups are mounted")
+      ->capture_default_str();
   drift->add_option("--days", options->days, "Length of what is made of each life without a change, in days")
       ->check(CLI::Range(0.01, 1000.0))
       ->capture_default_str();

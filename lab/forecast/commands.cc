@@ -80,6 +80,7 @@ void AddForecast(CLI::App& app, std::function<int()>& chosen) {
   command
       ->add_option("--train-until", options->train_until,
                    "Values of each series that are learned from; the last is the first origin")
+      ->check(CLI::Range(2, 1'000'000'000))
       ->required();
   command->add_option("--horizon", options->horizon, "Steps of each forecast")
       ->check(CLI::Range(1, 100'000))

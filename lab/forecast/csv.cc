@@ -116,6 +116,10 @@ absl::StatusOr<std::vector<NamedReadings>> ParseSeriesCsv(std::string_view file,
     TRUCE_ASSIGN_OR_RETURN(reading.seconds, csv.Number(time_column, "t"));
     if (std::isnan(reading.seconds)) return csv.Wrong("t is missing");
     TRUCE_ASSIGN_OR_RETURN(reading.value, csv.Number(value_column, "value"));
+    if (std::abs(reading.value) > kLargestValue) {
+      return csv.Wrong(StrCat("value ", NumberText(reading.value), " is too large to be forecast (the most is ",
+                              NumberText(kLargestValue), "); give it in a larger unit"));
+    }
     if (series_column >= csv.fields().size()) return csv.Wrong("there is no series");
     const std::string& name = csv.fields()[series_column];
     const auto [place, first] = places.try_emplace(name, all.size());

@@ -45,10 +45,13 @@ struct NamedReadings {
   std::vector<TimedValue> readings;
 };
 
+// Forecasts and what judges them are kept as floats, which end at 3.4e38: a few ranges and some sums are to fit.
+inline constexpr double kLargestValue = 1e36;
+
 // A text with the header `series,t,value` (any order, other columns are left alone): t in seconds, in any order, lines
 // of several series mixed. Series come in the order of their first line, readings sorted by time; a missing value is a
-// gap. InvalidArgument with the line for whatever is no number, for a moment with two values, and when there is no
-// value at all.
+// gap. InvalidArgument with the line for whatever is no number, for a value beyond kLargestValue, for a moment with two
+// values, and when there is no value at all.
 absl::StatusOr<std::vector<NamedReadings>> ParseSeriesCsv(std::string_view file, std::string_view text);
 
 }  // namespace truce::lab

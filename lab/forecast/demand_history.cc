@@ -28,9 +28,9 @@ absl::StatusOr<std::vector<Series>> ReadSeries(const std::string& file) {
   std::vector<Series> all;
   for (NamedReadings& one : readings) {
     if (one.readings.size() < 2) continue;
-    TRUCE_ASSIGN_OR_RETURN(Series series,
-                           SeriesOfReadings(one.series, Repeats::kRefuse, std::nullopt, std::move(one.readings)));
-    all.push_back(std::move(series));
+    auto series = SeriesOfReadings(one.series, Repeats::kRefuse, std::nullopt, std::move(one.readings));
+    if (!series.ok()) return WithContext(series.status(), file);
+    all.push_back(*std::move(series));
   }
   return all;
 }

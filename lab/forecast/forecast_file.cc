@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <map>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "lab/forecast/readings.h"
 #include "lab/forecast/rolling.h"
 #include "lab/forecast/series_file.h"
+#include "src/base/atomic_file.h"
 #include "src/base/clock.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -74,6 +74,15 @@ void AppendForecast(const std::string& series, double origin, const Forecast& fo
   }
 }
 
+// A recursion may grow beyond all numbers.
+absl::Status CheckForecast(const std::string& model, double origin, const Forecast& forecast) {
+  const bool sound =
+      std::all_of(forecast.values.begin(), forecast.values.end(), [](double value) { return std::isfinite(value); });
+  if (sound) return absl::OkStatus();
+  return absl::InvalidArgumentError(StrCat(model, " can't follow these values: from t = ", NumberText(origin),
+                                           " on it grows beyond all numbers; choose another --model, or fewer steps"));
+}
+
 // Takes in the reading, and what is missing before it; `index` is the grid's point of the value before.
 absl::Status Observe(const Subject& subject, const TimedValue& reading, double* index, Forecaster* forecaster) {
   const double next = subject.grid.IndexOf(reading.seconds);
@@ -105,6 +114,7 @@ absl::StatusOr<SeriesOutput> ForecastSeries(const Subject& subject, const Foreca
     if (known > options.train_until) TRUCE_RETURN_IF_ERROR(Observe(subject, newest, &index, forecaster));
     if ((known - options.train_until) % options.stride != 0) continue;
     TRUCE_ASSIGN_OR_RETURN(const Forecast forecast, forecaster->Predict(options.horizon, options.quantiles));
+    TRUCE_RETURN_IF_ERROR(CheckForecast(options.model, newest.seconds, forecast));
     AppendForecast(subject.input.series, newest.seconds, forecast, &output.lines);
     ++output.forecasts;
   }
@@ -130,38 +140,6 @@ absl::StatusOr<std::map<double, MakeForecaster>> Prepare(const ForecastMethod& m
   }
   return makers;
 }
-
-// Written beside it first; whatever ends early leaves nothing.
-class NewFile {
- public:
-  explicit NewFile(const std::string& path) : path_(path), beside_(path + ".partial"), out_(beside_) {}
-  ~NewFile() {
-    std::error_code error;
-    if (!done_) std::filesystem::remove(beside_, error);
-  }
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
-
-  absl::Status Write(const std::string& text) {
-    if (out_ << text) return absl::OkStatus();
-    return ErrnoStatus(errno, StrCat("writing ", beside_));
-  }
-  absl::Status Finish() {
-    out_.close();
-    if (!out_) return ErrnoStatus(errno, StrCat("writing ", beside_));
-    std::error_code error;
-    std::filesystem::rename(beside_, path_, error);
-    if (error) return ErrnoStatus(error.value(), StrCat("renaming ", beside_, " to ", path_));
-    done_ = true;
-    return absl::OkStatus();
-  }
-
- private:
-  const std::string path_;
-  const std::string beside_;
-  std::ofstream out_;
-  bool done_ = false;
-};
 
 std::string Header(const std::vector<double>& quantiles) {
   std::string header = "series,origin,h";
@@ -194,8 +172,8 @@ absl::StatusOr<ForecastFileSummary> ForecastFile(const ForecastFileOptions& opti
   }
   summary.series = subjects.size();
   TRUCE_ASSIGN_OR_RETURN(const auto makers, Prepare(*method, options.horizon, subjects));
-  NewFile file(options.output);
-  TRUCE_RETURN_IF_ERROR(file.Write(Header(options.quantiles)));
+  TRUCE_ASSIGN_OR_RETURN(const auto file, AtomicFile::Create(options.output, 0644, IfExists::kReplace));
+  TRUCE_RETURN_IF_ERROR(file->Write(Header(options.quantiles)));
   for (size_t first = 0; first < subjects.size(); first += kBatch) {
     std::vector<SeriesOutput> outputs(std::min(kBatch, subjects.size() - first));
     TRUCE_RETURN_IF_ERROR(InParallel(outputs.size(), options.threads, [&](size_t i) -> absl::Status {
@@ -207,13 +185,13 @@ absl::StatusOr<ForecastFileSummary> ForecastFile(const ForecastFileOptions& opti
       return absl::OkStatus();
     }));
     for (const SeriesOutput& output : outputs) {
-      TRUCE_RETURN_IF_ERROR(file.Write(output.lines));
+      TRUCE_RETURN_IF_ERROR(file->Write(output.lines));
       summary.forecasts += output.forecasts;
       summary.fit_seconds += output.fit_seconds;
       summary.forecast_seconds += output.forecast_seconds;
     }
   }
-  TRUCE_RETURN_IF_ERROR(file.Finish());
+  TRUCE_RETURN_IF_ERROR(file->Commit());
   summary.wall_seconds = absl::ToDoubleSeconds(clock.Monotonic() - begin);
   return summary;
 }

@@ -12,7 +12,8 @@ namespace truce::lab {
 struct ForecastFileOptions {
   // As ParseSeriesCsv reads it, packed or not.
   std::string input;
-  // Gets series,origin,h,qQ...: see docs/lab.md. Replaced when it is there, and only by a whole one.
+  // Gets series,origin,h,qQ...: see docs/lab.md. Replaced when it is there, and only by a whole one; a device or a pipe
+  // is written to.
   std::string output;
   std::string model = "auto";
   // Known values of each series, from the oldest on, that are learned from; at least 2. The first origin is the last
@@ -37,8 +38,9 @@ struct ForecastFileSummary {
   double wall_seconds = 0;
 };
 
-// InvalidArgument for what can't be asked for, a model that is not built in, and input that can't be read as series;
-// FailedPrecondition when no series is long enough.
+// InvalidArgument for what can't be asked for, a model that is not built in, input that can't be read as series, and
+// series that the model can't follow; FailedPrecondition when no series is long enough. Every quantile is a finite
+// number.
 absl::StatusOr<ForecastFileSummary> ForecastFile(const ForecastFileOptions& options);
 
 }  // namespace truce::lab

@@ -5,11 +5,13 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_join.h"
 #include "models/training/gloo_exchange.h"
 #include "src/base/child_process.h"
 #include "src/base/status.h"
@@ -92,7 +94,15 @@ class Others {
   std::vector<ChildProcess> started_;
 };
 
-absl::Status WorkIn(const GlooOptions& options, const PartOfWork& work) {
+// Whoever waits at the terminal is told what for.
+void TellStaying(const absl::Status& why, const std::vector<int>& others) {
+  std::fprintf(stderr, "%s; still waiting for %s %s to end, alive but perhaps hung\n",
+               why.ok() ? "process 0 is done" : std::string(why.message()).c_str(),
+               others.size() == 1 ? "process" : "processes", absl::StrJoin(others, ", ").c_str());
+}
+
+absl::Status WorkIn(GlooOptions options, const PartOfWork& work) {
+  options.staying = TellStaying;
   // What is written to a process that has ended is an error like others.
   std::signal(SIGPIPE, SIG_IGN);
   TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<GlooExchange> exchange, GlooExchange::Join(options));

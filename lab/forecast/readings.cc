@@ -13,6 +13,18 @@ namespace {
 
 // A grid longer than this many times its readings is a mistake in their times, not a series with gaps.
 constexpr double kMostGapsPerReading = 1000;
+// Of the least spacing: times since 1970 are rounded to some tenths of a microsecond.
+constexpr double kRounded = 0.999;
+
+// `readings` are at most `spacing_seconds` apart somewhere.
+absl::Status TooClose(std::string_view series, double spacing_seconds, absl::Span<const TimedValue> readings) {
+  const auto close = std::adjacent_find(
+      readings.begin(), readings.end(),
+      [&](const TimedValue& a, const TimedValue& b) { return b.seconds - a.seconds <= spacing_seconds; });
+  return absl::InvalidArgumentError(StrCat("line ", (close + 1)->line, ": the values of series '", series, "' are ",
+                                           spacing_seconds, " s apart, and at least ", NumberText(kLeastSpacingSeconds),
+                                           " s are needed; is t given in seconds on each line?"));
+}
 
 }  // namespace
 
@@ -52,6 +64,7 @@ absl::StatusOr<Grid> FindGrid(std::string_view series, absl::Span<const TimedVal
   // Of two in the middle the shorter: gaps make distances longer, nothing makes them shorter.
   const auto middle = distances.begin() + static_cast<ptrdiff_t>((distances.size() - 1) / 2);
   std::nth_element(distances.begin(), middle, distances.end());
+  if (*middle < kRounded * kLeastSpacingSeconds) return TooClose(series, *middle, readings);
   return Grid{readings[0].seconds, *middle};
 }
 

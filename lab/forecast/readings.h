@@ -39,8 +39,12 @@ struct Grid {
   double IndexOf(double seconds) const;
 };
 
+// Methods that look back by a day keep all of it, which grows with every value more that it has.
+inline constexpr double kLeastSpacingSeconds = 0.01;
+
 // The grid that starts at the first reading, with the median distance (of two in the middle the shorter) as its
-// spacing. `readings` are sorted. InvalidArgument for fewer than two, which have no distance.
+// spacing. `readings` are sorted. InvalidArgument for fewer than two, which have no distance, and, with a line, for a
+// spacing below kLeastSpacingSeconds, but for how times are rounded.
 absl::StatusOr<Grid> FindGrid(std::string_view series, absl::Span<const TimedValue> readings);
 
 // The readings on `grid`, from its start to the last of them; NaN where there is none. The first of several that share

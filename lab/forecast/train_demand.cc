@@ -113,6 +113,10 @@ absl::Status TrainPart(const TrainDemandOptions& options, GradientExchange& exch
 }  // namespace
 
 absl::Status TrainDemandModel(const TrainDemandOptions& options) {
+  if (options.patience > 0 && options.held_out_ratio <= 0) {
+    return absl::InvalidArgumentError(
+        "--patience counts passes that made nothing better on series held out; give --held-out, too");
+  }
   return WorkTogether(options.processes, ArgumentsOf(options),
                       [&options](GradientExchange& exchange) { return TrainPart(options, exchange); });
 }

@@ -31,6 +31,7 @@ struct TrainDemandOptions {
 };
 
 // Process 0 writes the model. Progress goes to stderr: the losses from process 0, and from each how fast it was.
+// InvalidArgument for patience with nothing held out; whatever WorkTogether and TrainDemand have.
 absl::Status TrainDemandModel(const TrainDemandOptions& options);
 
 }  // namespace truce::lab

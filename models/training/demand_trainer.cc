@@ -195,6 +195,11 @@ absl::StatusOr<DemandModel> TrainDemand(absl::Span<const DemandSeries> series, c
     return absl::InvalidArgumentError(StrCat("the series have ", pieces.learned_values, " values to learn from, and ",
                                              "the LSTM needs ", kLeastDemandValues, ": give it more or longer ones"));
   }
+  if (options.held_out_ratio > 0 && pieces.held_out.empty()) {
+    return absl::InvalidArgumentError(
+        StrCat("of ", series.size(), " series none is held out, drawn with a chance of ", options.held_out_ratio,
+               ", so there is nothing to tell passes apart by; hold out a larger part, or none"));
+  }
   UseOneThread();
   torch::manual_seed(options.seed);
   DemandNetwork network = NewDemandNetwork(options, from);

@@ -57,9 +57,10 @@ struct DemandEpoch {
   size_t own_values = 0;
 };
 
-// InvalidArgument when the series have not even kLeastDemandValues values to learn from. Begins with the weights of
-// `from`, whose sizes then count instead of those of `options`, or, without it, with random ones. `report` is called
-// after each epoch; false ends the training with the weights so far.
+// InvalidArgument when the series have not even kLeastDemandValues values to learn from, and when none of them came to
+// be held out though some were to be (each is drawn, with the seed). Begins with the weights of `from`, whose sizes
+// then count instead of those of `options`, or, without it, with random ones. `report` is called after each epoch;
+// false ends the training with the weights so far.
 //
 // With an `exchange` its processes train one model together: each gives all series, in the same order, but values of
 // those of its share only; those of one host belong into one share. Whatever the shares, it is the model that one

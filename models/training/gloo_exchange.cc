@@ -118,7 +118,7 @@ void GlooExchange::Leave(const absl::Status& why) {
   // The word first: it is there when the others miss this process.
   rendezvous_->SayGoodbye(own ? std::string(why.message()) : "");
   group_.reset();
-  rendezvous_->StayForOthers();
+  rendezvous_->StayForOthers(broken_.ok() ? why : broken_);
   rendezvous_.reset();
 }
 

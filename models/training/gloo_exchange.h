@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -22,21 +23,25 @@ struct GlooOptions {
   std::string host = "127.0.0.1";
   // 0, in process 0 alone: any that is free.
   uint16_t port = 0;
-  // How long the others are waited for: to come, and in each Sum. One that ends is noticed at once, one that hangs or
-  // whose machine is gone after this.
+  // How long the others are waited for: to come, in each Sum, and, by process 0, to end once it has. One that ends is
+  // noticed at once, one that hangs or whose machine is gone after this.
   absl::Duration patience = absl::Minutes(5);
   // In process 0, once it can be reached and before the others are waited for. Not OK: the group ends with it.
   std::function<absl::Status(uint16_t port)> listening;
   // While others are waited for to come, several times a second. Not OK: the group ends with it.
   std::function<absl::Status()> waiting;
+  // In process 0, at most once: it left, and `others` are alive but have not left for longer than it takes to notice.
+  // It stays for them while its patience lasts.
+  std::function<void(const absl::Status& why_it_left, const std::vector<int>& others)> staying;
 };
 
 class Rendezvous;
 
 class GlooExchange : public GradientExchange {
  public:
-  // Waits until all are there. InvalidArgument when two have the same rank, or count differently how many they are;
-  // Unavailable when some did not come, with their ranks.
+  // Waits until all are there. InvalidArgument when two have the same rank, or count differently how many they are, or
+  // no machine is known as `host`; Unavailable when some did not come, with their ranks. libtorch's own lines about it
+  // on stderr are turned off in the whole process.
   static absl::StatusOr<std::unique_ptr<GlooExchange>> Join(const GlooOptions& options);
   // As Leave(Cancelled), unless it has left.
   ~GlooExchange() override;
@@ -47,7 +52,7 @@ class GlooExchange : public GradientExchange {
   absl::Status Sum(absl::Span<double> values) override;
 
   // Tells the others how this process ended: the message of an error of its own is what they end with. To be called
-  // once, after the last Sum. Process 0 stays until the others have left too, or are gone.
+  // once, after the last Sum. Process 0 stays until the others have left too, are gone, or try its patience.
   void Leave(const absl::Status& why);
 
  private:

@@ -1,5 +1,9 @@
 #include "models/training/rendezvous.h"
 
+#include <c10/util/Logging.h>
+#include <netdb.h>
+#include <sys/socket.h>
+
 #include <chrono>
 #include <map>
 #include <utility>
@@ -51,6 +55,28 @@ std::string FirstLine(const std::exception& error) {
   return what.substr(0, what.find('\n'));
 }
 
+// Why no machine has the name or address `host`; empty when one does.
+std::string WhyUnknown(const std::string& host) {
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(host.c_str(), nullptr, &hints, &found);
+  if (error != 0) return StrCat("no machine is known as ", host, ": ", gai_strerror(error));
+  freeaddrinfo(found);
+  return "";
+}
+
+// What libtorch has to say comes back as its errors, too; its log of each attempt goes to stderr, whoever owns that.
+void QuietenLibtorch() {
+  constexpr int kAboveErrors = 3;
+  // Once, before any thread of ours is in libtorch's stores.
+  static const bool quiet = [] {
+    FLAGS_caffe2_log_level = kAboveErrors;
+    return true;
+  }();
+  static_cast<void>(quiet);
+}
+
 }  // namespace
 
 Rendezvous::Rendezvous(const GlooOptions& options, c10::intrusive_ptr<c10d::TCPStore> store)
@@ -63,6 +89,11 @@ Rendezvous::~Rendezvous() {
 
 absl::StatusOr<std::unique_ptr<Rendezvous>> Rendezvous::Meet(const GlooOptions& options) {
   const std::string place = StrCat(options.host, ":", options.port);
+  QuietenLibtorch();
+  if (const std::string unknown = WhyUnknown(options.host); !unknown.empty()) {
+    return absl::InvalidArgumentError(
+        StrCat(unknown, "; processes find each other by a name or an address of process 0's machine"));
+  }
   c10::intrusive_ptr<c10d::TCPStore> store;
   try {
     store = Open(options, options.port, options.rank == 0, options.patience);
@@ -82,7 +113,7 @@ absl::StatusOr<std::unique_ptr<Rendezvous>> Rendezvous::Meet(const GlooOptions& 
   }
   if (status.ok()) return met;
   met->SayGoodbye(std::string(status.message()));
-  met->StayForOthers();
+  met->StayForOthers(status);
   return status;
 }
 
@@ -199,16 +230,29 @@ void Rendezvous::SayGoodbye(const std::string& word) {
   }
 }
 
-void Rendezvous::StayForOthers() {
+std::vector<int> Rendezvous::StillThere() {
+  std::vector<int> there;
+  for (int rank = 1; rank < options_.processes; ++rank) {
+    if (!gone_.contains(rank) && !Has(Key("left", rank))) there.push_back(rank);
+  }
+  return there;
+}
+
+void Rendezvous::StayForOthers(const absl::Status& why) {
   if (options_.rank != 0) return;
+  // Who waits in a Sum notices at once that this process left; before others leave, they look for who is gone, too.
+  const absl::Time begin = absl::Now();
+  bool told = false;
   try {
-    const auto waits = [this] {
-      for (int rank = 1; rank < options_.processes; ++rank) {
-        if (!gone_.contains(rank) && !Has(Key("left", rank))) return true;
+    for (auto others = StillThere(); !others.empty(); others = StillThere()) {
+      const absl::Duration stayed = absl::Now() - begin;
+      if (stayed > options_.patience + kSilence) return;
+      if (stayed > kSilence && !told && options_.staying) {
+        options_.staying(why, others);
+        told = true;
       }
-      return false;
-    };
-    while (waits()) LookForGone();
+      LookForGone();
+    }
   } catch (const std::exception&) {
     // Its own store does not answer: nobody else's question would be answered either.
   }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -27,9 +28,10 @@ class Rendezvous {
   absl::Status WhatBroke(const std::string& cause);
   // Tells the others that this process ends, and by what; an empty word when nothing was wrong here.
   void SayGoodbye(const std::string& word);
-  // In process 0, once it said goodbye: waits until the others have, too, or are gone, since they look here for why it
-  // ended.
-  void StayForOthers();
+  // In process 0, once it said goodbye, which was because of `why`: waits until the others have, too, or are gone,
+  // since they look here for why it ended. For those that are alive but hang, no longer than options.patience and the
+  // seconds that it takes to find out who is gone.
+  void StayForOthers(const absl::Status& why);
 
  private:
   Rendezvous(const GlooOptions& options, c10::intrusive_ptr<c10d::TCPStore> store);
@@ -38,6 +40,8 @@ class Rendezvous {
   absl::Status WaitForAll();
   absl::Status StartBeating();
   void Beat(const c10::intrusive_ptr<c10d::TCPStore>& store);
+  // Those of the others that have neither left nor are gone.
+  std::vector<int> StillThere();
   // Finds those of the others of whom no beat comes for a while and who have not left.
   void LookForGone();
   // Unavailable when one of the others left an error.

@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "lab/anomaly/timestamp.h"
+#include "tests/fixtures/tree.h"
 
 namespace truce::lab {
 namespace {
@@ -95,6 +96,13 @@ TEST(ScoreFileTest, AMissingFileIsNamed) {
   const auto scored = ScoreAnomalyFile("/nowhere/in.csv", "/nowhere/out.csv");
   EXPECT_TRUE(absl::IsNotFound(scored.status())) << scored.status();
   EXPECT_THAT(scored.status().message(), HasSubstr("/nowhere/in.csv"));
+}
+
+TEST(ScoreFileTest, AnEmptyFileIsSaidToBeEmpty) {
+  const test::Tree tree{{"in.csv", ""}};
+  const auto scored = ScoreAnomalyFile(tree.Path("in.csv"), tree.Path("out.csv"));
+  EXPECT_TRUE(absl::IsInvalidArgument(scored.status())) << scored.status();
+  EXPECT_THAT(scored.status().message(), HasSubstr("in.csv: it is empty"));
 }
 
 }  // namespace

@@ -64,5 +64,19 @@ TEST_F(CommandsTest, ForecastSaysItsSpeedAndWhatItLacks) {
   EXPECT_THAT(said_, AllOf(HasSubstr("'oracle'"), HasSubstr("max-hour-yesterday")));
 }
 
+TEST_F(CommandsTest, ANumberOfValuesIsNotNegative) {
+  const std::string forecast = "forecast --input i --output o --train-until ";
+  for (const char* const wrong : {"-1", "1", "1e12"}) {
+    EXPECT_THROW(app_.parse(forecast + wrong), CLI::ParseError) << wrong;
+  }
+  EXPECT_NO_THROW(app_.parse(forecast + "2"));
+}
+
+TEST_F(CommandsTest, PatienceNeedsSomethingHeldOut) {
+  const test::Tree tree;
+  EXPECT_EQ(Run({"train", "forecast", "--output", tree.Path("m"), "--patience", "3"}), 2);
+  EXPECT_THAT(said_, AllOf(HasSubstr("--patience"), HasSubstr("--held-out")));
+}
+
 }  // namespace
 }  // namespace truce::lab

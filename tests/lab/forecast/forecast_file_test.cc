@@ -3,8 +3,10 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
@@ -37,6 +39,10 @@ class ForecastFileTest : public testing::Test {
     text << file.rdbuf();
     return text.str();
   }
+  ptrdiff_t FilesThere() const {
+    using std::filesystem::directory_iterator;
+    return std::distance(directory_iterator(tree_.root()), directory_iterator());
+  }
   std::string Problem() const { return std::string(ForecastFile(options_).status().message()); }
 
   test::Tree tree_;
@@ -64,7 +70,19 @@ TEST_F(ForecastFileTest, OriginsAreTheTimesOfKnownValues) {
   options_.stride = 2;
   ASSERT_TRUE(ForecastFile(options_).ok());
   EXPECT_THAT(Output(), testing::Not(HasSubstr("1375308300.5")));
-  EXPECT_FALSE(std::filesystem::exists(options_.output + ".partial"));
+}
+
+TEST_F(ForecastFileTest, WhatIsThereIsReplacedOnlyByAWholeFileAndALinkStays) {
+  tree_.Put("in.csv", "series,t,value\na,0,1\na,1,1\na,2,1\n");
+  tree_.Put("real.csv", "before");
+  tree_.Put("out.csv.partial", "somebody's");
+  tree_.Link("out.csv", "real.csv");
+  ASSERT_TRUE(ForecastFile(options_).ok());
+  EXPECT_TRUE(std::filesystem::is_symlink(options_.output));
+  EXPECT_THAT(Output(), StartsWith("series,origin,h,"));
+  options_.output = tree_.Path("out.csv.partial");
+  EXPECT_EQ(Output(), "somebody's");
+  EXPECT_EQ(FilesThere(), 4);
 }
 
 // Two restless series of 120 values; from `until` on they are something else, at other times.
@@ -133,12 +151,33 @@ TEST_F(ForecastFileTest, WhatCannotBeDoneIsSaidAndLeavesNothing) {
   options_.quantiles = {0.5};
   tree_.Put("in.csv", "series,t,value\na,0,1\na,1,1\na,2,1\na,1e12,1\n");
   EXPECT_THAT(Problem(), AllOf(HasSubstr("line 5"), HasSubstr("seconds")));
-  EXPECT_FALSE(std::filesystem::exists(options_.output));
-  EXPECT_FALSE(std::filesystem::exists(options_.output + ".partial"));
+  EXPECT_EQ(FilesThere(), 1) << "nothing but the input";
   options_.output = options_.input;
   EXPECT_THAT(Problem(), HasSubstr("replace the input"));
   options_.input = tree_.Path("none.csv");
   EXPECT_TRUE(absl::IsNotFound(ForecastFile(options_).status()));
+}
+
+TEST_F(ForecastFileTest, TimesTooCloseAndValuesTooLargeAreRefusedByEveryMethod) {
+  for (const ForecastMethod& method : ForecastMethods()) {
+    SCOPED_TRACE(method.name);
+    options_.model = method.name;
+    tree_.Put("in.csv", "series,t,value\na,0,1\na,0.0001,2\na,0.0002,1\na,0.0003,1\n");
+    EXPECT_THAT(Problem(), AllOf(HasSubstr("in.csv"), HasSubstr("line 3"), HasSubstr("'a'"), HasSubstr("seconds")));
+    tree_.Put("in.csv", "series,t,value\na,0,1e308\na,1,-1e308\na,2,1e308\n");
+    EXPECT_THAT(Problem(), AllOf(HasSubstr("line 2"), HasSubstr("1e+308"), HasSubstr("larger unit")));
+  }
+}
+
+TEST_F(ForecastFileTest, ARecursionThatLeavesAllNumbersIsAnError) {
+  std::string text = "series,t,value\n";
+  for (int i = 0; i < 60; ++i) absl::StrAppend(&text, "a,", i, ",", std::pow(2, i) + i * i % 7, "\n");
+  tree_.Put("in.csv", text);
+  options_.model = "ar-12";
+  options_.train_until = 60;
+  ASSERT_TRUE(ForecastFile(options_).ok()) << Problem();
+  options_.horizon = 5000;
+  EXPECT_THAT(Problem(), AllOf(HasSubstr("series 'a'"), HasSubstr("ar-12 can't follow these values")));
 }
 
 }  // namespace

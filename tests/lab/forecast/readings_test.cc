@@ -58,6 +58,8 @@ TEST(ParseSeriesCsvTest, WhatIsWrongIsNamedWithItsLine) {
   EXPECT_THAT(ProblemOf("series,t,value\na,,2\n"), AllOf(HasSubstr("line 2"), HasSubstr("t is missing")));
   EXPECT_THAT(ProblemOf("series,t,value\n\"a,1,2\n"), AllOf(HasSubstr("line 2"), HasSubstr("quote")));
   EXPECT_THAT(ProblemOf("series,t,value\na,1,\n"), HasSubstr("no value in it"));
+  EXPECT_THAT(ProblemOf("series,t,value\na,1,2\na,2,-1e37\n"), AllOf(HasSubstr("line 3"), HasSubstr("value -1e+37")));
+  EXPECT_EQ(ProblemOf("series,t,value\na,1,-1e36\n"), "");
 }
 
 TEST(ParseSeriesCsvTest, AMomentHasOneValue) {
@@ -73,6 +75,13 @@ TEST(FindGridTest, TheSpacingIsTheMedianDistance) {
   EXPECT_EQ(grid->spacing_seconds, 61);
   EXPECT_EQ(FindGrid("a", {{0, 1, 1}, {60, 1, 2}, {180, 1, 3}})->spacing_seconds, 60) << "the gap is the longer one";
   EXPECT_THAT(std::string(FindGrid("lone", {{1, 1, 1}}).status().message()), HasSubstr("lone"));
+}
+
+TEST(FindGridTest, ASpacingThatFillsTheMemoryWithADayIsRefused) {
+  const auto problem = FindGrid("a", {{0, 1, 1}, {1, 1, 2}, {1.001, 1, 3}, {1.002, 1, 4}}).status();
+  EXPECT_THAT(std::string(problem.message()), AllOf(HasSubstr("line 3"), HasSubstr("'a'"), HasSubstr("seconds")));
+  const double now = 1'375'308'000.02;
+  EXPECT_TRUE(FindGrid("a", {{now, 1, 1}, {now + 0.01, 1, 2}, {now + 0.02, 1, 3}}).ok());
 }
 
 TEST(SnapOntoGridTest, GapsAreMissingAndJitterIsNot) {

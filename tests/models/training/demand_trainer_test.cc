@@ -79,5 +79,15 @@ TEST(DemandTrainerTest, IsTheSameForASeedAndSaysWhenThereIsTooLittle) {
   EXPECT_TRUE(absl::IsInvalidArgument(TrainDemand(little, options, report).status()));
 }
 
+TEST(DemandTrainerTest, WhatIsToBeHeldOutIsNeverNothing) {
+  const std::vector<double> values = Bursts(2400, 1);
+  const std::vector<DemandSeries> series = {{values, 12}};
+  DemandTrainingOptions options = Small();
+  options.held_out_ratio = 1e-9;
+  const absl::Status status = TrainDemand(series, options, [](const DemandEpoch&) { return true; }).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_NE(status.message().find("of 1 series none is held out"), absl::string_view::npos) << status;
+}
+
 }  // namespace
 }  // namespace truce

@@ -8,9 +8,11 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "models/training/demand_pieces.h"
 #include "models/training/gloo_exchange.h"
 #include "models/training/made_up_demand.h"
@@ -18,7 +20,9 @@
 namespace truce {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 // What one process of a group does.
 using Part = std::function<absl::Status(GlooExchange&)>;
@@ -99,6 +103,48 @@ TEST(GradientExchangeTest, WhoDoesNotComeIsNamed) {
   EXPECT_THAT(std::string(exchange.status().message()), HasSubstr("process 1 of 2 did not come"));
   options.waiting = [] { return absl::CancelledError("enough"); };
   EXPECT_EQ(GlooExchange::Join(options).status(), absl::CancelledError("enough"));
+}
+
+TEST(GradientExchangeTest, ANameThatNobodyKnowsIsNoMatterOfPorts) {
+  GlooOptions options;
+  options.processes = 2;
+  options.host = std::string(64, 'x');  // labels have at most 63, so nobody is asked
+  options.port = 29500;
+  options.patience = absl::Seconds(1);
+  for (const int rank : {0, 1}) {
+    options.rank = rank;
+    const absl::Status status = GlooExchange::Join(options).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr("no machine is known as " + options.host), Not(HasSubstr("port"))));
+  }
+}
+
+TEST(GradientExchangeTest, OneThatHangsButBeatsIsNotWaitedForForever) {
+  absl::Notification left;
+  absl::Status why_it_left;
+  std::vector<int> waited_for;
+  const auto part = [&](GlooExchange& exchange) {
+    if (exchange.rank() == 1) {
+      EXPECT_TRUE(left.WaitForNotificationWithTimeout(absl::Minutes(1))) << "process 0 waits for this one";
+      return absl::OkStatus();
+    }
+    double one = 1;
+    const absl::Status status = exchange.Sum(absl::MakeSpan(&one, 1));
+    exchange.Leave(status);
+    left.Notify();
+    return status;
+  };
+  const auto ended = RunGroup(2, part, [&](GlooOptions* options) {
+    options->patience = absl::Seconds(2);
+    options->staying = [&](const absl::Status& why, const std::vector<int>& others) {
+      why_it_left = why;
+      waited_for = others;
+    };
+  });
+  EXPECT_TRUE(absl::IsUnavailable(ended[0])) << ended[0];
+  EXPECT_EQ(why_it_left, ended[0]) << "it is told before it is waited for";
+  EXPECT_THAT(waited_for, testing::ElementsAre(1));
 }
 
 TEST(GradientExchangeTest, NobodyCountsOtherwiseOrTakesARankTwice) {

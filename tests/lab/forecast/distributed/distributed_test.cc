@@ -1,6 +1,9 @@
 // truce-lab train forecast in several processes makes the model that one makes, and ends when one of them does. All
 // traffic is on the loopback interface.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -209,6 +212,35 @@ TEST_F(DistributedTest, OptionsThatMakeNoGroupAreRefused) {
   refused(nowhere, "it is HOST:PORT of process 0");
   nowhere.back() = "::1:2000";
   refused(nowhere, "in brackets");
+  nowhere[2] = "0";
+  nowhere.back() = std::string(64, 'x') + ":29500";
+  refused(nowhere, "truce-lab: process 0: no machine is known as x");
+}
+
+TEST_F(DistributedTest, WhatLibtorchTriesIsNotSaidInItsOwnLines) {
+  LabProcess alone({"--output", tree_.Path("never"), "--distributed", "--rank", "1", "--world", "2", "--rendezvous",
+                    "127.0.0.1:" + std::to_string(test::FreePort()), "--timeout", "1"},
+                   tree_.Path("alone.log"));
+  EXPECT_EQ(alone.Wait(), 1);
+  const std::string said = alone.Said();
+  EXPECT_THAT(said, testing::StartsWith("truce-lab: process 1: process 0 does not answer at 127.0.0.1:"));
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+}
+
+// Process 1 never gets to the end of its file, but is alive.
+TEST_F(DistributedTest, OneThatReadsForeverIsNotWaitedForForever) {
+  PutHistory("a.csv", 5, 0);
+  const std::string pipe = tree_.Path("b.csv");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int writer = open(pipe.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(writer, 0);
+  LabProcess lab({"--input", tree_.Path("a.csv"), "--input", pipe, "--output", tree_.Path("never"), "--processes", "2",
+                  "--timeout", "3"},
+                 tree_.Path("lab.log"));
+  EXPECT_EQ(lab.Wait(), 1);
+  close(writer);
+  EXPECT_THAT(lab.Said(), HasSubstr("still waiting for process 1 to end"));
+  EXPECT_THAT(lab.Said(), HasSubstr("truce-lab: the 2 processes lost touch, though all are alive"));
 }
 
 }  // namespace
