@@ -134,6 +134,14 @@ absl::StatusOr<double> ParseQuantity(std::string_view text) {
   return value * unit;
 }
 
+absl::StatusOr<v1::ScoreHostsResponse> Extender::Ask(const absl::Status& status,
+                                                     const v1::WorkloadDescription& workload) const {
+  TRUCE_RETURN_IF_ERROR(status);
+  v1::ScoreHostsRequest request;
+  *request.mutable_workload() = workload;
+  return score_hosts_(request);
+}
+
 std::string Extender::Filter(std::string_view body, std::string* problem) const {
   v1::ExtenderFilterResponse response;
   Question question;
@@ -142,12 +150,7 @@ std::string Extender::Filter(std::string_view body, std::string* problem) const 
     // The answer would have to repeat them.
     status = absl::InvalidArgumentError("whole nodes were sent; set nodeCacheCapable: true for this extender");
   }
-  absl::StatusOr<v1::ScoreHostsResponse> scores = status;
-  if (status.ok()) {
-    v1::ScoreHostsRequest request;
-    *request.mutable_workload() = question.workload;
-    scores = score_hosts_(request);
-  }
+  const auto scores = Ask(status, question.workload);
   if (!scores.ok()) {
     response.set_error(StrCat("truce: ", StdView(scores.status().message())));
     if (problem != nullptr) *problem = response.error();
@@ -170,12 +173,7 @@ std::string Extender::Filter(std::string_view body, std::string* problem) const 
 std::string Extender::Prioritize(std::string_view body, std::string* problem) const {
   Question question;
   const absl::Status status = Parse(body, &question);
-  absl::StatusOr<v1::ScoreHostsResponse> scores = status;
-  if (status.ok()) {
-    v1::ScoreHostsRequest request;
-    *request.mutable_workload() = question.workload;
-    scores = score_hosts_(request);
-  }
+  const auto scores = Ask(status, question.workload);
   std::map<std::string, const v1::HostScore*> known;
   if (scores.ok()) {
     for (const v1::HostScore& score : scores->hosts()) known[score.host()] = &score;

@@ -30,6 +30,9 @@ class Extender {
   std::string Prioritize(std::string_view body, std::string* problem = nullptr) const;
 
  private:
+  // Of a question that could be understood; else `status`.
+  absl::StatusOr<v1::ScoreHostsResponse> Ask(const absl::Status& status, const v1::WorkloadDescription& workload) const;
+
   ScoreHosts score_hosts_;
 };
 
