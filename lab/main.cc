@@ -34,13 +34,16 @@ using truce::ShutdownSignals;
 using truce::lab::Absolute;
 using truce::lab::AddFormat;
 using truce::lab::Failed;
+using truce::lab::ReadDuration;
+
+// Of what a command that measures on this host may be told to take.
+constexpr absl::Duration kLongest = absl::Hours(24 * 365);
 
 int RunScene(truce::lab::SceneOptions options, const std::string& apart) {
   ShutdownSignals signals;
-  if (!absl::ParseDuration(apart, &options.apart) || options.apart < absl::ZeroDuration()) {
-    std::fprintf(stderr, "truce-lab: --apart %s is no duration such as 10m\n", apart.c_str());
-    return 2;
-  }
+  const auto time_apart = ReadDuration("--apart", apart, absl::ZeroDuration(), kLongest);
+  if (!time_apart.ok()) return Failed(time_apart.status());
+  options.apart = *time_apart;
   if (options.binaries.empty()) options.binaries = truce::OwnDirectory();
   const absl::Status status = truce::lab::RunScene(options, signals);
   if (status.ok()) return 0;
@@ -53,10 +56,9 @@ int RunScene(truce::lab::SceneOptions options, const std::string& apart) {
 
 int RunCollect(truce::lab::CollectOptions options, const std::string& budget) {
   ShutdownSignals signals;
-  if (!absl::ParseDuration(budget, &options.budget) || options.budget <= absl::ZeroDuration()) {
-    std::fprintf(stderr, "truce-lab: --budget %s is no duration such as 30m or 2h\n", budget.c_str());
-    return 2;
-  }
+  const auto time_budget = ReadDuration("--budget", budget, absl::Seconds(1), kLongest);
+  if (!time_budget.ok()) return Failed(time_budget.status());
+  options.budget = *time_budget;
   if (options.programs.empty()) options.programs = truce::ShippedPath("programs");
   options.load_tool = truce::OwnDirectory() + "/truce-lab-load";
   options.work_directory = Absolute(options.work_directory);

@@ -64,10 +64,9 @@ absl::Status CheckWritable(const std::string& output) {
 int RunStorage(const StorageArguments& arguments) {
   ShutdownSignals signals;
   StorageOptions options;
-  if (!absl::ParseDuration(arguments.time, &options.limits.time)) {
-    std::fprintf(stderr, "truce-lab: --time %s is no duration such as 5m\n", arguments.time.c_str());
-    return 2;
-  }
+  const auto time = ReadDuration("--time", arguments.time, absl::Seconds(1), absl::Hours(24));
+  if (!time.ok()) return Failed(time.status());
+  options.limits.time = *time;
   options.file = arguments.directory.empty() ? Absolute(arguments.file)
                                              : StrCat(Absolute(arguments.directory), "/truce-lab-storage.", getpid());
   options.file_bytes = arguments.size;
