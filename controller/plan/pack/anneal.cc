@@ -15,7 +15,7 @@ namespace truce::controller::pack {
 namespace {
 
 // Of all changes that are tried; the rest are shifts.
-constexpr double kSwapRatio = 0.2;
+constexpr double kSwapRatio = 0.15;
 // Of the whole, for going downhill before and after.
 constexpr double kFirstDescent = 0.02;
 constexpr double kLastDescent = 0.05;
