@@ -16,10 +16,6 @@ constexpr double kOffsetSeconds = 0.1;
 constexpr double kMovingShare = 0.9;
 constexpr double kArrivingShare = 0.1;
 
-double TotalMips(const HostType& host) {
-  return host.mips();
-}
-
 }  // namespace
 
 Cloud::Cloud(const DataCentre& centre, Consolidator& consolidator)
@@ -30,7 +26,7 @@ Cloud::Cloud(const DataCentre& centre, Consolidator& consolidator)
       spans_(centre.vms.size()) {}
 
 double Cloud::Used(size_t host) const {
-  return std::min(1.0, hosts_[host].used_mips / TotalMips(centre_.hosts[host]));
+  return std::min(1.0, hosts_[host].used_mips / centre_.hosts[host].mips());
 }
 
 double Cloud::RequestedMips(size_t host) const {
@@ -51,7 +47,7 @@ std::vector<double> Cloud::Shares(size_t host) const {
     shares.push_back(std::min(vms_[vm].requested_mips, type.core_mips));
     sum += shares.back() * (state.arriving.contains(vm) ? kArrivingShare : 1);
   }
-  const double part = sum > TotalMips(type) ? TotalMips(type) / sum : 1;
+  const double part = sum > type.mips() ? type.mips() / sum : 1;
   for (size_t i = 0; i < shares.size(); ++i) {
     const size_t vm = state.vms[i];
     if (state.arriving.contains(vm)) {
@@ -83,7 +79,7 @@ bool Cloud::Suits(size_t vm, size_t host) const {
     taken += std::min(vms_[other].requested_mips, type.core_mips) * (IsArriving(other, host) ? kArrivingShare : 1);
     memory_mb += centre_.vms[other].type.memory_mb;
   }
-  if (TotalMips(type) - taken < requested) return false;
+  if (type.mips() - taken < requested) return false;
   return !starting_ || memory_mb + centre_.vms[vm].type.memory_mb <= type.memory_mb;
 }
 
@@ -159,7 +155,7 @@ void Cloud::Advance(double seconds) {
   advanced_to_ = now_;
   if (!(passed > 0)) return;
   for (size_t host = 0; host < hosts_.size(); ++host) {
-    const double before = hosts_[host].used_mips_before / TotalMips(centre_.hosts[host]);
+    const double before = hosts_[host].used_mips_before / centre_.hosts[host].mips();
     // A host that was not in use is off.
     if (before <= 0) continue;
     const HostType& type = centre_.hosts[host];

@@ -1,11 +1,10 @@
 #include "lab/consolidate/setup.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 
 #include "lab/forecast/archive.h"
-#include "lab/forecast/csv.h"
+#include "lab/forecast/datasets.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 
@@ -44,24 +43,19 @@ absl::StatusOr<DataCentre> ReadPlanetLabCentre(const std::string& file, size_t h
   DataCentre centre;
   centre.hosts = PlanetLabHosts(hosts);
   const absl::Status read = ReadPacked(file, [&](std::string_view name, std::string_view text) -> absl::Status {
-    CsvReader csv(name, text);
-    TRUCE_ASSIGN_OR_RETURN(bool more, csv.Next());
-    if (!more) return absl::InvalidArgumentError(StrCat(name, ": it is empty"));
-    TRUCE_RETURN_IF_ERROR(csv.Column("vm").status());
-    while (true) {
-      TRUCE_ASSIGN_OR_RETURN(more, csv.Next());
-      if (!more) return absl::OkStatus();
-      if (csv.fields().size() != kSteps + 1) {
-        return csv.Wrong(StrCat("it has ", csv.fields().size(), " fields; a VM's name and ", kSteps, " are expected"));
-      }
+    TRUCE_ASSIGN_OR_RETURN(const Recording day, ParsePlanetLabDay(name, text));
+    for (const Series& series : day.series) {
       VmTrace& vm = centre.vms.emplace_back();
-      vm.name = csv.fields()[0];
-      for (size_t i = 1; i <= kSteps; ++i) {
-        TRUCE_ASSIGN_OR_RETURN(const double percent, csv.Number(i, "the value"));
-        if (!(percent >= 0 && percent <= 100)) return csv.Wrong("a value is not from 0 to 100");
-        vm.used.push_back(percent / 100);
+      vm.name = series.name;
+      vm.used.assign(series.values.begin(), series.values.end());
+      const bool sound = std::all_of(vm.used.begin(), vm.used.end(), [](double one) { return one >= 0 && one <= 100; });
+      if (vm.used.size() != kSteps || !sound) {
+        return absl::InvalidArgumentError(
+            StrCat(name, ", VM ", vm.name, ": it must have ", kSteps, " values from 0 to 100"));
       }
+      for (double& one : vm.used) one /= 100;
     }
+    return absl::OkStatus();
   });
   TRUCE_RETURN_IF_ERROR(read);
   if (centre.vms.empty()) return absl::InvalidArgumentError(StrCat(file, ": there is no VM in it"));

@@ -109,30 +109,6 @@ absl::Status AddBitbrainsVm(std::string_view file, std::string_view text, std::v
   return absl::OkStatus();
 }
 
-absl::StatusOr<Recording> ParsePlanetLabDay(std::string_view file, std::string_view text) {
-  Recording day{"cpu", "%", WithoutEnding(file), {}};
-  CsvReader csv(file, text);
-  TRUCE_ASSIGN_OR_RETURN(bool more, csv.Next());
-  if (!more) return absl::InvalidArgumentError(StrCat(file, ": it is empty"));
-  TRUCE_RETURN_IF_ERROR(csv.Column("vm").status());
-  const size_t columns = csv.fields().size();
-  while (true) {
-    TRUCE_ASSIGN_OR_RETURN(more, csv.Next());
-    if (!more) return day;
-    if (csv.fields().size() != columns) {
-      return csv.Wrong(StrCat("it has ", csv.fields().size(), " fields, the header ", columns));
-    }
-    Series series;
-    series.name = StrCat(day.day, "/", csv.fields()[0]);
-    series.spacing_seconds = kTraceSpacingSeconds;
-    series.values.resize(columns - 1);
-    for (size_t i = 1; i < columns; ++i) {
-      TRUCE_ASSIGN_OR_RETURN(series.values[i - 1], csv.Number(i, "the value"));
-    }
-    day.series.push_back(std::move(series));
-  }
-}
-
 absl::StatusOr<Series> ParseCraneSeries(std::string_view file, std::string_view text) {
   CsvReader csv(file, text);
   TRUCE_ASSIGN_OR_RETURN(bool more, csv.Next());
@@ -166,6 +142,30 @@ absl::StatusOr<std::vector<Recording>> ReadBitbrains(const std::string& director
   if (recordings[0].series.empty()) return NoSeries(directory);
   for (Recording& recording : recordings) SortByName(&recording.series);
   return recordings;
+}
+
+absl::StatusOr<Recording> ParsePlanetLabDay(std::string_view file, std::string_view text) {
+  Recording day{"cpu", "%", WithoutEnding(file), {}};
+  CsvReader csv(file, text);
+  TRUCE_ASSIGN_OR_RETURN(bool more, csv.Next());
+  if (!more) return absl::InvalidArgumentError(StrCat(file, ": it is empty"));
+  TRUCE_RETURN_IF_ERROR(csv.Column("vm").status());
+  const size_t columns = csv.fields().size();
+  while (true) {
+    TRUCE_ASSIGN_OR_RETURN(more, csv.Next());
+    if (!more) return day;
+    if (csv.fields().size() != columns) {
+      return csv.Wrong(StrCat("it has ", csv.fields().size(), " fields, the header ", columns));
+    }
+    Series series;
+    series.name = StrCat(day.day, "/", csv.fields()[0]);
+    series.spacing_seconds = kTraceSpacingSeconds;
+    series.values.resize(columns - 1);
+    for (size_t i = 1; i < columns; ++i) {
+      TRUCE_ASSIGN_OR_RETURN(series.values[i - 1], csv.Number(i, "the value"));
+    }
+    day.series.push_back(std::move(series));
+  }
 }
 
 absl::StatusOr<std::vector<Recording>> ReadPlanetLab(const std::string& directory) {

@@ -33,6 +33,8 @@ absl::StatusOr<std::vector<Recording>> ReadBitbrains(const std::string& director
 // planetlab/: CPU percent of VMs, a day in each file, lines of vm,t0..t287; every 300 s. A recording of each file, in
 // the order of their names, which are the days.
 absl::StatusOr<std::vector<Recording>> ReadPlanetLab(const std::string& directory);
+// One such file's text; `file` is its name, for messages and the day.
+absl::StatusOr<Recording> ParsePlanetLabDay(std::string_view file, std::string_view text);
 
 // crane/: one series in each file, lines of ts,value. One recording.
 absl::StatusOr<std::vector<Recording>> ReadCrane(const std::string& directory);

@@ -71,7 +71,7 @@ class HostIndex {
   void Put(int32_t host, const PlaceHost& state);
   // Nullptr when it is not there.
   const PlaceHost* Find(int32_t host) const;
-  // What the host would cost; nullopt-like price of infinity when it doesn't fit.
+  // What the host would cost; infinity when the workload doesn't fit. `slowdown` may be null.
   double Price(const PlaceHost& host, const PlaceDemand& demand, double* slowdown) const;
 
   // The `most` cheapest hosts on which the workload fits and that `allows` (empty: all), cheapest first, then by

@@ -328,14 +328,19 @@ void Packing::CountMoved(int32_t workload, int32_t host, int sign) {
   while (most_of_a_group_ > 0 && groups_with_moved_[Index(most_of_a_group_)] == 0) --most_of_a_group_;
 }
 
-void Packing::Shift(int32_t workload, int32_t host, int64_t price) {
+void Packing::Relocate(int32_t workload, int32_t host) {
   const int32_t from = now_[Index(workload)];
-  MoveInGroup(workload, from, host);
   Put(workload, from, -1);
   CountMoved(workload, from, -1);
   Put(workload, host, 1);
   CountMoved(workload, host, 1);
   now_[Index(workload)] = host;
+}
+
+void Packing::Shift(int32_t workload, int32_t host, int64_t price) {
+  const int32_t from = now_[Index(workload)];
+  MoveInGroup(workload, from, host);
+  Relocate(workload, host);
   host_cost_[Index(from)] = CostNow(Index(from));
   host_cost_[Index(host)] = CostNow(Index(host));
   cost_ += price;
@@ -349,14 +354,8 @@ void Packing::Swap(int32_t one, int32_t other, int64_t price) {
     MoveInGroup(one, one_host, other_host);
     MoveInGroup(other, other_host, one_host);
   }
-  for (const auto& [workload, from, to] :
-       {std::tuple(one, one_host, other_host), std::tuple(other, other_host, one_host)}) {
-    Put(workload, from, -1);
-    CountMoved(workload, from, -1);
-    Put(workload, to, 1);
-    CountMoved(workload, to, 1);
-    now_[Index(workload)] = to;
-  }
+  Relocate(one, other_host);
+  Relocate(other, one_host);
   host_cost_[Index(one_host)] = CostNow(Index(one_host));
   host_cost_[Index(other_host)] = CostNow(Index(other_host));
   cost_ += price;

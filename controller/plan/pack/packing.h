@@ -60,6 +60,8 @@ class Packing {
   int64_t MovesPrice(int32_t one, int32_t one_host, int32_t other, int32_t other_host) const;
   void MoveInGroup(int32_t workload, int32_t from, int32_t to);
   void Put(int32_t workload, int32_t host, int sign);
+  // Both, and where it is from now on; not what hosts cost.
+  void Relocate(int32_t workload, int32_t host);
   void CountMoved(int32_t workload, int32_t host, int sign);
   bool IsAway(int32_t workload, int32_t host) const { return before_[static_cast<size_t>(workload)] != host; }
 
