@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <random>
 #include <sstream>
 #include <tuple>
@@ -25,8 +26,9 @@ using testing::Not;
 // A data set as collect would have made it, of programs that hunger for CPU more or less and share it or not.
 class TrainTest : public testing::Test {
  protected:
-  TrainTest() {
-    auto dataset = *Dataset::Open(file_, "a machine of its own", "0:0:0:0,1:1:0:0");
+  static void SetUpTestSuite() {
+    measured_ = std::make_unique<test::Tree>();
+    auto dataset = *Dataset::Open(measured_->Path("lab.db"), "a machine of its own", "0:0:0:0,1:1:0:0");
     std::mt19937_64 random(5);
     for (int meeting = 0; meeting < 60; ++meeting) {
       const int first = meeting % kPrograms;
@@ -42,6 +44,10 @@ class TrainTest : public testing::Test {
       Ran(*dataset, meeting, begin + 40, {{b.id, 100, 10, 0.01}});
     }
   }
+
+  static void TearDownTestSuite() { measured_.reset(); }
+
+  TrainTest() { std::filesystem::copy_file(measured_->Path("lab.db"), file_); }
 
   static constexpr int kPrograms = 10;
   static double Cores(int program) { return 0.1 + 0.09 * program; }
@@ -63,7 +69,8 @@ class TrainTest : public testing::Test {
       sample.readings.set(Reading::kPsiCpuSomeRatio, second > 20 && second <= 30 ? slowdown / (1 + slowdown) : 0);
       life.samples.push_back(sample);
     }
-    EXPECT_TRUE(dataset.AddSamples(life).ok());
+    const absl::Status added = dataset.AddSamples(life);
+    EXPECT_TRUE(added.ok()) << added;
     return life;
   }
   static void Ran(Dataset& dataset, int meeting, double begin, std::vector<DatasetMember> members) {
@@ -73,7 +80,8 @@ class TrainTest : public testing::Test {
     segment.end = begin + 10;
     segment.seconds = 10;
     segment.members = std::move(members);
-    ASSERT_TRUE(dataset.Add(segment).ok());
+    const auto added = dataset.Add(segment);
+    ASSERT_TRUE(added.ok()) << added.status();
   }
 
   TrainOptions Quick() const {
@@ -89,6 +97,7 @@ class TrainTest : public testing::Test {
     return options;
   }
 
+  static inline std::unique_ptr<test::Tree> measured_;  // Once for all tests: hundreds of transactions.
   test::Tree tree_;
   const std::string file_ = tree_.Path("lab.db");
 };
