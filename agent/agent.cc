@@ -63,7 +63,7 @@ absl::Status Agent::Build() {
   const host::CounterStatus pmu = counters_->status();
   if (!pmu.pmu_available) spdlog::warn("no hardware counters: {}; {}", pmu.missing_reason, pmu.missing_remedy);
 
-  inventory_options_ = {settings_.procfs, settings_.sysfs, settings_.host, TRUCE_VERSION};
+  inventory_options_ = {settings_.procfs, settings_.sysfs, settings_.host, TRUCE_VERSION, settings_.fault_domain};
   TRUCE_ASSIGN_OR_RETURN(inventory_, host::TakeInventory(inventory_options_, *layout_, pmu));
   auto traffic = host::Traffic::Open(*layout_);
   if (traffic.ok()) {

@@ -162,13 +162,13 @@ void ReadController(ConfigReader& reader, AgentSettings* settings) {
   reader.Read("controller.spooled_receipts", &link.spooled_receipts, {1, 100000});
 }
 
-// Complains of a name that can't be told apart on a screen, or that no certificate can carry. Empty is this machine's.
-void CheckHostName(ConfigReader& reader, const std::string& host) {
-  const bool good = std::all_of(host.begin(), host.end(), [](unsigned char c) {
+// Complains of a name that can't be told apart on a screen, or that no certificate can carry.
+void CheckName(ConfigReader& reader, const std::string& key, const std::string& name) {
+  const bool good = std::all_of(name.begin(), name.end(), [](unsigned char c) {
     return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_' || c == ':';
   });
-  if (!good || host.size() > 253) {
-    reader.Error("host", "is a name of at most 253 letters, digits, dots, hyphens, underscores and colons");
+  if (!good || name.size() > 253) {
+    reader.Error(key, "is a name of at most 253 letters, digits, dots, hyphens, underscores and colons");
   }
 }
 }  // namespace
@@ -212,7 +212,9 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
 
   ConfigReader reader(source);
   reader.Read("host", &settings.host);
-  CheckHostName(reader, settings.host);
+  CheckName(reader, "host", settings.host);
+  reader.Read("fault_domain", &settings.fault_domain);
+  CheckName(reader, "fault_domain", settings.fault_domain);
   reader.Read("log.level", &settings.log_level);
   reader.Read("paths.procfs", &settings.procfs);
   reader.Read("paths.sysfs", &settings.sysfs);

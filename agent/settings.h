@@ -25,6 +25,8 @@ namespace truce::agent {
 struct AgentSettings {
   // Empty: the kernel's host name.
   std::string host;
+  // What fails together with the host, for example a rack; empty: nobody said.
+  std::string fault_domain;
   std::string procfs = "/proc";
   std::string sysfs = "/sys";
   std::string cgroup_root = "/sys/fs/cgroup";

@@ -55,6 +55,7 @@ CoreOptions OptionsFor(const Settings& settings) {
   options.version = TRUCE_VERSION;
   options.instance = NewInstance();
   options.history = settings.history;
+  options.reserve_ratio = settings.reserve_ratio;
   options.rollout = settings.rollout;
   options.model_directory = ModelDirectoryOf(settings);
   options.retraining = RetrainingOf(settings);
@@ -70,6 +71,7 @@ absl::Status RunController(const Settings& settings, const std::string& address_
                            ShutdownSignals& signals) {
   TRUCE_ASSIGN_OR_RETURN(const auto store, Store::Open(settings.store, clock));
   ControllerCore core(OptionsFor(settings), clock, *store);
+  Advisor advisor(settings.advisor, core.places(), clock);
   TRUCE_ASSIGN_OR_RETURN(const auto grpc, StartGrpcServer({.listen = settings.listen,
                                                            .plaintext = settings.plaintext,
                                                            .ca_file = settings.ca_file,
@@ -77,7 +79,7 @@ absl::Status RunController(const Settings& settings, const std::string& address_
                                                            .key_file = settings.key_file,
                                                            .message_bytes = static_cast<int>(std::min<int64_t>(
                                                                int64_t{settings.message_mib} << 21, INT_MAX))},
-                                                          core));
+                                                          core, advisor));
   std::unique_ptr<HttpServer> http;
   if (!settings.http_listen.empty()) {
     TRUCE_ASSIGN_OR_RETURN(http, StartHttpServer(
@@ -91,7 +93,7 @@ absl::Status RunController(const Settings& settings, const std::string& address_
   if (!settings.extender_listen.empty()) {
     TRUCE_ASSIGN_OR_RETURN(
         extender, StartExtenderServer(settings.extender_listen, Extender([&core](const v1::ScoreHostsRequest& request) {
-                                        return core.ScoreHosts(request);
+                                        return core.places().ScoreHosts(request);
                                       })));
     spdlog::info("kube-scheduler is answered on {}", extender->address());
   }

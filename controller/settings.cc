@@ -135,6 +135,12 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
   ConfigReader reader(source);
   reader.Read("listen", &settings->listen);
   reader.Read("http.listen", &settings->http_listen);
+  reader.Read("placement.reserve_ratio", &settings->reserve_ratio, {0.0, 0.9});
+  AdvisorOptions& advisor = settings->advisor;
+  reader.Read("placement.advice_interval", &advisor.interval, {absl::ZeroDuration(), absl::Hours(24)});
+  reader.Read("placement.advice_time", &advisor.advise.time, {absl::Milliseconds(100), absl::Minutes(10)});
+  reader.Read("placement.advice_moves", &advisor.advise.most_moves, {1, 100000});
+  reader.Read("placement.host_cost", &advisor.advise.host_cost, {0.0, 1000.0});
   reader.Read("extender.listen", &settings->extender_listen);
   reader.Read("tls.plaintext", &settings->plaintext);
   reader.Read("tls.ca_file", &settings->ca_file);

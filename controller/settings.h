@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "controller/learn/retraining.h"
 #include "controller/learn/rollout.h"
+#include "controller/serve/advisor.h"
 #include "controller/store/store.h"
 #include "src/base/config.h"
 #include "truce/v1/operator.pb.h"
@@ -23,6 +24,10 @@ struct Settings {
   std::string listen = "0.0.0.0:7443";
   // /metrics and /healthz; empty turns them off.
   std::string http_listen = "127.0.0.1:7480";
+  // Of every host so much is left free when workloads are placed.
+  double reserve_ratio = 0;
+  // What would be better elsewhere.
+  AdvisorOptions advisor;
   // The scheduler extender of Kubernetes; empty: off.
   std::string extender_listen;
   bool plaintext = false;

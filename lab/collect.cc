@@ -110,8 +110,9 @@ absl::Status Collector::Prepare() {
   counting.sysfs = options_.sysfs;
   counters_ = host::CreateCounterService(counting);
   const host::CounterStatus pmu = counters_->status();
-  TRUCE_ASSIGN_OR_RETURN(const v1::HostInventory inventory,
-                         host::TakeInventory({options_.procfs, options_.sysfs, "lab", TRUCE_VERSION}, *layout_, pmu));
+  TRUCE_ASSIGN_OR_RETURN(
+      const v1::HostInventory inventory,
+      host::TakeInventory({options_.procfs, options_.sysfs, "lab", TRUCE_VERSION, ""}, *layout_, pmu));
   const Topology topology = agent::TopologyOf(inventory);
   if (!pmu.pmu_available) std::fprintf(stderr, "no hardware counters: %s\n", pmu.missing_reason.c_str());
   TRUCE_ASSIGN_OR_RETURN(dataset_, Dataset::Open(options_.output, DescribeMachine(options_.procfs), topology.Text()));

@@ -140,7 +140,9 @@ std::optional<Refusal> CheckShare(double value, std::string_view what) {
 std::optional<Refusal> CheckRanges(const v1::Signature& signature) {
   if (auto refusal = CheckShare(signature.familiarity(), "familiarity")) return refusal;
   for (const auto& effect : signature.resources()) {
-    if (auto refusal = CheckSlowdowns({effect.hurts_ratio(), effect.suffers_ratio()}, "resources")) return refusal;
+    if (auto refusal =
+            CheckSlowdowns({effect.hurts_ratio(), effect.suffers_ratio(), effect.usual_ratio()}, "resources"))
+      return refusal;
   }
   for (const auto& effect : signature.kinds()) {
     if (auto refusal = CheckSlowdowns({effect.hurts_on_same_cpus_ratio(), effect.hurts_on_own_cpus_ratio(),

@@ -29,7 +29,7 @@
 #include "absl/time/time.h"
 #include "controller/fleet/moment.h"
 #include "controller/plan/migration_steps.h"
-#include "controller/plan/placement.h"
+#include "controller/plan/place/resident.h"
 #include "truce/v1/agent.pb.h"
 #include "truce/v1/operator.pb.h"
 
@@ -93,7 +93,7 @@ class Migrations {
   // Those that the source is not ordered to move yet.
   std::vector<const v1::Migration*> Reserving() const;
   // What hosts must keep free for what is on its way to them.
-  std::map<std::string, Demand, std::less<>> Reserved() const;
+  std::map<std::string, pack::PlaceResources, std::less<>> Reserved() const;
 
   // Those that ended since the last call, in their last state.
   std::vector<v1::Migration> TakeEnded();

@@ -58,14 +58,14 @@ std::vector<const v1::Migration*> Migrations::Reserving() const {
   return reserving;
 }
 
-std::map<std::string, Demand, std::less<>> Migrations::Reserved() const {
-  std::map<std::string, Demand, std::less<>> reserved;
+std::map<std::string, pack::PlaceResources, std::less<>> Migrations::Reserved() const {
+  std::map<std::string, pack::PlaceResources, std::less<>> reserved;
   for (const auto& [_, entry] : open_) {
     const v1::Migration& migration = entry.migration;
     if (!IsUnderWay(migration.phase()) || migration.target_host().empty()) continue;
-    Demand& demand = reserved[migration.target_host()];
-    demand.cpu_cores += migration.cpu_cores();
-    demand.memory_bytes += static_cast<double>(migration.memory_bytes());
+    pack::PlaceResources& demand = reserved[migration.target_host()];
+    demand[kPlaceCpuCores] += migration.cpu_cores();
+    demand[kPlaceMemoryBytes] += static_cast<double>(migration.memory_bytes());
   }
   return reserved;
 }

@@ -58,8 +58,7 @@ class Search {
         arbiter_(arbiter),
         policy_(policy),
         now_(now),
-        description_(Describe(wish.workload)),
-        reserved_(elsewhere.migrations.get().Reserved()) {}
+        description_(Describe(wish.workload)) {}
 
   // Why it can't come to the host at all; nullopt when it can.
   std::optional<std::string> CantReceive(const HostState& host, const std::string& driver) const {
@@ -85,14 +84,7 @@ class Search {
     return std::nullopt;
   }
 
-  v1::HostScore Score(const HostState& host) const {
-    Demand reserved = elsewhere_.placements.get().Reserved(host.name, now_.monotonic);
-    if (const auto coming = reserved_.find(host.name); coming != reserved_.end()) {
-      reserved.cpu_cores += coming->second.cpu_cores;
-      reserved.memory_bytes += coming->second.memory_bytes;
-    }
-    return ScoreHost(host, reserved, description_);
-  }
+  v1::HostScore Score(const HostState& host) const { return elsewhere_.places.get().ScoreOn(host.name, description_); }
 
   // Why it would not get on there, as far as anybody knows.
   std::optional<std::string> WouldContend(const HostState& host) const {
@@ -169,7 +161,6 @@ class Search {
   const v1::Policy& policy_;
   const Moment now_;
   const v1::WorkloadDescription description_;
-  const std::map<std::string, Demand, std::less<>> reserved_;
   std::vector<std::string> why_none_;
   size_t others_ = 0;
 };

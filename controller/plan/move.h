@@ -14,7 +14,7 @@
 #include "controller/fleet/moment.h"
 #include "controller/plan/arbiter.h"
 #include "controller/plan/migrations.h"
-#include "controller/plan/placement.h"
+#include "controller/plan/place/places.h"
 #include "truce/v1/operator.pb.h"
 
 namespace truce::controller {
@@ -36,7 +36,7 @@ inline constexpr double kRestartSeconds = 30;
 // A move that is expected to win less than so many times its cost is not worth its risk.
 inline constexpr double kLeastGainPerCost = 2;
 // With it the target keeps a tenth of its CPUs and memory free, and has no workload of its class in trouble
-// (ScoreHost).
+// (Places::ScoreOn).
 inline constexpr double kLeastTargetScore = 10;
 
 // The rest of the fleet, as far as moves are concerned. Points to what ControllerCore has.
@@ -45,7 +45,7 @@ struct Elsewhere {
   std::reference_wrapper<const Migrations> migrations;
   // Hosts on hold; the host "" is the fleet.
   std::reference_wrapper<const std::map<std::string, std::string>> holds;
-  std::reference_wrapper<PlacementLedger> placements;
+  std::reference_wrapper<Places> places;
 };
 
 struct MoveWish {

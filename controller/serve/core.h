@@ -32,7 +32,7 @@
 #include "controller/learn/signatures.h"
 #include "controller/plan/migrations.h"
 #include "controller/plan/move_receipts.h"
-#include "controller/plan/placement.h"
+#include "controller/plan/place/places.h"
 #include "controller/plan/planner.h"
 #include "controller/serve/history.h"
 #include "controller/serve/metrics.h"
@@ -69,6 +69,8 @@ struct CoreOptions {
   RolloutOptions rollout;
   // Nullopt: demand models stay as they are.
   std::optional<RetrainingOptions> retraining;
+  // Of every host so much is left free when workloads are placed (PlacesOptions).
+  double reserve_ratio = 0;
   // A stream that has not said hello by then is closed.
   absl::Duration hello_timeout = absl::Seconds(10);
 };
@@ -122,9 +124,8 @@ class ControllerCore {
   // to disk: from no thread that a stream waits for.
   absl::Status ProposeModel(v1::ModelKind kind, std::string bytes, std::string why);
 
-  // What schedulers ask.
-  absl::StatusOr<v1::ScoreHostsResponse> ScoreHosts(const v1::ScoreHostsRequest& request);
-  absl::StatusOr<v1::PlaceResponse> Place(const v1::PlaceRequest& request);
+  // Whom schedulers ask, without waiting for anything else that goes on here.
+  Places& places() { return places_; }
 
   MetricsSnapshot Metrics();
 
@@ -237,9 +238,8 @@ class ControllerCore {
   std::string FullName(std::string_view host, const std::string& query);
   const HostPlan& PlanOf(const HostState& host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<const HostState*> HostsFor(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<std::vector<v1::HostScore>> Ranked(const v1::WorkloadDescription& workload,
-                                                    const google::protobuf::RepeatedPtrField<std::string>& hosts)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tells schedulers of the host.
+  void PublishPlaces(const HostState& host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const CoreOptions options_;
   const Clock& clock_;
@@ -265,7 +265,7 @@ class ControllerCore {
   // SHA-256 of the champion that retraining knows of.
   std::string retrained_from_ ABSL_GUARDED_BY(mutex_);
   absl::Duration store_signatures_at_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
-  PlacementLedger placements_ ABSL_GUARDED_BY(mutex_);
+  Places places_;
   Migrations migrations_ ABSL_GUARDED_BY(mutex_);
   MigrationWrites migration_writes_ ABSL_GUARDED_BY(mutex_);
   MoveReceipts move_receipts_ ABSL_GUARDED_BY(mutex_);

@@ -42,6 +42,7 @@ void ControllerCore::Learn(const HostState& host) {
     const std::string& application = report.workload().application();
     if (!report.has_signature() || application.empty()) continue;
     signatures_.Learn(application, report.signature(), clock_.Now());
+    places_.OnSignature(application, signatures_.Find(application)->signature());
   }
   for (const auto& errors : host.report.forecast_errors()) {
     live_errors_.Observe(errors, clock_.Now());

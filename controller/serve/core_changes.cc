@@ -1,4 +1,4 @@
-// ControllerCore's half that operators and schedulers change: modes, holds, policy, placements; and the metrics.
+// ControllerCore's half that operators and schedulers change: modes, holds, policy; and the metrics.
 #include <algorithm>
 #include <utility>
 
@@ -215,54 +215,6 @@ absl::StatusOr<v1::ApplyPolicyResponse> ControllerCore::ApplyPolicy(const v1::Ap
   }
   PumpAll(pumps);
   if (auto warning = MakeDurable("the new policy", *saving)) response.add_warnings(*std::move(warning));
-  return response;
-}
-
-absl::StatusOr<std::vector<v1::HostScore>> ControllerCore::Ranked(
-    const v1::WorkloadDescription& workload, const google::protobuf::RepeatedPtrField<std::string>& hosts) {
-  TRUCE_RETURN_IF_ERROR(CheckDescription(workload));
-  std::vector<v1::HostScore> scores;
-  const absl::Duration now = clock_.Monotonic();
-  const auto moving = migrations_.Reserved();
-  for (const auto& name : hosts) {
-    TRUCE_RETURN_IF_ERROR(KnownHost(name.empty() ? std::string_view("(empty)") : std::string_view(name)));
-  }
-  for (const auto& [name, host] : fleet_.hosts()) {
-    if (!hosts.empty() && std::find(hosts.begin(), hosts.end(), name) == hosts.end()) continue;
-    Demand demand = placements_.Reserved(name, now);
-    if (const auto coming = moving.find(name); coming != moving.end()) {
-      demand.cpu_cores += coming->second.cpu_cores;
-      demand.memory_bytes += coming->second.memory_bytes;
-    }
-    scores.push_back(ScoreHost(host, demand, workload));
-  }
-  Rank(&scores);
-  return scores;
-}
-
-absl::StatusOr<v1::ScoreHostsResponse> ControllerCore::ScoreHosts(const v1::ScoreHostsRequest& request) {
-  absl::MutexLock lock(&mutex_);
-  TRUCE_ASSIGN_OR_RETURN(auto scores, Ranked(request.workload(), request.hosts()));
-  v1::ScoreHostsResponse response;
-  for (auto& score : scores) *response.add_hosts() = std::move(score);
-  return response;
-}
-
-absl::StatusOr<v1::PlaceResponse> ControllerCore::Place(const v1::PlaceRequest& request) {
-  absl::MutexLock lock(&mutex_);
-  if (auto answer = placements_.Answered(request.request_id(), clock_.Monotonic())) return *std::move(answer);
-  TRUCE_ASSIGN_OR_RETURN(auto scores, Ranked(request.workload(), request.hosts()));
-  if (scores.empty() || !scores.front().fits()) {
-    return absl::ResourceExhaustedError(
-        scores.empty() ? std::string("no agent has connected yet, so no host is known")
-                       : StrCat("no host fits; the nearest is ", scores.front().host(), ": ", scores.front().reason()));
-  }
-  v1::PlaceResponse response;
-  *response.mutable_chosen() = scores.front();
-  for (size_t i = 1; i < scores.size() && i <= 3 && scores[i].fits(); ++i) *response.add_alternatives() = scores[i];
-  if (!request.validate_only()) {
-    placements_.Remember(request.request_id(), response, request.workload(), clock_.Monotonic());
-  }
   return response;
 }
 

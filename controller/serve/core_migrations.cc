@@ -66,6 +66,7 @@ void ControllerCore::FollowWishes(std::vector<MigrationWish> wishes, std::vector
       // The planner asked before; two pairs of one round may wish the same.
       if (!begun.ok()) continue;
       migration = *std::move(begun);
+      places_.SetComing(migrations_.Reserved());
       Tell(host, migration.workload(), "migration_begun",
            StrCat("moving ", Describe(migration), " has begun: ", migration.reason()));
     } else {
@@ -115,6 +116,7 @@ void ControllerCore::FollowMigrations(Pumps& pumps) {
     migrations_.Stop(id, "the controller could not store that it goes on, so it does not; look at the store's disk");
   }
   migrations_.Tick(policy_, now);
+  places_.SetComing(migrations_.Reserved());
   for (const v1::Migration& migration : migrations_.TakeEnded()) OnMigrationEnded(migration);
   for (v1::Migration& migration : migration_writes_.Due(now.monotonic)) StoreMigration(std::move(migration));
   for (v1::Migration& migration : migrations_.TakeChanged()) StoreMigration(std::move(migration));
@@ -228,7 +230,7 @@ absl::StatusOr<v1::Migration> ControllerCore::PlanMove(const v1::MigrateRequest&
                       .driver = request.driver(),
                       .target_host = request.target_host(),
                       .preferred_host = proposed ? known->target_host() : std::string()};
-  const Elsewhere elsewhere{fleet_, migrations_, holds_, placements_};
+  const Elsewhere elsewhere{fleet_, migrations_, holds_, places_};
   TRUCE_ASSIGN_OR_RETURN(const Destination destination,
                          FindDestination(wish, elsewhere, arbiter_, policy_, MomentOf(clock_)));
   v1::Migration migration = DescribeMove(wish, destination, elsewhere, policy_);

@@ -5,7 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "controller/fleet/words.h"
-#include "controller/plan/demands.h"
+#include "controller/plan/place/demands.h"
 #include "controller/plan/policy.h"
 #include "controller/serve/core.h"
 #include "controller/serve/views.h"

@@ -36,6 +36,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
       library_(options_.model_directory),
       rollout_(options_.rollout, library_),
       retraining_(options_.retraining, clock.Monotonic()),
+      places_({options_.instance, options_.reserve_ratio}, clock),
       migrations_(options_.instance),
       next_decision_id_(store.restored().next_decision_id),
       next_event_(store.restored().next_event_sequence) {
@@ -48,6 +49,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
   }
   CompletePolicy(options_.initial_policy, &policy_);
   for (const auto& learned : store.restored().signatures) signatures_.Restore(learned);
+  for (const auto* learned : signatures_.All()) places_.OnSignature(learned->application(), learned->signature());
   for (const auto& receipt : store.restored().receipts) Teach(receipt, arbiter_);
   {
     // Nobody else is here yet; the lock says so to the compiler.
@@ -144,6 +146,7 @@ void ControllerCore::OnLost(HostState& host, std::string_view why) {
   Entry& entry = entries_[host.name];
   if (entry.plan.troubled) --brake_.troubled_hosts;
   entry.plan.troubled = false;
+  PublishPlaces(host);
   migrations_.OnLost(host.name, MomentOf(clock_));
   rollout_.OnLost(host.name, MomentOf(clock_));
   Tell(host.name, "", "host_disconnected",
@@ -183,6 +186,7 @@ void ControllerCore::OnHello(uint64_t id, Session& session, const v1::Hello& hel
        StrCat("host ", host.name, " connected: agent ", host.inventory.agent_version(), ", ",
               host.inventory.cpus_size(), " CPUs, mode ", ModeWord(host.agent_mode), " (at most ",
               ModeWord(host.mode_ceiling), "), holds ", hello.held_size(), " actions"));
+  PublishPlaces(host);
   Entry& entry = entries_[host.name];
   if (hello.desired_set_version() > entry.version) {
     entry.version = hello.desired_set_version();
@@ -212,6 +216,7 @@ void ControllerCore::OnReport(Session& session, HostState& host, v1::Report repo
     for (const auto& event : host.report.events()) Tell(host.name, event.workload(), event.kind(), event.message());
     TellLeftOut(host);
     Learn(host);
+    PublishPlaces(host);
     migrations_.OnStatuses(host.name, host.migrations, MomentOf(clock_));
     move_receipts_.OnReport(host, MomentOf(clock_));
     FollowMigrations(pumps);
@@ -227,6 +232,17 @@ void ControllerCore::OnReport(Session& session, HostState& host, v1::Report repo
   session.sink->Queue(std::move(response));
   pumps.push_back(session.sink);
   PlanAndSend(host, true, pumps);
+}
+
+void ControllerCore::PublishPlaces(const HostState& host) {
+  DriftOf drift_of;
+  if (drifts_.drifting() > 0) {
+    drift_of = [this, &host](std::string_view workload) {
+      mutex_.AssertHeld();
+      return drifts_.Status(host, workload, true);
+    };
+  }
+  places_.OnHost(host, drift_of);
 }
 
 void ControllerCore::OnReceipts(Session& session, HostState& host, v1::ReceiptBatch batch, Pumps& pumps) {
@@ -288,7 +304,7 @@ PlanContext ControllerCore::Context(const HostState& host) {
           .lease_prefix = options_.instance,
           .hold = IsHeld(host.name),
           .now = MomentOf(clock_),
-          .elsewhere = Elsewhere{fleet_, migrations_, holds_, placements_}};
+          .elsewhere = Elsewhere{fleet_, migrations_, holds_, places_}};
 }
 
 void ControllerCore::PlanAndSend(HostState& host, bool always, Pumps& pumps) {

@@ -9,6 +9,7 @@
 
 #include "controller/serve/agent_service.h"
 #include "controller/serve/operator_service.h"
+#include "controller/serve/scheduler_service.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/rpc/security.h"
@@ -24,11 +25,11 @@ constexpr int kSyncThreads = 16;
 
 class GrpcServerImpl final : public GrpcServer {
  public:
-  GrpcServerImpl(ControllerCore& core, bool plaintext)
+  GrpcServerImpl(ControllerCore& core, Advisor& advisor, bool plaintext)
       : core_(core),
         agents_(MakeAgentService(core, plaintext)),
         operators_(MakeOperatorService(core)),
-        schedulers_(MakeSchedulerService(core)) {}
+        schedulers_(MakeSchedulerService(core.places(), advisor)) {}
   ~GrpcServerImpl() override { Stop(absl::Seconds(1)); }
 
   absl::Status Start(const GrpcServerOptions& options) {
@@ -87,8 +88,9 @@ class GrpcServerImpl final : public GrpcServer {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcServerOptions& options, ControllerCore& core) {
-  auto server = std::make_unique<GrpcServerImpl>(core, options.plaintext);
+absl::StatusOr<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcServerOptions& options, ControllerCore& core,
+                                                            Advisor& advisor) {
+  auto server = std::make_unique<GrpcServerImpl>(core, advisor, options.plaintext);
   TRUCE_RETURN_IF_ERROR(server->Start(options));
   return server;
 }

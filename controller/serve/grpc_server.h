@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "controller/serve/advisor.h"
 #include "controller/serve/core.h"
 
 namespace truce::controller {
@@ -30,7 +31,8 @@ class GrpcServer {
   virtual void Stop(absl::Duration grace) = 0;
 };
 
-// `core` outlives the server. Unavailable when the port can't be had; security's errors name the file.
-absl::StatusOr<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcServerOptions& options, ControllerCore& core);
+// `core` and `advisor` outlive the server. Unavailable when the port can't be had; security's errors name the file.
+absl::StatusOr<std::unique_ptr<GrpcServer>> StartGrpcServer(const GrpcServerOptions& options, ControllerCore& core,
+                                                            Advisor& advisor);
 
 }  // namespace truce::controller

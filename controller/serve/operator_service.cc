@@ -3,10 +3,10 @@
 #include <string>
 #include <utility>
 
+#include "controller/serve/answer.h"
 #include "src/base/text.h"
 #include "src/rpc/security.h"
 #include "truce/v1/operator.grpc.pb.h"
-#include "truce/v1/scheduler.grpc.pb.h"
 
 namespace truce::controller {
 namespace {
@@ -16,13 +16,6 @@ std::string Who(const grpc::ServerContext& context) {
   const auto identity = rpc::CallerIdentity(context);
   if (!identity.ok()) return "somebody without a name";
   return StrCat(rpc::RoleName(identity->role), " ", identity->name);
-}
-
-template <typename Response>
-grpc::Status Answer(absl::StatusOr<Response> result, Response* response) {
-  if (!result.ok()) return rpc::ToGrpc(result.status());
-  *response = *std::move(result);
-  return grpc::Status::OK;
 }
 
 class OperatorServiceImpl final : public v1::OperatorService::Service {
@@ -128,36 +121,10 @@ class OperatorServiceImpl final : public v1::OperatorService::Service {
   ControllerCore& core_;
 };
 
-class SchedulerServiceImpl final : public v1::SchedulerService::Service {
- public:
-  explicit SchedulerServiceImpl(ControllerCore& core) : core_(core) {}
-
-  grpc::Status ScoreHosts(grpc::ServerContext* context, const v1::ScoreHostsRequest* request,
-                          v1::ScoreHostsResponse* response) override {
-    if (auto status = Check(context); !status.ok()) return status;
-    return Answer(core_.ScoreHosts(*request), response);
-  }
-  grpc::Status Place(grpc::ServerContext* context, const v1::PlaceRequest* request,
-                     v1::PlaceResponse* response) override {
-    if (auto status = Check(context); !status.ok()) return status;
-    return Answer(core_.Place(*request), response);
-  }
-
- private:
-  static grpc::Status Check(grpc::ServerContext* context) {
-    return rpc::ToGrpc(rpc::RequireRole(*context, {rpc::Role::kScheduler, rpc::Role::kOperator}));
-  }
-
-  ControllerCore& core_;
-};
-
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeOperatorService(ControllerCore& core) {
   return std::make_unique<OperatorServiceImpl>(core);
-}
-std::unique_ptr<grpc::Service> MakeSchedulerService(ControllerCore& core) {
-  return std::make_unique<SchedulerServiceImpl>(core);
 }
 
 }  // namespace truce::controller

@@ -1,4 +1,4 @@
-// OperatorService and SchedulerService: who may call, then one call into the core each. Built by Server.
+// OperatorService: who may call, then one call into the core each. Built by GrpcServer.
 #pragma once
 
 #include <grpcpp/impl/codegen/service_type.h>
@@ -9,9 +9,8 @@
 
 namespace truce::controller {
 
-// `core` outlives the services. Synchronous: a call may wait for the store, on gRPC's own threads and never on a
+// `core` outlives the service. Synchronous: a call may wait for the store, on gRPC's own threads and never on a
 // stream's.
 std::unique_ptr<grpc::Service> MakeOperatorService(ControllerCore& core);
-std::unique_ptr<grpc::Service> MakeSchedulerService(ControllerCore& core);
 
 }  // namespace truce::controller

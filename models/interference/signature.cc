@@ -41,6 +41,11 @@ SignatureMaker::SignatureMaker(const ModelFile& file)
   model_.Accompany(as_aggressors, Repeated(kSameCpus, count), &aggressors_on_same_cpus_);
   model_.Accompany(as_aggressors, Repeated(kOwnCpus, count), &aggressors_on_own_cpus_);
   as_victims_ = as_victims.transpose();
+  std::vector<Slowdown> suffered(references_.size());
+  for (size_t i = 0; i < references_.size(); ++i) {
+    suffered[i].by_resource = OverKinds(ByKind(PriceAsVictim(as_victims.row(static_cast<Eigen::Index>(i)))));
+  }
+  usual_ = OverKinds(ByKind(suffered));
 }
 
 std::vector<SignatureMaker::Slowdown> SignatureMaker::Price(Eigen::Ref<const Row> self_on_same_cpus,
@@ -92,6 +97,14 @@ std::vector<SignatureMaker::Slowdown> SignatureMaker::ByKind(const std::vector<S
   return means;
 }
 
+std::array<double, kResourceCount> SignatureMaker::OverKinds(const std::vector<Slowdown>& by_kind) const {
+  std::array<double, kResourceCount> mean{};
+  for (const Slowdown& one : by_kind) {
+    for (size_t r = 0; r < kResourceCount; ++r) mean[r] += one.by_resource[r] / static_cast<double>(by_kind.size());
+  }
+  return mean;
+}
+
 v1::Signature SignatureMaker::Make(Eigen::Ref<const Row> fingerprint) {
   v1::Signature signature;
   signature.set_model_version(version_);
@@ -104,8 +117,6 @@ v1::Signature SignatureMaker::Make(Eigen::Ref<const Row> fingerprint) {
   const std::vector<Slowdown> hurts = ByKind(PriceAsAggressor(as_aggressor));
   const std::vector<Slowdown> suffers = ByKind(PriceAsVictim(as_victim.row(0)));
   size_t at = 0;
-  std::array<v1::ResourceEffect, kResourceCount> resources;
-  const double share = 1 / static_cast<double>(kinds_.size());
   for (const auto& [kind, _] : kinds_) {
     v1::KindEffect& effect = *signature.add_kinds();
     effect.set_kind(kind);
@@ -113,15 +124,16 @@ v1::Signature SignatureMaker::Make(Eigen::Ref<const Row> fingerprint) {
     effect.set_hurts_on_own_cpus_ratio(hurts[at].on_own_cpus);
     effect.set_suffers_on_same_cpus_ratio(suffers[at].on_same_cpus);
     effect.set_suffers_on_own_cpus_ratio(suffers[at].on_own_cpus);
-    for (size_t r = 0; r < kResourceCount; ++r) {
-      resources[r].set_hurts_ratio(resources[r].hurts_ratio() + share * hurts[at].by_resource[r]);
-      resources[r].set_suffers_ratio(resources[r].suffers_ratio() + share * suffers[at].by_resource[r]);
-    }
     ++at;
   }
+  const auto hurts_by_resource = OverKinds(hurts);
+  const auto suffers_by_resource = OverKinds(suffers);
   for (size_t r = 0; r < kResourceCount; ++r) {
-    resources[r].set_resource(ResourceAt(r));
-    *signature.add_resources() = resources[r];
+    v1::ResourceEffect& effect = *signature.add_resources();
+    effect.set_resource(ResourceAt(r));
+    effect.set_hurts_ratio(hurts_by_resource[r]);
+    effect.set_suffers_ratio(suffers_by_resource[r]);
+    effect.set_usual_ratio(usual_[r]);
   }
   Resemble(embedding, &signature);
   return signature;

@@ -35,6 +35,8 @@ class SignatureMaker {
   std::vector<Slowdown> PriceAsAggressor(const Rows& as_aggressor);
   // The mean over the references of each kind.
   std::vector<Slowdown> ByKind(const std::vector<Slowdown>& slowdowns) const;
+  // By resource, the mean over all kinds alike.
+  std::array<double, kResourceCount> OverKinds(const std::vector<Slowdown>& by_kind) const;
   void Resemble(const Row& embedding, v1::Signature* signature) const;
 
   const std::string version_;
@@ -47,6 +49,8 @@ class SignatureMaker {
   // All references as aggressors of one workload, in either place.
   Company aggressors_on_same_cpus_;
   Company aggressors_on_own_cpus_;
+  // What the references do to each other, over all kinds alike.
+  std::array<double, kResourceCount> usual_{};
   PairEffects effects_;
 };
 

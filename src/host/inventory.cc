@@ -78,6 +78,25 @@ void AddCpus(const std::string& sysfs, const std::vector<int>& online, v1::HostI
   }
 }
 
+// Without the files of nodes the host is one piece.
+void AddNumaNodes(const std::string& sysfs, v1::HostInventory& inventory) {
+  const std::string directory = sysfs + "/devices/system/node";
+  for (const std::string& name : ListDirectory(directory)) {
+    uint32_t id = 0;
+    if (!name.starts_with("node") || !absl::SimpleAtoi(name.substr(4), &id)) continue;
+    // "Node 0 MemTotal:       24606440 kB"
+    ForEachLine(ReadTrimmed(StrCat(directory, "/", name, "/meminfo")), [&](std::string_view line) {
+      for (int word = 0; word < 2; ++word) NextWord(&line);
+      if (NextWord(&line) != "MemTotal:") return;
+      const auto kibibytes = FirstNumber(NextWord(&line));
+      if (!kibibytes) return;
+      v1::NumaNode& node = *inventory.add_numa_nodes();
+      node.set_id(id);
+      node.set_memory_bytes(static_cast<uint64_t>(*kibibytes) * 1024);
+    });
+  }
+}
+
 void AddDisks(const std::string& sysfs, v1::HostInventory& inventory) {
   for (const std::string& name : ListDirectory(sysfs + "/block")) {
     if (std::optional<v1::Disk> disk = DescribeDisk(sysfs, name)) *inventory.add_disks() = *std::move(disk);
@@ -89,6 +108,8 @@ void AddNetwork(const std::string& sysfs, v1::HostInventory& inventory) {
     if (name == "lo" || name == "bonding_masters") continue;
     v1::NetworkInterface& network = *inventory.add_network_interfaces();
     network.set_name(name);
+    struct stat device {};
+    network.set_physical(stat(StrCat(sysfs, "/class/net/", name, "/device").c_str(), &device) == 0);
     int64_t megabits = 0;
     if (absl::SimpleAtoi(ReadTrimmed(StrCat(sysfs, "/class/net/", name, "/speed")), &megabits) && megabits > 0) {
       network.set_speed_bits_per_second(static_cast<uint64_t>(megabits) * 1'000'000);
@@ -175,7 +196,9 @@ absl::StatusOr<v1::HostInventory> TakeInventory(const InventoryOptions& options,
   inventory.set_agent_version(options.agent_version);
   inventory.set_kernel_release(ReadTrimmed(options.procfs + "/sys/kernel/osrelease"));
   inventory.set_boot_id(ReadTrimmed(options.procfs + "/sys/kernel/random/boot_id"));
+  inventory.set_fault_domain(options.fault_domain);
   AddCpus(options.sysfs, online, inventory);
+  AddNumaNodes(options.sysfs, inventory);
   AddDisks(options.sysfs, inventory);
   AddNetwork(options.sysfs, inventory);
   inventory.set_cgroup_layout(layout.kind());

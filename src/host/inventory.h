@@ -18,6 +18,8 @@ struct InventoryOptions {
   // The host's name on the wire; it must match the agent's certificate.
   std::string host;
   std::string agent_version;
+  // What fails together with this host; empty: nobody said.
+  std::string fault_domain;
 };
 
 // FailedPrecondition when sysfs has no CPU list. Every other thing that is not there ends up in `missing`, with the

@@ -77,4 +77,15 @@ struct ChurnBenchOptions {
 // Cgroups that come and go under actions: what leaks, and what goes wrong.
 absl::StatusOr<BenchResult> RunChurnBench(const ChurnBenchOptions& options, const Surroundings& surroundings);
 
+struct PlaceBenchOptions {
+  int hosts = 10'000;
+  int workloads = 200'000;
+  // Questions through gRPC that are under way at a time.
+  int under_way = 8;
+  // Of each measurement.
+  absl::Duration window = absl::Seconds(10);
+};
+// Placement queries: how many a second, how long each takes, and what the fleet takes of memory.
+absl::StatusOr<BenchResult> RunPlaceBench(const PlaceBenchOptions& options, const Surroundings& surroundings);
+
 }  // namespace truce::bench

@@ -129,6 +129,19 @@ int Main(int argc, char** argv) {
     exit_code = Show(RunChurnBench(churn_options, surroundings), output);
   });
 
+  PlaceBenchOptions place_options;
+  double place_seconds = absl::ToDoubleSeconds(place_options.window);
+  CLI::App* place = app.add_subcommand("place", "placement queries: how many a second, and how long each takes");
+  place->add_option("--hosts", place_options.hosts, "hosts")->check(CLI::Range(1, 100000));
+  place->add_option("--workloads", place_options.workloads, "workloads on them")->check(CLI::Range(1, 2000000));
+  place->add_option("--under-way", place_options.under_way, "questions at a time")->check(CLI::Range(1, 1000));
+  place->add_option("--seconds", place_seconds, "length of one measurement")->check(CLI::Range(0.5, 3600.0));
+  AddOutputOptions(place, &output);
+  place->callback([&] {
+    place_options.window = absl::Seconds(place_seconds);
+    exit_code = Show(RunPlaceBench(place_options, surroundings), output);
+  });
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -51,7 +51,11 @@ void PutRest(const Tree& tree) {
   tree.Put("sys/block/loop0/size", "100\n");
   tree.Put("sys/class/net/lo/speed", "0\n");
   tree.Put("sys/class/net/eth0/speed", "10000\n");
+  tree.Put("sys/class/net/eth0/device/vendor", "0x1af4\n");
   tree.Put("sys/class/net/veth1/speed", "-1\n");
+  tree.Put("sys/devices/system/node/node0/meminfo", "Node 0 MemTotal:        8192 kB\nNode 0 MemFree: 1 kB\n");
+  tree.Put("sys/devices/system/node/node1/meminfo", "Node 1 MemTotal:        4096 kB\n");
+  tree.Put("sys/devices/system/node/possible", "0-1\n");
   tree.Put("sys/class/net/bonding_masters", "");
   tree.Put("proc/cpuinfo", "processor\t: 0\nmodel name\t: Test CPU 9000\nprocessor\t: 1\nmodel name\t: Other\n");
   tree.Put("proc/meminfo", "MemTotal:       16384 kB\nMemFree: 1 kB\n");
@@ -74,7 +78,7 @@ CounterStatus GoodCounters() {
 absl::StatusOr<v1::HostInventory> Take(const Tree& tree, const CounterStatus& counters) {
   const auto layout = CgroupLayout::Detect(tree.Path("cgroup"));
   if (!layout.ok()) return layout.status();
-  return TakeInventory({tree.Path("proc"), tree.Path("sys"), "web-1", "1.2.3"}, *layout, counters);
+  return TakeInventory({tree.Path("proc"), tree.Path("sys"), "web-1", "1.2.3", "rack-7"}, *layout, counters);
 }
 
 TEST(InventoryTest, TopologySaysWhoSharesACoreANodeAndACache) {
@@ -102,6 +106,10 @@ TEST(InventoryTest, OneFullHostIsDescribedAndNothingIsMissing) {
   ASSERT_TRUE(inventory.ok()) << inventory.status();
   EXPECT_EQ(inventory->host(), "web-1");
   EXPECT_EQ(inventory->agent_version(), "1.2.3");
+  EXPECT_EQ(inventory->fault_domain(), "rack-7");
+  ASSERT_EQ(inventory->numa_nodes_size(), 2);
+  EXPECT_EQ(inventory->numa_nodes(1).id(), 1u);
+  EXPECT_EQ(inventory->numa_nodes(1).memory_bytes(), 4096u * 1024);
   EXPECT_EQ(inventory->cpu_model(), "Test CPU 9000");
   EXPECT_EQ(inventory->memory_bytes(), 16384u * 1024);
   EXPECT_EQ(inventory->kernel_release(), "6.1.0-test");
@@ -116,6 +124,8 @@ TEST(InventoryTest, OneFullHostIsDescribedAndNothingIsMissing) {
   ASSERT_EQ(inventory->network_interfaces_size(), 2);
   EXPECT_EQ(inventory->network_interfaces(0).name(), "eth0");
   EXPECT_EQ(inventory->network_interfaces(0).speed_bits_per_second(), 10'000'000'000u);
+  EXPECT_TRUE(inventory->network_interfaces(0).physical());
+  EXPECT_FALSE(inventory->network_interfaces(1).physical());
   EXPECT_FALSE(inventory->network_interfaces(1).has_speed_bits_per_second()) << "-1 is 'not known'";
   EXPECT_TRUE(inventory->pmu().available());
   EXPECT_EQ(inventory->pmu().switch_cost().nanos(), 5000);

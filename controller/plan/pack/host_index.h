@@ -1,9 +1,10 @@
 // Where one workload fits best among many hosts, without pricing each of them. Hosts that are alike share a cell; a
 // cell knows what its best host could offer at most, and is looked into only while that is better than what was found:
 // branch and bound over the leaves of a k-d tree (Friedman, Bentley and Finkel, "An algorithm for finding best matches
-// in logarithmic expected time", ACM TOMS 3(3), 1977), exact.
+// in logarithmic expected time", ACM TOMS 3(3), 1977), exact. All hosts of a cell are first priced together, roughly,
+// a column at a time.
 //
-//   Put(host) ─► cell's bounds          Best(demand) ─► cells by bound ─► hosts of the best few, priced exactly
+//   Put(host) ─► cell's bounds, columns    Best(demand) ─► cells by bound ─► hosts roughly ─► the best few exactly
 //
 // Not thread-safe; const calls may run beside each other.
 #pragma once
@@ -75,7 +76,7 @@ class HostIndex {
   double Price(const PlaceHost& host, const PlaceDemand& demand, double* slowdown) const;
 
   // The `most` cheapest hosts on which the workload fits and that `allows` (empty: all), cheapest first, then by
-  // number. `looked_at` counts hosts that were priced; may be null.
+  // number. `looked_at` counts hosts that were priced exactly; may be null.
   std::vector<PlacePrice> Best(const PlaceDemand& demand, size_t most, const std::function<bool(int32_t)>& allows = {},
                                size_t* looked_at = nullptr) const;
   // Puts hosts that are alike together again. For now and then: after many changes bounds get loose, never wrong.
@@ -97,11 +98,27 @@ class HostIndex {
     int32_t first = 0;
     bool closed = true;
   };
+  // By resource or effect, then by place in the cell: what the vector units of a CPU read in one go.
+  struct Columns {
+    using Column = std::array<float, kCell>;
+    std::array<Column, kMostPlaceResources> free{};
+    // 1 / capacity; 0 of a resource that isn't there.
+    std::array<Column, kMostPlaceResources> share{};
+    std::array<Column, kMostPlaceEffects> suffers{};
+    std::array<Column, kMostPlaceEffects> hurts{};
+    Column use_cost{};
+    // Resources that any of the hosts has.
+    std::array<bool, kMostPlaceResources> present{};
+  };
   struct Cell {
     std::vector<int32_t> hosts;
     Bounds bounds;
+    Columns columns;
   };
   void Bound(Cell* cell) const;
+  void Fill(Cell* cell) const;
+  // Each host's price, to some kRough of it; infinity for one that surely has no room.
+  static void PriceRoughly(const Columns& columns, const PlaceDemand& demand, float fullness, Columns::Column* prices);
   double LeastPrice(const Bounds& bounds, const PlaceDemand& demand) const;
   void Split(std::vector<int32_t> hosts);
 

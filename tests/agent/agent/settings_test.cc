@@ -400,6 +400,8 @@ TEST(AgentSettingsTest, AHostsNameCanBeReadAndCertified) {
                 HasSubstr("agent.yaml:1: host: is a name of at most 253 letters"));
   }
   EXPECT_THAT(ErrorOf(StrCat("host: ", std::string(254, 'a'), "\n")), HasSubstr("agent.yaml:1: host: "));
+  EXPECT_EQ(ReadAgentSettings(Text("fault_domain: rack-7\n"))->fault_domain, "rack-7");
+  EXPECT_THAT(ErrorOf("fault_domain: \"rack 7\"\n"), HasSubstr("agent.yaml:1: fault_domain: is a name"));
 }
 
 TEST(AgentSettingsTest, ValuesThatContradictEachOtherAreRefused) {

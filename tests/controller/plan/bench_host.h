@@ -39,7 +39,11 @@ class BenchHost {
   }
   PlanContext Context() {
     PlanContext context{policy, brake, arbiter, next_decision, "run", hold, now_};
-    if (sees_elsewhere) context.elsewhere = Elsewhere{fleet_, migrations, holds, placements};
+    if (sees_elsewhere) {
+      for (const auto& [_, one] : fleet_.hosts()) places.OnHost(one, {});
+      places.SetComing(migrations.Reserved());
+      context.elsewhere = Elsewhere{fleet_, migrations, holds, places};
+    }
     return context;
   }
   // The agent says that it did everything that is wanted.
@@ -86,7 +90,8 @@ class BenchHost {
   bool sees_elsewhere = false;
   Migrations migrations{"run"};
   std::map<std::string, std::string> holds;
-  PlacementLedger placements;
+  FakeClock clock;
+  Places places{{"run"}, clock};
   std::vector<MigrationWish> wishes;
 
  private:

@@ -394,7 +394,7 @@ TEST_F(MigrationsTest, WhoIsUnderWayOrWasMovedIsBusyAndWhoWasTakenBackIsNotMoved
   EXPECT_TRUE(migrations_.IsBusy("a", "w", now_));
   EXPECT_TRUE(migrations_.IsBusy("b", "w", now_));
   EXPECT_FALSE(migrations_.IsBusy("a", "v", now_));
-  EXPECT_DOUBLE_EQ(migrations_.Reserved()["b"].cpu_cores, 2);
+  EXPECT_DOUBLE_EQ(migrations_.Reserved()["b"][kPlaceCpuCores], 2);
   Source(kVerify, kDone, kStopped);
   Statuses named;
   *named.Add() = Status(v1::MIGRATION_ROLE_TARGET, kVerify, kDone, kRunning);

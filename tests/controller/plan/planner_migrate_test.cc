@@ -47,6 +47,14 @@ class PlannerMigrateTest : public testing::Test {
     ASSERT_FALSE(host_.fleet().OnReport(*accepted->host, report, host_.now()).has_value());
   }
   HostState& Other(const std::string& name = "web-2") { return *host_.fleet().Find(name); }
+  // Of the other host; nothing for none.
+  void OtherUses(double cores, double memory_bytes) {
+    Other().report.clear_workloads();
+    if (cores <= 0 && memory_bytes <= 0) return;
+    AddWorkload({.name = "filler", .usage = cores}, &Other().report)
+        ->mutable_readings()
+        ->set_memory_usage_bytes(memory_bytes);
+  }
   // Rounds of five seconds; returns the decisions of all and keeps the wishes of all.
   std::vector<v1::Decision> Rounds(int rounds) {
     std::vector<v1::Decision> decisions;
@@ -239,9 +247,9 @@ TEST_F(PlannerMigrateTest, NoHostThatIsHeldLostTroubledFullOrLacksTheDriver) {
   Other().summary.worst_score = 60;
   none("in trouble itself");
   Other().summary.worst_score = 0;
-  Other().summary.cpu_p95_cores = 5.3;
+  OtherUses(5.3, 0);
   none("a twelfth of its CPUs would be free");
-  Other().summary.cpu_p95_cores = 0;
+  OtherUses(0, 0);
   Other().mode_ceiling = v1::MODE_ADVISE;
   none("it would refuse");
   Other().mode_ceiling = v1::MODE_ENFORCE;
@@ -284,11 +292,11 @@ TEST_F(PlannerMigrateTest, TheHostThatSuitsBestAndThenNoOther) {
   EXPECT_EQ(wishes_[0].migration.target_host(), "web-2") << "three quarters of its CPUs stay free, of web-3's a half";
   Propose();
   wishes_.clear();
-  Other().summary.memory_used_bytes = 5 * kGibibyte;
+  OtherUses(0, 5 * kGibibyte);
   Rounds(13);
   ASSERT_THAT(wishes_, Not(IsEmpty()));
   EXPECT_EQ(wishes_[0].migration.target_host(), "web-2") << "it still suits: no going to and fro";
-  Other().summary.memory_used_bytes = 7 * kGibibyte;
+  OtherUses(0, 7 * kGibibyte);
   wishes_.clear();
   EXPECT_THAT(Verdicts(Rounds(13)), ElementsAre("propose_migration")) << "that is new";
   ASSERT_THAT(wishes_, Not(IsEmpty()));

@@ -455,9 +455,9 @@ TEST_F(ServeMigrationsTest, ListsByHostAndByWorkloadOrVictim) {
 TEST_F(ServeMigrationsTest, WhatIsOnItsWayCountsWhereOthersArePlaced) {
   v1::ScoreHostsRequest request;
   request.add_hosts("web-2");
-  const double before = core_->ScoreHosts(request)->hosts(0).free_cpu_cores();
+  const double before = core_->places().ScoreHosts(request)->hosts(0).free_cpu_cores();
   ASSERT_TRUE(Migrate().ok());
-  EXPECT_DOUBLE_EQ(core_->ScoreHosts(request)->hosts(0).free_cpu_cores(), before - 2);
+  EXPECT_DOUBLE_EQ(core_->places().ScoreHosts(request)->hosts(0).free_cpu_cores(), before - 2);
 }
 
 }  // namespace

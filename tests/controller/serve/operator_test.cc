@@ -276,6 +276,8 @@ TEST_F(OperatorTest, SetModeNamesFiveSuchWorkloadsAndCountsTheRest) {
 TEST_F(OperatorTest, PlacesFromLiveStateAndRemembersRequests) {
   TestAgent other(controller_);
   other.Connect(MakeHello("web-2"));
+  other.Send(v1::Report());
+  other.ReadDesired();
   v1::PlaceRequest request;
   request.mutable_workload()->set_cpu_cores(3);
   request.mutable_workload()->set_workload_class(v1::WORKLOAD_CLASS_STANDARD);

@@ -29,12 +29,15 @@ class RunningController {
     options.instance = "run";
     options.fleet.limits.message_bytes = static_cast<size_t>(message_bytes);
     core = std::make_unique<ControllerCore>(std::move(options), clock, *store_);
+    AdvisorOptions advising;
+    advising.advise.time = absl::Milliseconds(100);
+    advisor = std::make_unique<Advisor>(advising, core->places(), clock);
     GrpcServerOptions server_options;
     server_options.plaintext = true;
     if (security != nullptr) server_options = *security;
     server_options.listen = "127.0.0.1:0";
     server_options.message_bytes = 2 * message_bytes;
-    auto server = StartGrpcServer(server_options, *core);
+    auto server = StartGrpcServer(server_options, *core, *advisor);
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -55,6 +58,7 @@ class RunningController {
 
  public:
   std::unique_ptr<ControllerCore> core;
+  std::unique_ptr<Advisor> advisor;
 
  private:
   std::unique_ptr<GrpcServer> server_;

@@ -79,6 +79,19 @@ TEST_F(SignatureTest, SaysByWhichResource) {
   }
 }
 
+TEST_F(SignatureTest, SaysWhatIsUsualBetweenTheProgramsItKnows) {
+  for (size_t r = 0; r < kResourceCount; ++r) {
+    double usual = 0;
+    for (const auto& [victim, sequence] : Programs()) {
+      for (const auto& [aggressor, other] : Programs()) {
+        const double share = (victim == "gcc" ? 0.5 : 0.25) * (aggressor == "gcc" ? 0.5 : 0.25);
+        usual += share * Expected(sequence, other, {1, 1, 0, 1, 1}).by_resource[r];
+      }
+    }
+    EXPECT_THAT(signature_.resources(static_cast<int>(r)).usual_ratio(), DoubleNear(usual, 1e-5));
+  }
+}
+
 TEST_F(SignatureTest, KnowsWhomItIsLike) {
   const v1::Signature xz = SignatureMaker(file_).Make(file_.model.Fingerprint(Programs().at("xz")));
   ASSERT_THAT(xz.resembles(), SizeIs(3));

@@ -1,5 +1,5 @@
 // What is set aside for a workload, from its forecasts and what else is known.
-#include "controller/plan/demands.h"
+#include "controller/plan/place/demands.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

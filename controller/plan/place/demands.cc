@@ -1,4 +1,4 @@
-#include "controller/plan/demands.h"
+#include "controller/plan/place/demands.h"
 
 #include <algorithm>
 #include <optional>

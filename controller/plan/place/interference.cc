@@ -1,0 +1,58 @@
+#include "controller/plan/place/interference.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "controller/fleet/words.h"
+
+namespace truce::controller {
+namespace {
+
+// Less than that is nothing between usual programs, and a quotient by it would be noise.
+constexpr double kLeastUsual = 1e-4;
+
+template <typename Set>
+ApplicationEffects Effects(const v1::Signature& signature, Set set) {
+  ApplicationEffects effects;
+  for (const v1::ResourceEffect& effect : signature.resources()) {
+    if (!v1::Resource_IsValid(effect.resource()) || effect.resource() == v1::RESOURCE_UNSPECIFIED) continue;
+    if (effect.usual_ratio() < kLeastUsual) continue;
+    const size_t k = EffectOf(effect.resource());
+    set(effect, std::sqrt(effect.usual_ratio()), &effects.suffers[k], &effects.hurts[k]);
+  }
+  return effects;
+}
+
+}  // namespace
+
+ApplicationEffects EffectsOf(const v1::Signature& signature) {
+  ApplicationEffects effects =
+      Effects(signature, [](const v1::ResourceEffect& effect, double root, double* suffers, double* hurts) {
+        *suffers = effect.suffers_ratio() / root;
+        *hurts = effect.hurts_ratio() / root;
+      });
+  effects.known = std::any_of(signature.resources().begin(), signature.resources().end(),
+                              [](const auto& effect) { return effect.usual_ratio() >= kLeastUsual; });
+  return effects;
+}
+
+ApplicationEffects UsualEffects(const v1::Signature& signature) {
+  return Effects(signature, [](const v1::ResourceEffect&, double root, double* suffers, double* hurts) {
+    *suffers = root;
+    *hurts = root;
+  });
+}
+
+double SlowdownWeight(v1::WorkloadClass workload_class, int priority) {
+  const int rank = ClassRank(workload_class);
+  const double by_class = rank >= 3 ? 1 : rank == 2 ? 0.5 : 0.25;
+  return by_class * (1 + 0.25 * std::clamp(priority, -100, 100) / 100);
+}
+
+double Loss(const pack::PlaceEffects& suffers, const pack::PlaceEffects& hurts) {
+  double loss = 0;
+  for (size_t k = 0; k < suffers.size(); ++k) loss += suffers[k] * hurts[k];
+  return loss;
+}
+
+}  // namespace truce::controller

@@ -1,0 +1,14 @@
+// What would become of the fleet with more workloads, or without some hosts. Pure.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "controller/plan/place/places.h"
+#include "truce/v1/scheduler.pb.h"
+
+namespace truce::controller {
+
+// InvalidArgument for a request that asks for nothing or makes no sense, NotFound for hosts and domains that are not
+// there.
+absl::StatusOr<v1::SimulateResponse> Simulate(PlacesSnapshot snapshot, const v1::SimulateRequest& request);
+
+}  // namespace truce::controller
