@@ -12,10 +12,28 @@
 #include "absl/time/time.h"
 #include "controller/cli/app.h"
 #include "controller/cli/connection.h"
+#include "truce/v1/scheduler.pb.h"
 
 namespace truce::cli {
 
 enum class OutputFormat { kTable, kWide, kJson, kYaml, kName };
+
+// Of the commands about placing.
+struct PlaceFlags {
+  uint64_t memory_bytes = 0;
+  uint32_t most_per_host = 0;
+  uint32_t most_per_fault_domain = 0;
+  bool one_numa_node = false;
+  std::vector<std::string> apart_from;
+  std::vector<std::string> beside;
+  std::vector<std::string> hosts;
+  std::string request_id;
+  uint32_t reserve_seconds = 0;
+  uint32_t add_count = 0;
+  std::vector<std::string> drain;
+  std::vector<std::string> fail;
+  std::vector<std::string> fail_domains;
+};
 
 // Every flag and argument of every command; a command reads those that parse.cc gives it.
 struct Options {
@@ -33,6 +51,9 @@ struct Options {
   std::string reason;
   std::string target_host;
   std::string driver;
+  // A workload that has no host yet, but for what `place` has of it.
+  v1::WorkloadDescription wanted;
+  PlaceFlags place;
   double minimum_score = 0;
   uint32_t limit = 0;
   uint64_t after_sequence = 0;
@@ -78,12 +99,17 @@ absl::Status GetDecisions(Session& session);
 absl::Status GetMigrations(Session& session);
 absl::Status GetModels(Session& session);
 absl::Status GetPolicy(Session& session);
+absl::Status GetAdvice(Session& session);
 absl::Status TopHosts(Session& session);
 absl::Status TopWorkloads(Session& session);
 absl::Status DescribeHost(Session& session);
 absl::Status DescribeWorkload(Session& session);
 absl::Status DescribeApplication(Session& session);
 absl::Status Explain(Session& session);
+absl::Status ExplainPlacement(Session& session);
+absl::Status Place(Session& session);
+absl::Status Release(Session& session);
+absl::Status Simulate(Session& session);
 absl::Status SetMode(Session& session);
 absl::Status Hold(Session& session);
 absl::Status Resume(Session& session);

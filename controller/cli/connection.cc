@@ -10,6 +10,7 @@
 #include "src/base/text.h"
 #include "src/rpc/security.h"
 #include "truce/v1/operator.grpc.pb.h"
+#include "truce/v1/scheduler.grpc.pb.h"
 
 namespace truce::cli {
 namespace {
@@ -81,6 +82,7 @@ absl::Status Explained(const ConnectionFlags& flags, const grpc::Status& status)
 
 struct OperatorClient::Channel {
   std::unique_ptr<v1::OperatorService::Stub> stub;
+  std::unique_ptr<v1::SchedulerService::Stub> scheduler;
 };
 
 OperatorClient::OperatorClient(ConnectionFlags flags, std::unique_ptr<Channel> channel)
@@ -106,18 +108,21 @@ absl::StatusOr<std::unique_ptr<OperatorClient>> OperatorClient::Connect(const Co
   // --watch should be back soon after the controller is.
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   auto channel = std::make_unique<Channel>();
-  channel->stub = v1::OperatorService::NewStub(grpc::CreateCustomChannel(flags.server, *credentials, arguments));
+  const auto connection = grpc::CreateCustomChannel(flags.server, *credentials, arguments);
+  channel->stub = v1::OperatorService::NewStub(connection);
+  channel->scheduler = v1::SchedulerService::NewStub(connection);
   return std::unique_ptr<OperatorClient>(new OperatorClient(flags, std::move(channel)));
 }
 
-#define TRUCE_OPERATOR_CALL(Name)                                                                 \
+#define TRUCE_CALL(Stub, Name)                                                                    \
   absl::StatusOr<v1::Name##Response> OperatorClient::Name(const v1::Name##Request& request) {     \
     grpc::ClientContext context;                                                                  \
     context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);                        \
     v1::Name##Response response;                                                                  \
-    TRUCE_RETURN_IF_ERROR(Explained(flags_, channel_->stub->Name(&context, request, &response))); \
+    TRUCE_RETURN_IF_ERROR(Explained(flags_, channel_->Stub->Name(&context, request, &response))); \
     return response;                                                                              \
   }
+#define TRUCE_OPERATOR_CALL(Name) TRUCE_CALL(stub, Name)
 TRUCE_OPERATOR_CALL(ListHosts)
 TRUCE_OPERATOR_CALL(ListWorkloads)
 TRUCE_OPERATOR_CALL(ListApplications)
@@ -138,5 +143,21 @@ TRUCE_OPERATOR_CALL(VerifyMigration)
 TRUCE_OPERATOR_CALL(ListModels)
 TRUCE_OPERATOR_CALL(RollBackModel)
 #undef TRUCE_OPERATOR_CALL
+TRUCE_CALL(scheduler, Place)
+TRUCE_CALL(scheduler, Release)
+TRUCE_CALL(scheduler, ExplainPlacement)
+TRUCE_CALL(scheduler, Simulate)
+#undef TRUCE_CALL
+
+absl::StatusOr<v1::WatchAdviceResponse> OperatorClient::NewestAdvice() {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  const auto reader = channel_->scheduler->WatchAdvice(&context, {});
+  v1::WatchAdviceResponse response;
+  if (!reader->Read(&response)) return Explained(flags_, reader->Finish());
+  context.TryCancel();
+  (void)reader->Finish();
+  return response;
+}
 
 }  // namespace truce::cli

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "truce/v1/operator.pb.h"
+#include "truce/v1/scheduler.pb.h"
 
 namespace truce::cli {
 
@@ -18,8 +19,8 @@ struct ConnectionFlags {
   bool plaintext = false;
 };
 
-// OperatorService, one method per call, each answered or failed within 4.5 s. When the controller does not answer, the
-// error is one sentence that names the address and what to check. Not thread-safe.
+// OperatorService and SchedulerService, one method per call, each answered or failed within 4.5 s. When the controller
+// does not answer, the error is one sentence that names the address and what to check. Not thread-safe.
 class OperatorClient {
  public:
   // Fails when a certificate file is missing or plain text is asked for off loopback; doesn't wait for the controller.
@@ -45,6 +46,13 @@ class OperatorClient {
   absl::StatusOr<v1::VerifyMigrationResponse> VerifyMigration(const v1::VerifyMigrationRequest& request);
   absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest& request);
   absl::StatusOr<v1::RollBackModelResponse> RollBackModel(const v1::RollBackModelRequest& request);
+
+  absl::StatusOr<v1::PlaceResponse> Place(const v1::PlaceRequest& request);
+  absl::StatusOr<v1::ReleaseResponse> Release(const v1::ReleaseRequest& request);
+  absl::StatusOr<v1::ExplainPlacementResponse> ExplainPlacement(const v1::ExplainPlacementRequest& request);
+  absl::StatusOr<v1::SimulateResponse> Simulate(const v1::SimulateRequest& request);
+  // The first message of WatchAdvice: the newest advice, or nothing when none was thought out yet.
+  absl::StatusOr<v1::WatchAdviceResponse> NewestAdvice();
 
  private:
   struct Channel;

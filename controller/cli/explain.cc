@@ -104,6 +104,8 @@ absl::StatusOr<View> Fetch(Session& session) {
 }  // namespace
 
 absl::Status Explain(Session& session) {
+  // A workload whose name is this word has a path, or is asked for alone.
+  if (session.options().name == "placement" && !session.options().aggressor.empty()) return ExplainPlacement(session);
   return Show(session, Fetch);
 }
 

@@ -48,6 +48,7 @@ class CommandLine {
     AddConnection();
     AddGet();
     AddReading();
+    AddPlacing();
     AddChanges();
     AddCertificates();
     AddRest();
@@ -204,6 +205,8 @@ class CommandLine {
     AddHost(leaf);
     AddLimit(leaf);
     AddOutput(leaf);
+    leaf = Leaf(get, "advice", "Which workloads would be better on other hosts", "  trucectl get advice\n", &GetAdvice);
+    AddOutput(leaf);
     leaf = Leaf(get, "policy", "The policy in force",
                 "  trucectl get policy\n  trucectl get policy -o yaml >policy.yaml\n", &GetPolicy);
     AddOutput(leaf);
@@ -238,12 +241,83 @@ class CommandLine {
     leaf->alias("applications")->add_option("NAME", options_->name, "The application")->required();
     AddOutput(leaf);
     leaf = Leaf(&app_, "explain", "Why a workload is slow and who is suspected, in words and numbers",
-                "  trucectl explain redis.service\n  trucectl explain redis.service stress.service --host web-17\n",
+                "  trucectl explain redis.service\n  trucectl explain redis.service stress.service --host web-17\n"
+                "  trucectl explain placement redis.service\n",
                 &Explain);
-    leaf->add_option("VICTIM", options_->name, "The slow workload: name, last path element or application")->required();
-    leaf->add_option("AGGRESSOR", options_->aggressor, "Only this suspect");
+    leaf->add_option("VICTIM", options_->name,
+                     "The slow workload: name, last path element or application; or the word placement")
+        ->required();
+    leaf->add_option("AGGRESSOR", options_->aggressor,
+                     "Only this suspect; after placement, the workload whose host is to be explained");
     AddHost(leaf);
     AddOutput(leaf);
+  }
+
+  void AddDescription(CLI::App* leaf) {
+    const auto number = [this, leaf](const std::string& flag, void (v1::WorkloadDescription::*set)(double),
+                                     const std::string& what) {
+      leaf->add_option_function<double>(
+              flag, [this, set](double value) { (options_->wanted.*set)(value); }, what)
+          ->check(IsANumber)
+          ->check(CLI::Range(0.0, 1e15));
+    };
+    leaf->add_option_function<std::string>(
+        "--application", [this](const std::string& value) { options_->wanted.set_application(value); },
+        "Its application: what was learned of it counts");
+    leaf->add_option("--class", options_->workload_class, "critical, standard (default) or best_effort")
+        ->check(CLI::IsMember(EnumWords<v1::WorkloadClass>()));
+    leaf->add_option_function<int32_t>(
+        "--priority", [this](const int32_t& value) { options_->wanted.set_priority(value); },
+        "Orders within its class");
+    number("--cpu", &v1::WorkloadDescription::set_cpu_cores, "CPU that it asks for, in cores");
+    leaf->add_option("--memory", options_->place.memory_bytes, "Memory that it asks for: 512MiB, 2GiB, bytes")
+        ->transform(CLI::AsSizeValue(false));
+    number("--disk-bytes", &v1::WorkloadDescription::set_disk_bytes_per_second, "Disk traffic, bytes a second");
+    number("--disk-operations", &v1::WorkloadDescription::set_disk_operations_per_second, "Disk operations a second");
+    number("--network-bytes", &v1::WorkloadDescription::set_network_bytes_per_second,
+           "Network traffic in the busier direction, bytes a second");
+  }
+
+  void AddPlacing() {
+    PlaceFlags& flags = options_->place;
+    CLI::App* leaf = Leaf(&app_, "place", "Choose a host for a workload and reserve what it asks for there",
+                          "  trucectl place --application shop-db --cpu 2 --memory 4GiB --class critical --dry-run\n"
+                          "  host=$(trucectl place --application batch --cpu 8 -o name)\n"
+                          "  trucectl place --application web --cpu 1 --most-per-domain 1 -o json\n",
+                          &Place);
+    AddDescription(leaf);
+    leaf->add_option_function<std::string>(
+        "--name", [this](const std::string& value) { options_->wanted.set_name(value); },
+        "The name that it will have there: the reservation ends when the host reports it");
+    leaf->add_option("--on", flags.hosts, "Only these hosts, A,B,C")->delimiter(',');
+    leaf->add_option("--most-per-host", flags.most_per_host, "At most so many of its application on a host");
+    leaf->add_option("--most-per-domain", flags.most_per_fault_domain,
+                     "At most so many of its application in a fault domain");
+    leaf->add_option("--apart-from", flags.apart_from, "No host where one of these applications runs")->delimiter(',');
+    leaf->add_option("--beside", flags.beside, "Only hosts where one of these applications runs")->delimiter(',');
+    leaf->add_flag("--one-numa-node", flags.one_numa_node, "It must fit into one NUMA node");
+    leaf->add_option("--request-id", flags.request_id, "The same id gets the same answer for ten minutes");
+    leaf->add_option("--reserve-seconds", flags.reserve_seconds, "How long it is reserved (60)")
+        ->check(CLI::Range(1, 3600));
+    leaf->add_flag("--dry-run", options_->dry_run, "Choose and reserve nothing");
+    leaf->add_option("-o,--output", output_, "wide, json, yaml or name instead of a table")
+        ->check(CLI::IsMember({"table", "wide", "json", "yaml", "name"}));
+    leaf = Leaf(&app_, "release", "End a reservation that place made", "  trucectl release 908bd109-r7\n", &Release);
+    leaf->add_option("RESERVATION", options_->name, "As place answered it")->required();
+    leaf->add_option("-o,--output", output_, "json or yaml instead of a sentence")
+        ->check(CLI::IsMember({"json", "yaml"}));
+    leaf = Leaf(&app_, "simulate", "What would become of the fleet with more workloads, or without some hosts",
+                "  trucectl simulate --fail web-17\n  trucectl simulate --fail-domain rack-3\n"
+                "  trucectl simulate --drain web-17 --drain web-18\n"
+                "  trucectl simulate --add 20 --application web --cpu 1 --memory 2GiB\n",
+                &Simulate);
+    leaf->add_option("--add", flags.add_count, "So many workloads come, as described")->check(CLI::Range(1, 100'000));
+    AddDescription(leaf);
+    leaf->add_option("--drain", flags.drain, "This host is emptied; may be repeated");
+    leaf->add_option("--fail", flags.fail, "This host fails; may be repeated");
+    leaf->add_option("--fail-domain", flags.fail_domains, "All hosts of this fault domain fail; may be repeated");
+    leaf->add_option("-o,--output", output_, "wide, json, yaml or name instead of tables")
+        ->check(CLI::IsMember({"table", "wide", "json", "yaml", "name"}));
   }
 
   void AddChanges() {

@@ -66,7 +66,7 @@ void Advisor::Think() {
 
 uint64_t Advisor::Watch(Watcher watcher) {
   absl::MutexLock lock(&mutex_);
-  if (newest_ != nullptr) watcher(*newest_);
+  watcher(newest_ == nullptr ? v1::Advice() : *newest_);
   watchers_.emplace(next_watcher_, std::move(watcher));
   return next_watcher_++;
 }

@@ -34,7 +34,7 @@ class Advisor {
   Advisor(AdvisorOptions options, Places& places, const Clock& clock);
   ~Advisor();
 
-  // The newest advice comes at once, if there is any. Returns what Unwatch takes.
+  // The newest advice comes at once; one without a version while none was thought out. Returns what Unwatch takes.
   uint64_t Watch(Watcher watcher);
   // The watcher is not called any more once this returns.
   void Unwatch(uint64_t id);

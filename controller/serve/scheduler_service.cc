@@ -54,7 +54,8 @@ class AdviceStream final : public grpc::ServerWriteReactor<v1::WatchAdviceRespon
   }
   void WriteWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (ended_) return;
-    *response_.mutable_advice() = *std::move(waiting_);
+    response_.Clear();
+    if (waiting_->version() > 0) *response_.mutable_advice() = *std::move(waiting_);
     waiting_.reset();
     writing_ = true;
     StartWrite(&response_);

@@ -17,8 +17,36 @@
 #include "src/base/clock.h"
 #include "src/base/text.h"
 #include "truce/v1/operator.grpc.pb.h"
+#include "truce/v1/scheduler.grpc.pb.h"
 
 namespace truce::cli {
+
+// The scheduler's half: answers what the test puts into it.
+class FakeScheduler final : public v1::SchedulerService::Service {
+ public:
+  absl::Mutex mutex;
+#define TRUCE_FAKE_CALL(Name, name)                                                                                  \
+  grpc::Status Name(grpc::ServerContext*, const v1::Name##Request* request, v1::Name##Response* response) override { \
+    const absl::MutexLock lock(&mutex);                                                                              \
+    name##_request = *request;                                                                                       \
+    *response = name;                                                                                                \
+    return grpc::Status::OK;                                                                                         \
+  }                                                                                                                  \
+  v1::Name##Request name##_request;                                                                                  \
+  v1::Name##Response name;
+  TRUCE_FAKE_CALL(Place, place)
+  TRUCE_FAKE_CALL(Release, release)
+  TRUCE_FAKE_CALL(ExplainPlacement, explanation)
+  TRUCE_FAKE_CALL(Simulate, simulation)
+#undef TRUCE_FAKE_CALL
+  grpc::Status WatchAdvice(grpc::ServerContext*, const v1::WatchAdviceRequest*,
+                           grpc::ServerWriter<v1::WatchAdviceResponse>* writer) override {
+    const absl::MutexLock lock(&mutex);
+    writer->Write(advice);
+    return grpc::Status::OK;
+  }
+  v1::WatchAdviceResponse advice;
+};
 
 class FakeController final : public v1::OperatorService::Service {
  public:
@@ -28,6 +56,7 @@ class FakeController final : public v1::OperatorService::Service {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", credentials, &port);
     builder.RegisterService(this);
+    builder.RegisterService(&scheduler);
     server_ = builder.BuildAndStart();
     ASSERT_NE(server_, nullptr);
     address_ = StrCat("127.0.0.1:", port);
@@ -54,6 +83,7 @@ class FakeController final : public v1::OperatorService::Service {
   v1::Name##Request name##_request;                                                                                  \
   v1::Name##Response name;
 
+  FakeScheduler scheduler;
   int calls = 0;
   TRUCE_FAKE_CALL(ListHosts, hosts)
   TRUCE_FAKE_CALL(ListWorkloads, workloads)
