@@ -60,10 +60,7 @@ struct WorldFacts {
   double error = 0;
   ModelMarks real;
   ModelMarks perfect;
-  double meetings_slowed = 0;
-  double meetings_mean = 0;
-  double apart_slowed = 0;
-  double apart_mean = 0;
+  MeetingFacts meetings;
 };
 
 struct FleetResult {

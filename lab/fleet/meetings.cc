@@ -81,6 +81,22 @@ std::vector<Meeting> DrawMeetings(const Truth& truth, size_t count, std::mt19937
   return meetings;
 }
 
+MeetingFacts FactsOf(const std::vector<Meeting>& meetings) {
+  MeetingFacts facts;
+  double apart = 0;
+  for (const Meeting& meeting : meetings) {
+    const double slowed = meeting.measured >= kNoticedSlowdown ? 1 : 0;
+    facts.slowed += slowed;
+    facts.mean += meeting.measured;
+    if (!meeting.apart || !meeting.busy) continue;
+    apart += 1;
+    facts.apart_slowed += slowed;
+    facts.apart_mean += meeting.measured;
+  }
+  const auto all = static_cast<double>(meetings.size());
+  return {facts.slowed / all, facts.mean / all, facts.apart_slowed / apart, facts.apart_mean / apart};
+}
+
 double Predict(const Knowledge& knowledge, const Meeting& meeting) {
   const Signature victim = knowledge.Said(meeting.victim);
   const Signature aggressor = knowledge.Said(meeting.aggressor);

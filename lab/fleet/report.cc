@@ -102,6 +102,18 @@ void WriteMarks(const FleetResult& result, std::ostream& out) {
   };
   line("real, here", &WorldFacts::real);
   line("perfect, here", &WorldFacts::perfect);
+  out << absl::StrFormat("\n%-36s %-14s %-14s %-14s %s\n", "MEETINGS OF TWO, AS IN THE LAB", ">= 5 %", "MEAN",
+                         "APART, >= 5 %", "APART, MEAN");
+  const auto meetings = [&](std::string_view name, const MeetingFacts& facts) {
+    out << absl::StrFormat("%-36s %-14.2f %-14.3f %-14.2f %.3f\n", std::string(name), facts.slowed, facts.mean,
+                           facts.apart_slowed, facts.apart_mean);
+  };
+  const auto median = [&](double MeetingFacts::*fact) {
+    return Summarize(OfWorlds(result, [&](const WorldFacts& world) { return world.meetings.*fact; })).median;
+  };
+  meetings("measured", kMeasuredMeetings);
+  meetings("here", {median(&MeetingFacts::slowed), median(&MeetingFacts::mean), median(&MeetingFacts::apart_slowed),
+                    median(&MeetingFacts::apart_mean)});
 }
 
 void WriteSavings(const FleetResult& result, std::ostream& out) {
@@ -155,13 +167,13 @@ FigureTable FleetFigures(const FleetResult& result) {
   table.AddSamples("error of a signature's figures, log",
                    OfWorlds(result, [](const WorldFacts& world) { return world.error; }), "");
   table.AddSamples("meetings of two slowed by 5 % or more",
-                   OfWorlds(result, [](const WorldFacts& world) { return world.meetings_slowed; }), "ratio");
+                   OfWorlds(result, [](const WorldFacts& world) { return world.meetings.slowed; }), "ratio");
   table.AddSamples("meetings of two, mean slowdown",
-                   OfWorlds(result, [](const WorldFacts& world) { return world.meetings_mean; }), "ratio");
+                   OfWorlds(result, [](const WorldFacts& world) { return world.meetings.mean; }), "ratio");
   table.AddSamples("busy on CPUs of their own, slowed by 5 % or more",
-                   OfWorlds(result, [](const WorldFacts& world) { return world.apart_slowed; }), "ratio");
+                   OfWorlds(result, [](const WorldFacts& world) { return world.meetings.apart_slowed; }), "ratio");
   table.AddSamples("busy on CPUs of their own, mean slowdown",
-                   OfWorlds(result, [](const WorldFacts& world) { return world.apart_mean; }), "ratio");
+                   OfWorlds(result, [](const WorldFacts& world) { return world.meetings.apart_mean; }), "ratio");
   for (const Row& row : result.rows) {
     for (const Column& column : Columns()) {
       table.AddSamples(StrCat(NameOf(row), " ", column.name), Samples(row, column), column.unit);

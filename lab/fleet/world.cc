@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "models/interference/example.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 
@@ -128,18 +127,7 @@ absl::Status Judge(World* world, std::mt19937_64& random) {
   world->perfect_marks = MarksOf(world->perfect, meetings);
   world->real = world->perfect;
   TRUCE_ASSIGN_OR_RETURN(world->real_marks, Calibrate(meetings, kShippedMarks, &world->real));
-  double apart = 0;
-  for (const Meeting& meeting : meetings) {
-    const double slowed = meeting.measured >= kNoticedSlowdown ? 1 : 0;
-    world->meetings_slowed += slowed / kMeetings;
-    world->meetings_mean += meeting.measured / kMeetings;
-    if (!meeting.apart || !meeting.busy) continue;
-    ++apart;
-    world->apart_slowed += slowed;
-    world->apart_mean += meeting.measured;
-  }
-  world->apart_slowed /= apart;
-  world->apart_mean /= apart;
+  world->meetings = FactsOf(meetings);
   return absl::OkStatus();
 }
 

@@ -56,12 +56,8 @@ struct World {
   Knowledge real;
   ModelMarks perfect_marks;
   ModelMarks real_marks;
-  // Of the meetings that marks were given by: shares slowed by 5 % or more, and means; all, and of those who share no
-  // CPU and never rest.
-  double meetings_slowed = 0;
-  double meetings_mean = 0;
-  double apart_slowed = 0;
-  double apart_mean = 0;
+  // Of the meetings that marks were given by.
+  MeetingFacts meetings;
 
   double DemandCores(const Life& life, int32_t step) const;
 };

@@ -10,11 +10,6 @@ namespace {
 using controller::pack::PlaceDemand;
 using controller::pack::PlaceHost;
 
-// Places in PlaceResources.
-constexpr size_t kCpu = 0;
-constexpr size_t kMemory = 1;
-constexpr size_t kP95 = 2;
-
 // Of its flavour, what a workload uses of which nothing is known at all.
 constexpr double kUnknownUse = 0.5;
 // Of the newest, in what is believed of an application: as far back as a hundred reports.
@@ -42,14 +37,22 @@ Ours::Believed Ours::Guess(const Request& request) const {
   const auto application = static_cast<size_t>(request.application);
   const Seen* seen = application < applications_.size() ? &applications_[application] : &all_;
   Believed guess;
-  guess.signature = seen->signatures > 0 ? seen->signature : all_.signature;
+  guess.signature = Trusted(seen->signatures > 0 ? seen->signature : all_.signature);
   if (seen->readings == 0) seen = &all_;
   guess.p95_cores = request.cpus * (seen->readings > 0 ? seen->used : kUnknownUse);
   return guess;
 }
 
-double Ours::Trusted(double said, double mean) const {
-  return said > 0 && mean > 0 ? mean * std::pow(said / mean, options_.trust) : said;
+Signature Ours::Trusted(Signature said) const {
+  const auto draw = [this](Effects* figures, const Effects& means) {
+    for (size_t r = 0; r < kEffects; ++r) {
+      double& one = (*figures)[r];
+      if (one > 0 && means[r] > 0) one = means[r] * std::pow(one / means[r], options_.trust);
+    }
+  };
+  draw(&said.hurts, all_.signature.hurts);
+  draw(&said.suffers, all_.signature.suffers);
+  return said;
 }
 
 Effects Ours::Suffers(const Request& request, const Believed& believed) const {
@@ -58,17 +61,14 @@ Effects Ours::Suffers(const Request& request, const Believed& believed) const {
   const double weight = options_.class_weights[static_cast<size_t>(request.workload_class)];
   for (size_t r = 0; r < kEffects; ++r) {
     const double mean = all_.signature.hurts[r];
-    if (mean <= 0) continue;
-    suffers[r] = weight * Trusted(believed.signature.suffers[r], all_.signature.suffers[r]) / mean;
+    suffers[r] = mean > 0 ? weight * believed.signature.suffers[r] / mean : 0;
   }
   return suffers;
 }
 
-Effects Ours::Hurts(const Believed& believed) const {
-  Effects hurts{};
-  for (size_t r = 0; r < kEffects; ++r) {
-    hurts[r] = believed.p95_cores * Trusted(believed.signature.hurts[r], all_.signature.hurts[r]);
-  }
+Effects Ours::Hurts(const Believed& believed) {
+  Effects hurts = believed.signature.hurts;
+  for (double& one : hurts) one *= believed.p95_cores;
   return hurts;
 }
 
@@ -130,7 +130,7 @@ void Ours::OnReport(const HostReport& report) {
       MixIn(1 / seen->signatures, *workload.signature, &seen->signature);
     }
     if (workload.signature) {
-      believed.signature = *workload.signature;
+      believed.signature = Trusted(*workload.signature);
       believed.is_signed = true;
     } else if (!believed.is_signed) {
       believed.signature = Guess(*request).signature;

@@ -57,6 +57,8 @@ class Ours final : public Placer {
   absl::StatusOr<std::vector<Move>> Rebalance(const MoveBudget& budget) override;
 
  private:
+  // Where the sum of p95 stands in PlaceResources, after CPUs and memory that are asked for.
+  static constexpr size_t kP95 = 2;
   // Means of what was reported of an application.
   struct Seen {
     Signature signature;
@@ -65,7 +67,7 @@ class Ours final : public Placer {
     double used = 0;
     double readings = 0;
   };
-  // What is believed of a workload.
+  // What is believed of a workload; its signature is Trusted.
   struct Believed {
     bool is_signed = false;
     Signature signature;
@@ -74,9 +76,9 @@ class Ours final : public Placer {
   Believed Guess(const Request& request) const;
   // suffers with class weight and mean hurts in it, and hurts with use.
   Effects Suffers(const Request& request, const Believed& believed) const;
-  Effects Hurts(const Believed& believed) const;
-  // What is said, drawn towards the mean as far as it is not to be trusted.
-  double Trusted(double said, double mean) const;
+  static Effects Hurts(const Believed& believed);
+  // What is said, drawn towards the mean over all workloads as far as it is not to be trusted.
+  Signature Trusted(Signature said) const;
   void Refresh(size_t host);
   // What all on the host suffer, weighted.
   double CostOf(size_t host) const;

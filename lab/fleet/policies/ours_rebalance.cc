@@ -37,7 +37,7 @@ int64_t Whole(double value) {
 
 double Ours::CostOf(size_t host) const {
   const controller::pack::PlaceHost& state = *index_.Find(static_cast<int32_t>(host));
-  double cost = options_.core_cost * std::max(0.0, -state.free[2]);
+  double cost = options_.core_cost * std::max(0.0, -state.free[kP95]);
   // What a workload would do to itself is in there too; it tells hosts apart all the same.
   for (size_t r = 0; r < kEffects; ++r) cost += state.suffers[r] * state.hurts[r] * ledger_.hosts()[host].cpus;
   return cost;

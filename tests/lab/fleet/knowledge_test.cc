@@ -62,23 +62,11 @@ TEST(MeetingsTest, TheyLookLikeThoseThatWereMeasured) {
   std::mt19937_64 random(5);
   const Truth truth = DrawTruth({}, random);
   const std::vector<Meeting> meetings = DrawMeetings(truth, 8'000, random);
-  double slowed = 0;
-  double sum = 0;
-  double apart_sum = 0;
-  double apart = 0;
-  for (const Meeting& meeting : meetings) {
-    slowed += meeting.measured >= 0.05 ? 1 : 0;
-    sum += meeting.measured;
-    if (!meeting.apart || !meeting.busy) continue;
-    apart += 1;
-    apart_sum += meeting.measured;
-  }
-  const auto count = static_cast<double>(meetings.size());
-  // lab/measured/xeon-2cpu.db, meetings of two: 68 % slowed, mean 0.352; busy and apart 13 % of them, mean 0.057.
-  EXPECT_NEAR(slowed / count, 0.68, 0.1);
-  EXPECT_NEAR(sum / count, 0.352, 0.05);
-  EXPECT_NEAR(apart / count, 38.0 / 283, 0.02);
-  EXPECT_NEAR(apart_sum / apart, 0.057, 0.015);
+  const MeetingFacts facts = FactsOf(meetings);
+  EXPECT_NEAR(facts.slowed, kMeasuredMeetings.slowed, 0.1);
+  EXPECT_NEAR(facts.mean, kMeasuredMeetings.mean, 0.05);
+  EXPECT_NEAR(facts.apart_slowed, kMeasuredMeetings.apart_slowed, 0.1);
+  EXPECT_NEAR(facts.apart_mean, kMeasuredMeetings.apart_mean, 0.015);
 }
 
 }  // namespace
