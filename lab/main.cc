@@ -13,6 +13,7 @@
 #include "lab/command_line.h"
 #include "lab/consolidate/commands.h"
 #include "lab/drift/commands.h"
+#include "lab/fleet/commands.h"
 #include "lab/forecast/commands.h"
 #include "lab/forecast/conformance.h"
 #include "lab/learn/commands.h"
@@ -191,7 +192,9 @@ int main(int argc, char** argv) {
       "  truce-lab storage --directory /srv --output sda.storage   a disk's latency by load, measured with fio\n"
       "  truce-lab retrain --champion demand.truce --input history --output tuned.truce   whether a fleet's own "
       "history "
-      "makes a better demand model\n"};
+      "makes a better demand model\n"
+      "  truce-lab fleet                  policies that place workloads on hosts with hidden interference, beside each "
+      "other\n"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "truce-lab " TRUCE_VERSION);
   std::function<int()> chosen;
@@ -218,6 +221,7 @@ int main(int argc, char** argv) {
   truce::lab::AddStorageCommand(app, chosen);
   truce::lab::AddPackCommands(app, chosen);
   truce::lab::AddConsolidateCommand(app, chosen);
+  truce::lab::AddFleetCommand(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
