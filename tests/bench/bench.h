@@ -84,8 +84,14 @@ struct PlaceBenchOptions {
   int under_way = 8;
   // Of each measurement.
   absl::Duration window = absl::Seconds(10);
+  // The optimizer's, with twenty workloads a host.
+  int rebalance_hosts = 1000;
+  absl::Duration rebalance_time = absl::Seconds(10);
 };
-// Placement queries: how many a second, how long each takes, and what the fleet takes of memory.
+// Placement queries: how many a second, how long each takes, and what the fleet takes of memory. Then what the optimizer
+// makes of a fleet of which some hosts are crowded.
 absl::StatusOr<BenchResult> RunPlaceBench(const PlaceBenchOptions& options, const Surroundings& surroundings);
+// The second half alone: adds to `result`.
+absl::Status RunRebalanceBench(const PlaceBenchOptions& options, const Surroundings& surroundings, BenchResult* result);
 
 }  // namespace truce::bench

@@ -135,6 +135,8 @@ int Main(int argc, char** argv) {
   place->add_option("--hosts", place_options.hosts, "hosts")->check(CLI::Range(1, 100000));
   place->add_option("--workloads", place_options.workloads, "workloads on them")->check(CLI::Range(1, 2000000));
   place->add_option("--under-way", place_options.under_way, "questions at a time")->check(CLI::Range(1, 1000));
+  place->add_option("--rebalance-hosts", place_options.rebalance_hosts, "hosts that the optimizer gets")
+      ->check(CLI::Range(2, 10000));
   place->add_option("--seconds", place_seconds, "length of one measurement")->check(CLI::Range(0.5, 3600.0));
   AddOutputOptions(place, &output);
   place->callback([&] {

@@ -254,6 +254,7 @@ absl::StatusOr<BenchResult> RunPlaceBench(const PlaceBenchOptions& options, cons
     AddAsked("gRPC", scheduler.Run(options.under_way, options.window, *surroundings.stop), true, &result);
   }
   result.table.Add({.name = "memory of the fleet, reports included", .value = ResidentMib() - before, .unit = "MiB"});
+  if (!surroundings.stop->load()) TRUCE_RETURN_IF_ERROR(RunRebalanceBench(options, surroundings, &result));
   if (surroundings.stop->load()) return absl::CancelledError("interrupted");
   return result;
 }

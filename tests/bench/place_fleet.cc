@@ -70,7 +70,7 @@ std::string ApplicationName(size_t application) {
   return StrCat("application-", application);
 }
 
-PlaceFleet MakePlaceFleet(int hosts, int workloads, uint64_t seed) {
+PlaceFleet MakePlaceFleet(int hosts, int workloads, uint64_t seed, double load) {
   std::mt19937_64 random(seed);
   PlaceFleet fleet;
   for (size_t a = 0; a < kApplications; ++a) fleet.signatures.push_back(MakeSignature(random));
@@ -89,7 +89,9 @@ PlaceFleet MakePlaceFleet(int hosts, int workloads, uint64_t seed) {
     report.mutable_workload()->set_name(StrCat("kubepods.slice/pod-", w, ".service"));
     report.mutable_workload()->set_application(ApplicationName(application));
     report.mutable_workload()->set_workload_class(ClassOf(application));
-    const double cores = CoresOf(application) * around(random);
+    report.mutable_workload()->add_allowed_levers(v1::LEVER_MIGRATE);
+    report.mutable_workload()->add_migration_drivers("qemu");
+    const double cores = load * CoresOf(application) * around(random);
     report.mutable_readings()->set_cpu_usage_cores(cores);
     report.mutable_readings()->set_memory_working_set_bytes(cores * kBytesPerCore * around(random));
   }

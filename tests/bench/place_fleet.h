@@ -20,8 +20,9 @@ struct PlaceFleet {
 };
 
 std::string ApplicationName(size_t application);
-// Workloads are dealt out at random, each of its application's size, so that hosts are about half full.
-PlaceFleet MakePlaceFleet(int hosts, int workloads, uint64_t seed);
+// Workloads are dealt out at random, each of its application's size, so that hosts are nearly half full.
+// With `load` 1; sizes are multiplied by it.
+PlaceFleet MakePlaceFleet(int hosts, int workloads, uint64_t seed, double load = 1);
 // A workload of some application.
 v1::WorkloadDescription SomeWorkload(const PlaceFleet& fleet, std::mt19937_64& random);
 
