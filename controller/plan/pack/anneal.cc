@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -19,6 +20,10 @@ namespace {
 // Changes between two looks at the clock; and so many looks at least.
 constexpr int64_t kStride = 2'048;
 constexpr int64_t kLooks = 1'000;
+// A cooling takes so many changes, times the number of places for a workload to the power of 1.5; what there is time
+// for beyond that goes into more of them, at most so many.
+constexpr double kChangesOfCooling = 50;
+constexpr double kMostCoolings = 8;
 
 std::vector<int32_t> FreeOf(const Packing& packing) {
   std::vector<int32_t> free;
@@ -74,10 +79,16 @@ class Search {
       best_before_pilot_ = best_cost_;
       cooling_.Begin(moves_.MeanUphill());
     } else if (phase == Cooling::Phase::kMain) {
-      if (cooling_.Choose(best_before_pilot_, best_cost_)) GoToBest();
+      if (cooling_.Choose(best_before_pilot_, best_cost_, Coolings())) GoToBest();
     } else if (phase == Cooling::Phase::kLastDescent) {
       GoToBest();
     }
+  }
+  // At the pace up to now.
+  int Coolings() const {
+    const double changes = static_cast<double>(done_) / Passed();
+    const double places = static_cast<double>(free_.size()) * static_cast<double>(packing_.problem().hosts());
+    return static_cast<int>(std::clamp(changes / (kChangesOfCooling * std::pow(places, 1.5)), 1.0, kMostCoolings));
   }
   void KeepBest() {
     if (packing_.cost() >= best_cost_) return;

@@ -17,6 +17,10 @@ constexpr double kColdest = 1e-7;
 // before it; to where it has only this part of itself.
 constexpr double kFirstPart = 0.4;
 constexpr double kLastPart = 5e-3;
+// But not through more than this.
+constexpr double kWidest = 1e-4;
+// When it cools several times, it is to forget where it was before.
+constexpr double kAgainHotter = 4;
 // Without the time to get from there to what going downhill alone gave.
 constexpr double kFirstPartInHaste = 0.01;
 
@@ -37,8 +41,10 @@ double Cooling::Temperature(double passed) const {
   switch (PhaseAt(passed)) {
     case Phase::kPilot:
       return hottest_ * std::pow(kColdest, (passed - kFirstDescent) / (kPilot - kFirstDescent));
-    case Phase::kMain:
-      return first_ * std::pow(last_ / first_, (passed - kPilot) / (kMain - kPilot));
+    case Phase::kMain: {
+      const double part = times_ * (passed - kPilot) / (kMain - kPilot);
+      return first_ * std::pow(last_ / first_, part - std::floor(part));
+    }
     default:
       return 0;
   }
@@ -48,7 +54,8 @@ void Cooling::Note(double temperature, int64_t cost) {
   pilot_.emplace_back(temperature, cost);
 }
 
-bool Cooling::Choose(int64_t best_before, int64_t best) {
+bool Cooling::Choose(int64_t best_before, int64_t best, int times) {
+  times_ = times;
   if (pilot_.empty()) return false;
   const auto cost_at = [this](size_t i) { return static_cast<double>(pilot_[i].second); };
   double dearest = cost_at(0);
@@ -61,7 +68,8 @@ bool Cooling::Choose(int64_t best_before, int64_t best) {
     if (static_cast<double>(cost) >= from) first_ = temperature;
     if (static_cast<double>(cost) >= to) last_ = temperature;
   }
-  last_ = std::min(last_, first_);
+  last_ = std::clamp(last_, kWidest * first_, first_);
+  if (times > 1) first_ = std::min(kAgainHotter * first_, hottest_);
   pilot_.clear();
   return in_haste;
 }
