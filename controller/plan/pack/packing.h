@@ -70,7 +70,7 @@ class Packing {
   // Where the part of a workload's row begins that leaves that host with it, or comes there with it: one that is where
   // it was keeps what is transient.
   size_t BeginOf(int32_t workload, int32_t host) const { return moved_.IsAway(workload, host) ? 0 : rows_.transient; }
-  // Whether a host without this workload would cost its load and balance alone; no pairs, no use.
+  // Whether load, balance and moves are all that costs.
   bool OnlyLoadCosts() const { return effects_ == 0 && problem_->use_cost.empty(); }
 
  private:
