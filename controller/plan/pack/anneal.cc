@@ -4,26 +4,34 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
-#include <random>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "controller/plan/pack/cooling.h"
+#include "controller/plan/pack/moves.h"
 #include "controller/plan/pack/packing.h"
+#include "controller/plan/pack/random.h"
 #include "src/base/status.h"
 
 namespace truce::controller::pack {
 namespace {
 
-// Of all changes that are tried; the rest are shifts.
-constexpr double kSwapRatio = 0.15;
-// Of the whole, for going downhill before and after.
-constexpr double kFirstDescent = 0.02;
-constexpr double kLastDescent = 0.05;
-// The first temperature over the mean price of an uphill change, and the last over the first.
-constexpr double kHottest = 5;
-constexpr double kColdest = 1e-3;
-// Between two looks at the clock.
+// Changes between two looks at the clock; and so many looks at least.
 constexpr int64_t kStride = 2'048;
+constexpr int64_t kLooks = 1'000;
+// A cooling takes so many changes, times the number of places for a workload to the power of 1.5; what there is time
+// for beyond that goes into more of them, at most so many.
+constexpr double kChangesOfCooling = 50;
+constexpr double kMostCoolings = 8;
+
+std::vector<int32_t> FreeOf(const Packing& packing) {
+  std::vector<int32_t> free;
+  for (int32_t w = 0; w < static_cast<int32_t>(packing.problem().workloads()); ++w) {
+    if (!packing.IsPinned(w)) free.push_back(w);
+  }
+  return free;
+}
 
 // One thread's search.
 class Search {
@@ -33,37 +41,25 @@ class Search {
         packing_(problem, before, before),
         best_(before),
         best_cost_(packing_.cost()),
-        random_(seed) {
+        random_(seed),
+        free_(FreeOf(packing_)),
+        moves_(packing_, random_, free_) {
     packing_.LimitMoved(options.most_moved);
-    for (int32_t w = 0; w < static_cast<int32_t>(problem.workloads()); ++w) {
-      if (problem.pinned.empty() || problem.pinned[static_cast<size_t>(w)] == 0) free_.push_back(w);
-    }
-    hosts_ = static_cast<uint32_t>(problem.hosts());
   }
 
   void Run() {
-    if (free_.empty() || hosts_ < 2) return;
+    if (free_.empty() || packing_.problem().hosts() < 2) return;
     begun_ = std::chrono::steady_clock::now();
-    double hottest = 0;
-    while (true) {
-      const double passed = Passed();
-      if (passed >= 1) break;
-      double temperature = 0;
-      if (passed >= kFirstDescent && passed < 1 - kLastDescent) {
-        if (hottest == 0) hottest = kHottest * MeanUphill();
-        const double part = (passed - kFirstDescent) / (1 - kLastDescent - kFirstDescent);
-        temperature = hottest * std::pow(kColdest, part);
-      } else if (passed >= 1 - kLastDescent && !descends_) {
-        // From the best that was seen.
-        KeepBest();
-        if (packing_.cost() > best_cost_) GoTo(best_);
-        descends_ = true;
-      }
-      for (int64_t i = 0; i < kStride; ++i) Step(temperature);
-      done_ += kStride;
+    for (double passed = Passed(); passed < 1; passed = Passed()) {
+      const Cooling::Phase phase = Cooling::PhaseAt(passed);
+      if (phase != phase_) Enter(phase);
+      const double temperature = cooling_.Temperature(passed);
+      const int64_t stride = std::clamp<int64_t>(options_.iterations / kLooks, 1, kStride);
+      const int64_t end = done_ + std::min(stride, options_.iterations - done_);
+      for (; done_ < end; ++done_) moves_.Step(temperature);
+      if (phase == Cooling::Phase::kPilot) cooling_.Note(temperature, packing_.cost());
       KeepBest();
     }
-    KeepBest();
   }
 
   const Assignment& best() const { return best_; }
@@ -77,54 +73,31 @@ class Search {
     return std::max(absl::FDivDuration(spent, options_.time),
                     static_cast<double>(done_) / static_cast<double>(options_.iterations));
   }
-  uint32_t Below(uint32_t end) {
-    return static_cast<uint32_t>((static_cast<uint64_t>(static_cast<uint32_t>(random_())) * end) >> 32);
-  }
-  int32_t AnyWorkload() { return free_[Below(static_cast<uint32_t>(free_.size()))]; }
-  bool Accepts(int64_t price, double temperature) {
-    if (price <= 0) return true;
-    if (temperature <= 0) return false;
-    const double odds = static_cast<double>(price) / temperature;
-    return odds < 30 && std::exp(-odds) * 0x1p53 > static_cast<double>(random_() >> 11);
-  }
-  void Step(double temperature) {
-    const int32_t workload = AnyWorkload();
-    const int32_t at = packing_.now()[static_cast<size_t>(workload)];
-    if (Below(1'000) < static_cast<uint32_t>(1'000 * kSwapRatio)) {
-      const int32_t other = AnyWorkload();
-      if (packing_.now()[static_cast<size_t>(other)] == at) return;
-      const int64_t price = packing_.PriceOfSwap(workload, other);
-      if (price != Packing::kForbidden && Accepts(price, temperature)) packing_.Swap(workload, other, price);
-    } else {
-      const auto host = static_cast<int32_t>(Below(hosts_));
-      if (host == at) return;
-      const int64_t price = packing_.PriceOfShift(workload, host);
-      if (price != Packing::kForbidden && Accepts(price, temperature)) packing_.Shift(workload, host, price);
+  void Enter(Cooling::Phase phase) {
+    phase_ = phase;
+    if (phase == Cooling::Phase::kPilot) {
+      best_before_pilot_ = best_cost_;
+      cooling_.Begin(moves_.MeanUphill());
+    } else if (phase == Cooling::Phase::kMain) {
+      if (cooling_.Choose(best_before_pilot_, best_cost_, Coolings())) GoToBest();
+    } else if (phase == Cooling::Phase::kLastDescent) {
+      GoToBest();
     }
   }
-  double MeanUphill() {
-    double sum = 0;
-    int count = 0;
-    for (int i = 0; i < 20'000 && count < 2'000; ++i) {
-      const int32_t workload = AnyWorkload();
-      const auto host = static_cast<int32_t>(Below(hosts_));
-      if (host == packing_.now()[static_cast<size_t>(workload)]) continue;
-      const int64_t price = packing_.PriceOfShift(workload, host);
-      if (price == Packing::kForbidden || price <= 0) continue;
-      sum += static_cast<double>(price);
-      ++count;
-    }
-    return count == 0 ? 1 : sum / count;
+  // At the pace up to now.
+  int Coolings() const {
+    const double changes = static_cast<double>(done_) / Passed();
+    const double places = static_cast<double>(free_.size()) * static_cast<double>(packing_.problem().hosts());
+    return static_cast<int>(std::clamp(changes / (kChangesOfCooling * std::pow(places, 1.5)), 1.0, kMostCoolings));
   }
   void KeepBest() {
     if (packing_.cost() >= best_cost_) return;
     best_cost_ = packing_.cost();
     best_ = packing_.now();
   }
-  void GoTo(const Assignment& assignment) {
-    const Problem& problem = packing_.problem();
-    const Assignment before = packing_.before();
-    packing_ = Packing(problem, before, assignment);
+  void GoToBest() {
+    if (packing_.cost() <= best_cost_) return;
+    packing_ = Packing(packing_.problem(), Assignment(packing_.before()), best_);
     packing_.LimitMoved(options_.most_moved);
   }
 
@@ -132,11 +105,13 @@ class Search {
   Packing packing_;
   Assignment best_;
   int64_t best_cost_;
-  std::mt19937_64 random_;
+  int64_t best_before_pilot_ = 0;
+  Random random_;
   std::vector<int32_t> free_;
-  uint32_t hosts_ = 0;
+  Moves moves_;
+  Cooling cooling_;
+  Cooling::Phase phase_ = Cooling::Phase::kFirstDescent;
   std::chrono::steady_clock::time_point begun_;
-  bool descends_ = false;
   int64_t done_ = 0;
 };
 

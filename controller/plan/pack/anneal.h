@@ -1,6 +1,7 @@
-// Improves an assignment by simulated annealing over shifts and swaps: Kirkpatrick, Gelatt and Vecchi, "Optimization by
-// simulated annealing", Science 220, 1983; for this kind of problem Portal, Ritt, Borba and Buriol, "Simulated
-// annealing for the machine reassignment problem", Annals of Operations Research 242, 2016.
+// Improves an assignment by simulated annealing: Kirkpatrick, Gelatt and Vecchi, "Optimization by simulated annealing",
+// Science 220, 1983; for this kind of problem Portal, Ritt, Borba and Buriol, "Simulated annealing for the machine
+// reassignment problem", Annals of Operations Research 242, 2016. What it tries is in moves.h, how it cools in
+// cooling.h.
 #pragma once
 
 #include <atomic>

@@ -17,21 +17,56 @@ AnnealOptions Iterations(int64_t count, uint64_t seed = 1) {
 
 TEST(AnnealTest, FindsTheCheapestOfSmallProblems) {
   int found = 0;
-  int worse_by_more = 0;
-  constexpr int kProblems = 300;
+  constexpr int kProblems = 500;
   for (uint64_t seed = 1; seed <= kProblems; ++seed) {
-    const RandomProblem drawn = DrawProblem(seed, 7, 4);
-    const auto annealed = Anneal(drawn.problem, drawn.before, Iterations(20'000));
+    const RandomProblem drawn = DrawProblem(seed, 12, 5);
+    const auto annealed = Anneal(drawn.problem, drawn.before, Iterations(200'000));
     ASSERT_TRUE(annealed.ok()) << annealed.status();
     ASSERT_TRUE(CheckRules(drawn.problem, drawn.before, annealed->assignment).ok());
     ASSERT_EQ(annealed->cost, CostOf(drawn.problem, drawn.before, annealed->assignment).Sum());
-    const int64_t cheapest = CheapestOfAll(drawn);
-    ASSERT_GE(annealed->cost, cheapest);
+    const int64_t cheapest = CheapestOfAll(drawn).Below(annealed->cost);
     found += annealed->cost == cheapest;
-    worse_by_more += static_cast<double>(annealed->cost - cheapest) > 0.01 * static_cast<double>(cheapest);
+    EXPECT_LE(static_cast<double>(annealed->cost), 1.01 * static_cast<double>(cheapest)) << "seed " << seed;
   }
   EXPECT_GE(found, kProblems * 95 / 100);
-  EXPECT_LE(worse_by_more, kProblems * 2 / 100);
+}
+
+// What the other test compares with: all of them, one after the other.
+TEST(AnnealTest, TheCheapestOfAllIsThat) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    const RandomProblem drawn = DrawProblem(seed, 6, 4);
+    const int64_t stays = CostOf(drawn.problem, drawn.before, drawn.before).Sum();
+    int64_t cheapest = stays;
+    const auto hosts = static_cast<int32_t>(drawn.problem.hosts());
+    Assignment assignment(drawn.before.size(), 0);
+    for (size_t at = 0; at < assignment.size();) {
+      if (const int64_t cost = CostOf(drawn.problem, drawn.before, assignment).Sum();
+          cost < cheapest && CheckRules(drawn.problem, drawn.before, assignment).ok()) {
+        cheapest = cost;
+      }
+      for (at = 0; at < assignment.size() && ++assignment[at] == hosts; ++at) assignment[at] = 0;
+    }
+    ASSERT_EQ(CheapestOfAll(drawn).Below(stays), cheapest) << "seed " << seed;
+  }
+}
+
+// Two that need each other, each on a host that is dear: neither may go alone.
+TEST(AnnealTest, WhoNeedsEachOtherGoesTogether) {
+  Problem problem;
+  problem.transient = {0};
+  problem.load_weight = {1};
+  problem.capacity = problem.soft_capacity = {10, 10, 10};
+  problem.domain = {0, 1, 2};
+  problem.neighborhood = {0, 0, 1};
+  problem.use_cost = {100, 100, 10};
+  problem.demand = {3, 4};
+  problem.group = {0, 1};
+  problem.groups = {{true, 0, {1}}, {true, 0, {0}}};
+  problem.move_cost = {1, 1};
+  const auto annealed = Anneal(problem, {0, 1}, Iterations(2'000));
+  ASSERT_TRUE(annealed.ok()) << annealed.status();
+  EXPECT_EQ(annealed->assignment, (Assignment{2, 2}));
+  EXPECT_EQ(annealed->cost, 10 + 2);
 }
 
 TEST(AnnealTest, NeverMakesItDearerAndKeepsTheMoveBudget) {

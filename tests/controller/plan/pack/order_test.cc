@@ -58,7 +58,7 @@ TEST(OrderTest, NoPlanPassesThroughWhatBreaksARule) {
     const RandomProblem drawn = DrawProblem(seed, 10, 5);
     AnnealOptions options;
     options.time = absl::InfiniteDuration();
-    options.iterations = 1;
+    options.iterations = 500;
     options.seed = seed;
     const auto annealed = Anneal(drawn.problem, drawn.before, options);
     ASSERT_TRUE(annealed.ok()) << annealed.status();

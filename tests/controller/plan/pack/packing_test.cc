@@ -56,6 +56,40 @@ TEST(PackingTest, PricesAreWhatChangesCostAndRulesHold) {
   EXPECT_GT(forbidden, 10'000);
 }
 
+// One takes the place of another, which goes to a third host.
+TEST(PackingTest, ChainsCostWhatTheyAreSaidTo) {
+  int chains = 0;
+  int forbidden_though_allowed = 0;
+  for (uint64_t seed = 1; seed <= 4'000; ++seed) {
+    const RandomProblem drawn = DrawProblem(seed);
+    Packing packing(drawn.problem, drawn.before, drawn.before);
+    std::mt19937_64 random(seed);
+    for (int i = 0; i < 60; ++i) {
+      const auto one = static_cast<int32_t>(random() % drawn.before.size());
+      const auto other = static_cast<int32_t>(random() % drawn.before.size());
+      const auto host = static_cast<int32_t>(random() % drawn.problem.hosts());
+      if (packing.at(one) == packing.at(other) || packing.at(other) == host) continue;
+      Assignment then = packing.now();
+      then[static_cast<size_t>(one)] = packing.at(other);
+      then[static_cast<size_t>(other)] = host;
+      const int64_t price = packing.PriceOfChain(one, other, host);
+      const absl::Status holds = CheckRules(drawn.problem, drawn.before, then);
+      if (price == Packing::kForbidden) {
+        forbidden_though_allowed += holds.ok();
+        continue;
+      }
+      ASSERT_TRUE(holds.ok()) << holds << ", seed " << seed;
+      ASSERT_EQ(price, CostOf(drawn.problem, drawn.before, then).Sum() - packing.cost()) << "seed " << seed;
+      packing.Chain(one, other, host, price);
+      ASSERT_EQ(packing.now(), then);
+      ++chains;
+    }
+  }
+  EXPECT_GT(chains, 10'000);
+  // Some are allowed only because both are made at once.
+  EXPECT_LT(forbidden_though_allowed, chains / 10);
+}
+
 TEST(PackingTest, NoMoreAreMovedThanMay) {
   for (uint64_t seed = 1; seed <= 300; ++seed) {
     const RandomProblem drawn = DrawProblem(seed);

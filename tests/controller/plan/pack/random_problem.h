@@ -99,20 +99,88 @@ inline RandomProblem DrawProblem(uint64_t seed, int most_workloads = 12, int mos
   return drawn;
 }
 
-// The cheapest assignment that breaks no rule, by trying all of them.
-inline int64_t CheapestOfAll(const RandomProblem& drawn) {
-  const auto hosts = static_cast<int32_t>(drawn.problem.hosts());
-  Assignment assignment(drawn.before.size(), 0);
-  int64_t cheapest = CostOf(drawn.problem, drawn.before, drawn.before).Sum();
-  while (true) {
-    if (const int64_t cost = CostOf(drawn.problem, drawn.before, assignment).Sum();
-        cost < cheapest && CheckRules(drawn.problem, drawn.before, assignment).ok()) {
-      cheapest = cost;
-    }
-    size_t at = 0;
-    while (at < assignment.size() && ++assignment[at] == hosts) assignment[at++] = 0;
-    if (at == assignment.size()) return cheapest;
+// The cheapest of all assignments that break no rule and cost less than `known`, or `known`: tries all of them, one
+// workload after the other, but for those of which it is clear halfway that they break a capacity or cost as much.
+class CheapestOfAll {
+ public:
+  explicit CheapestOfAll(const RandomProblem& drawn)
+      : problem_(drawn.problem), before_(drawn.before), assignment_(drawn.before), left_(problem_.capacity) {
+    // Who moves takes what is transient where it was all the same; so that is taken from the beginning.
+    for (size_t w = 0; w < before_.size(); ++w) Take(w, before_[w], 1, true);
   }
-}
+
+  int64_t Below(int64_t known) {
+    cheapest_ = known;
+    Place(0);
+    return cheapest_;
+  }
+
+ private:
+  // What is transient there, or the rest.
+  void Take(size_t w, int32_t host, int64_t sign, bool transient) {
+    const size_t resources = problem_.resources();
+    for (size_t r = 0; r < resources; ++r) {
+      if ((problem_.transient[r] != 0) != transient) continue;
+      left_[static_cast<size_t>(host) * resources + r] -= sign * problem_.demand[w * resources + r];
+    }
+  }
+  bool IsShort(int32_t host) const {
+    const auto first = left_.begin() + static_cast<int64_t>(static_cast<size_t>(host) * problem_.resources());
+    return std::any_of(first, first + static_cast<int64_t>(problem_.resources()), [](int64_t one) { return one < 0; });
+  }
+  // Of the first `count` alone; more of them never make load, hosts in use, pairs and moves cheaper.
+  int64_t CostOfFirst(size_t count) const {
+    const size_t resources = problem_.resources();
+    const auto effects = static_cast<size_t>(problem_.effects);
+    int64_t cost = 0;
+    for (size_t h = 0; h < problem_.hosts(); ++h) {
+      std::vector<int64_t> sums(resources + 2 * effects);
+      bool used = false;
+      for (size_t w = 0; w < count; ++w) {
+        if (static_cast<size_t>(assignment_[w]) != h) continue;
+        used = true;
+        for (size_t r = 0; r < resources; ++r) sums[r] += problem_.demand[w * resources + r];
+        for (size_t k = 0; k < effects; ++k) {
+          const int64_t suffers = problem_.suffers[w * effects + k];
+          const int64_t hurts = problem_.hurts[w * effects + k];
+          cost += suffers * sums[resources + effects + k] + hurts * sums[resources + k];
+          sums[resources + k] += suffers;
+          sums[resources + effects + k] += hurts;
+        }
+        if (assignment_[w] != before_[w]) cost += problem_.move_cost[w];
+      }
+      for (size_t r = 0; r < resources; ++r) {
+        cost += problem_.load_weight[r] * std::max<int64_t>(0, sums[r] - problem_.soft_capacity[h * resources + r]);
+      }
+      if (used && !problem_.use_cost.empty()) cost += problem_.use_cost[h];
+    }
+    return cost;
+  }
+  void Place(size_t w) {
+    if (w == before_.size()) {
+      if (const int64_t cost = CostOf(problem_, before_, assignment_).Sum();
+          cost < cheapest_ && CheckRules(problem_, before_, assignment_).ok()) {
+        cheapest_ = cost;
+      }
+      return;
+    }
+    for (int32_t host = 0; host < static_cast<int32_t>(problem_.hosts()); ++host) {
+      const bool moves = host != before_[w];
+      if (moves && !problem_.pinned.empty() && problem_.pinned[w] != 0) continue;
+      assignment_[w] = host;
+      Take(w, host, 1, false);
+      if (moves) Take(w, host, 1, true);
+      if (!IsShort(host) && CostOfFirst(w + 1) < cheapest_) Place(w + 1);
+      Take(w, host, -1, false);
+      if (moves) Take(w, host, -1, true);
+    }
+  }
+
+  const Problem& problem_;
+  const Assignment& before_;
+  Assignment assignment_;
+  std::vector<int64_t> left_;
+  int64_t cheapest_ = 0;
+};
 
 }  // namespace truce::controller::pack
