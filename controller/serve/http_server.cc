@@ -15,17 +15,20 @@ namespace {
 
 // A pod and the names of all nodes of a large cluster.
 constexpr size_t kMostExtenderBytes = size_t{8} << 20;
+// A scraper and a probe; and schedulers, some of whom may hang: a kube-scheduler waits 200 ms and then goes on without.
+constexpr size_t kScrapers = 2;
+constexpr size_t kSchedulers = 8;
 
 class HttplibServer final : public HttpServer {
  public:
-  // `key` is the setting that says where it listens.
-  HttplibServer(std::string key, size_t payload_bytes) : key_(std::move(key)) {
-    // Two threads are plenty for a scraper and a probe, and a scheduler asks one question after the other; the
-    // library's default is one per CPU and more.
-    server_.new_task_queue = [] { return new httplib::ThreadPool(2); };
+  // `key` is the setting that says where it listens; so many clients are answered beside each other.
+  HttplibServer(std::string key, size_t payload_bytes, size_t clients) : key_(std::move(key)) {
+    // The library's default is one per CPU and more.
+    server_.new_task_queue = [clients] { return new httplib::ThreadPool(clients); };
     // No client may keep a worker to itself, by an idle connection or a request that never ends.
     server_.set_keep_alive_max_count(1);
     server_.set_read_timeout(2);
+    server_.set_write_timeout(2);
     server_.set_payload_max_length(payload_bytes);
     // Linux lets two servers share a port without a word when SO_REUSEPORT is set, which is the library's default.
     server_.set_socket_options([](socket_t socket) {
@@ -72,7 +75,7 @@ class HttplibServer final : public HttpServer {
 absl::StatusOr<std::unique_ptr<HttpServer>> StartHttpServer(const std::string& listen,
                                                             std::function<std::string()> metrics,
                                                             std::function<std::string()> problem) {
-  auto server = std::make_unique<HttplibServer>("http.listen", 4096);
+  auto server = std::make_unique<HttplibServer>("http.listen", 4096, kScrapers);
   server->server().Get("/metrics",
                        [metrics = std::move(metrics)](const httplib::Request&, httplib::Response& response) {
                          response.set_content(metrics(), "text/plain; version=0.0.4; charset=utf-8");
@@ -88,7 +91,7 @@ absl::StatusOr<std::unique_ptr<HttpServer>> StartHttpServer(const std::string& l
 }
 
 absl::StatusOr<std::unique_ptr<HttpServer>> StartExtenderServer(const std::string& listen, Extender extender) {
-  auto server = std::make_unique<HttplibServer>("extender.listen", kMostExtenderBytes);
+  auto server = std::make_unique<HttplibServer>("extender.listen", kMostExtenderBytes, kSchedulers);
   const auto answer = [shared = std::make_shared<const Extender>(std::move(extender))](auto what) {
     return [shared, what](const httplib::Request& request, httplib::Response& response) {
       std::string problem;

@@ -25,6 +25,16 @@ uint64_t QuestionOf(const Message& message) {
   return absl::HashOf(message.SerializeAsString());
 }
 
+template <typename Response>
+absl::StatusOr<std::optional<Response>> AnsweredBefore(const std::string& id, uint64_t question, absl::Duration now,
+                                                       Answers* answers) {
+  TRUCE_ASSIGN_OR_RETURN(const auto answered, answers->Find(id, question, now));
+  if (!answered.has_value()) return std::nullopt;
+  Response response;
+  if (!response.ParseFromString(*answered)) return absl::InternalError("an answer that was kept can't be read");
+  return response;
+}
+
 absl::StatusOr<absl::Duration> TimeToLive(bool given, const google::protobuf::Duration& duration) {
   if (!given) return Places::kReservation;
   const absl::Duration wanted = ToDuration(duration);
@@ -219,11 +229,9 @@ absl::StatusOr<v1::PlaceResponse> Places::Place(const v1::PlaceRequest& request)
   v1::PlaceResponse response;
   absl::MutexLock lock(&mutex_);
   Expire();
-  TRUCE_ASSIGN_OR_RETURN(const auto answered, answers_.Find(request.request_id(), question, clock_.Monotonic()));
-  if (answered.has_value()) {
-    if (!response.ParseFromString(*answered)) return absl::InternalError("an answer that was kept can't be read");
-    return response;
-  }
+  TRUCE_ASSIGN_OR_RETURN(const auto answered, AnsweredBefore<v1::PlaceResponse>(request.request_id(), question,
+                                                                                clock_.Monotonic(), &answers_));
+  if (answered.has_value()) return *answered;
   TRUCE_ASSIGN_OR_RETURN(const auto among, Among(request.hosts()));
   const Ask ask = AskFor(request.workload());
   const std::vector<int32_t> best = Best(ask, 1 + kAlternatives, among);
@@ -250,11 +258,9 @@ absl::StatusOr<v1::ReserveResponse> Places::Reserve(const v1::ReserveRequest& re
   v1::ReserveResponse response;
   absl::MutexLock lock(&mutex_);
   Expire();
-  TRUCE_ASSIGN_OR_RETURN(const auto answered, answers_.Find(request.request_id(), question, clock_.Monotonic()));
-  if (answered.has_value()) {
-    if (!response.ParseFromString(*answered)) return absl::InternalError("an answer that was kept can't be read");
-    return response;
-  }
+  TRUCE_ASSIGN_OR_RETURN(const auto answered, AnsweredBefore<v1::ReserveResponse>(request.request_id(), question,
+                                                                                  clock_.Monotonic(), &answers_));
+  if (answered.has_value()) return *answered;
   const auto host = Find(request.host());
   if (!host) return NoSuchHost(request.host());
   const Ask ask = AskFor(request.workload());

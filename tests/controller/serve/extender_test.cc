@@ -1,11 +1,17 @@
 // What kube-scheduler sends and reads, down to the names in JSON and what is a number and what a text.
 #include "controller/serve/extender.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
 
+#include <cerrno>
+#include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "controller/serve/http_server.h"
 
@@ -146,6 +152,47 @@ TEST_F(ExtenderTest, IsServedOverHttp) {
   EXPECT_TRUE(!too_long || too_long->status == 413);
   EXPECT_THAT(StartExtenderServer((*server)->address(), Make()).status().ToString(),
               AllOf(HasSubstr("extender.listen: "), HasSubstr("can't be had"), Not(HasSubstr("http.listen"))));
+}
+
+// A connection on which half a question was asked.
+class HangingScheduler {
+ public:
+  explicit HangingScheduler(const std::string& address) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in there{};
+    there.sin_family = AF_INET;
+    there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    there.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+    EXPECT_EQ(connect(socket_, reinterpret_cast<const sockaddr*>(&there), sizeof(there)), 0);
+    constexpr std::string_view kHalf =
+        "POST /filter HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+    EXPECT_EQ(send(socket_, kHalf.data(), kHalf.size(), 0), static_cast<ssize_t>(kHalf.size()));
+  }
+  ~HangingScheduler() { close(socket_); }
+  // Whether the server ends it, with an answer or without.
+  bool IsEnded() {
+    const timeval patience{20, 0};
+    setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    char buffer[4096];
+    while (true) {
+      const ssize_t got = recv(socket_, buffer, sizeof(buffer), 0);
+      if (got <= 0) return got == 0 || errno == ECONNRESET;
+    }
+  }
+
+ private:
+  const int socket_;
+};
+
+TEST_F(ExtenderTest, SchedulersThatHangKeepNobodyWaitingAndAreTimedOut) {
+  auto server = StartExtenderServer("127.0.0.1:0", Make());
+  ASSERT_TRUE(server.ok()) << server.status();
+  std::vector<std::unique_ptr<HangingScheduler>> hanging;
+  for (int i = 0; i < 4; ++i) hanging.push_back(std::make_unique<HangingScheduler>((*server)->address()));
+  httplib::Client client("http://" + (*server)->address());
+  const auto answered = client.Post("/prioritize", kQuestion, "application/json");
+  ASSERT_TRUE(answered) << "four of them hang";
+  EXPECT_EQ(answered->status, 200);
+  for (const auto& one : hanging) EXPECT_TRUE(one->IsEnded());
 }
 
 }  // namespace
