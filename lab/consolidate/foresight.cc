@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace truce::lab {
 namespace {
@@ -38,21 +37,25 @@ std::optional<size_t> Foresight::PlaceNew(const Cloud& cloud, size_t vm) {
 
 // Exponentially weighted mean and variance; what all VMs use now stands for what is not known of one yet.
 void Foresight::Learn(const Cloud& cloud) {
-  const size_t vms = cloud.centre().vms.size();
-  std::vector<double> now(vms);
-  for (size_t vm = 0; vm < vms; ++vm) now[vm] = cloud.vm(vm).requested_mips / cloud.centre().vms[vm].type.mips;
-  if (use_.empty()) {
-    const double mean = std::accumulate(now.begin(), now.end(), 0.0) / static_cast<double>(vms);
+  const auto used = [&](size_t vm) { return cloud.vm(vm).requested_mips / cloud.centre().vms[vm].type.mips; };
+  std::vector<size_t> vms;
+  for (size_t vm = 0; vm < cloud.centre().vms.size(); ++vm) {
+    if (!cloud.vm(vm).gone) vms.push_back(vm);
+  }
+  if (use_.empty() && !vms.empty()) {
+    const auto count = static_cast<double>(vms.size());
+    double mean = 0;
+    for (const size_t vm : vms) mean += used(vm) / count;
     double variance = 0;
-    for (const double one : now) variance += (one - mean) * (one - mean) / static_cast<double>(vms);
-    use_.assign(vms, {mean, variance, options_.prior_readings});
+    for (const size_t vm : vms) variance += (used(vm) - mean) * (used(vm) - mean) / count;
+    use_.assign(cloud.centre().vms.size(), {mean, variance, options_.prior_readings});
   }
   const double fade = std::exp2(-kStepSeconds / options_.half_life_seconds);
-  for (size_t vm = 0; vm < vms; ++vm) {
+  for (const size_t vm : vms) {
     Use& use = use_[vm];
     use.weight = use.weight * fade + 1;
-    const double step = (now[vm] - use.mean) / use.weight;
-    use.variance = (1 - 1 / use.weight) * (use.variance + step * (now[vm] - use.mean));
+    const double step = (used(vm) - use.mean) / use.weight;
+    use.variance = (1 - 1 / use.weight) * (use.variance + step * (used(vm) - use.mean));
     use.mean += step;
   }
 }

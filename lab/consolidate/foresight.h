@@ -12,7 +12,7 @@ struct ForesightOptions {
   // A host is filled until what its VMs need exceeds its CPU time with the probability that a normal variable exceeds
   // this many standard deviations; and relieved when it does so with that of `relieve_sigmas`.
   double fill_sigmas = 1.0;
-  double relieve_sigmas = 0.0;
+  double relieve_sigmas = 0.5;
   // A host is emptied only when the others are filled no further than this by it.
   double empty_sigmas = 1.5;
   // What a VM used counts half after so long.
