@@ -29,7 +29,7 @@ struct ConsolidateArguments {
 int RunConsolidate(const ConsolidateArguments& arguments) {
   const auto centre = ReadPlanetLabCentre(arguments.input, arguments.hosts);
   if (!centre.ok()) return Failed(centre.status());
-  std::unique_ptr<Consolidator> consolidator = std::make_unique<Foresight>(arguments.foresight);
+  std::unique_ptr<Consolidator> consolidator = std::make_unique<ForesightPolicy>(arguments.foresight);
   if (arguments.policy == "dvfs") consolidator = std::make_unique<Dvfs>();
   if (arguments.policy == "thr-mmt") consolidator = std::make_unique<ThrMmt>(arguments.threshold);
   const auto result = Cloud(*centre, *consolidator).Run();

@@ -21,9 +21,9 @@ struct ForesightOptions {
   double prior_readings = 2;
 };
 
-class Foresight final : public Consolidator {
+class ForesightPolicy final : public Consolidator {
  public:
-  explicit Foresight(ForesightOptions options) : options_(options) {}
+  explicit ForesightPolicy(ForesightOptions options) : options_(options) {}
   std::optional<size_t> PlaceNew(const Cloud& cloud, size_t vm) override;
   std::vector<VmMove> Decide(Cloud& cloud) override;
 

@@ -138,7 +138,7 @@ TEST(CloudTest, BothPoliciesEmptyHostsThatAreNotNeeded) {
   const DataCentre centre = Centre(std::vector<double>(12, 0.1));
   Fixed stays;
   ThrMmt threshold;
-  Foresight foresight({});
+  ForesightPolicy foresight({});
   const auto before = Cloud(centre, stays).Run();
   for (Consolidator* policy : {static_cast<Consolidator*>(&threshold), static_cast<Consolidator*>(&foresight)}) {
     const auto day = Cloud(centre, *policy).Run();
