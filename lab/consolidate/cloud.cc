@@ -147,6 +147,18 @@ void Cloud::UpdateHost(size_t host) {
   Record(host, state.used_mips, requested);
 }
 
+// HostDynamicWorkload::getCompletedVms: a VM that asks for nothing has done its work and leaves for good, unless it is
+// on its way. Of traces that fall to 0 % the rest of the day is not served, in CloudSim's figures as in ours.
+void Cloud::LetGo() {
+  for (Host& host : hosts_) {
+    std::erase_if(host.vms, [&](size_t vm) {
+      const bool goes = vms_[vm].requested_mips == 0 && !vms_[vm].moving;
+      if (goes) vms_[vm].gone = true;
+      return goes;
+    });
+  }
+}
+
 void Cloud::Advance(double seconds) {
   now_ = seconds;
   for (size_t vm = 0; vm < vms_.size(); ++vm) vms_[vm].requested_mips = centre_.vms[vm].RequestedMips(now_);
@@ -161,6 +173,7 @@ void Cloud::Advance(double seconds) {
     const HostType& type = centre_.hosts[host];
     joules_ += (type.Watts(before) + type.Watts(Used(host))) / 2 * passed;
   }
+  LetGo();
 }
 
 void Cloud::Begin(const VmMove& move) {
@@ -200,8 +213,7 @@ absl::Status Cloud::PlaceAll() {
 // begin; each ends when its memory is copied, and then all hosts are looked at again.
 absl::StatusOr<CloudResult> Cloud::Run() {
   TRUCE_RETURN_IF_ERROR(PlaceAll());
-  for (int step = 1; kStepSeconds * step + kOffsetSeconds < kDaySeconds; ++step) {
-    const double begins = kStepSeconds * step + kOffsetSeconds;
+  for (double begins = kOffsetSeconds + kStepSeconds; begins < kDaySeconds; begins += kStepSeconds) {
     Advance(begins);
     std::map<double, std::vector<VmMove>> ends;
     for (const VmMove& move : consolidator_.Decide(*this)) {

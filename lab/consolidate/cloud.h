@@ -1,7 +1,8 @@
 // Simulates a day of a data centre whose VMs are consolidated, as CloudSim 3.0.3's power package does, so that results
 // can be held against what others published with it: CPU time is granted in equal shares when a host has too little,
-// a VM that moves gets a tenth less, its target bears a tenth of it, and copying takes as long as its memory over half
-// of the network. See Cloud::Run for what happens when.
+// a VM that moves gets a tenth less, its target bears a tenth of it, copying takes as long as its memory over half of
+// the network, and a VM that asks for nothing when it is looked at leaves for good. See Cloud::Run for what happens
+// when.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +52,8 @@ class Cloud {
   struct Vm {
     double requested_mips = 0;
     bool moving = false;
+    // It asked for nothing and has left for good.
+    bool gone = false;
     // Where it runs; while it moves, where it comes from.
     size_t host = 0;
   };
@@ -110,6 +113,7 @@ class Cloud {
   // All hosts at the moment, and the energy since the last time.
   void Advance(double seconds);
   void UpdateHost(size_t host);
+  void LetGo();
   // In the order of host.vms.
   std::vector<double> Shares(size_t host) const;
   void Record(size_t host, double granted, double requested);

@@ -7,6 +7,7 @@
 
 #include "lab/command_line.h"
 #include "lab/consolidate/cloud.h"
+#include "lab/consolidate/dvfs.h"
 #include "lab/consolidate/foresight.h"
 #include "lab/consolidate/setup.h"
 #include "lab/consolidate/thr_mmt.h"
@@ -28,7 +29,8 @@ struct ConsolidateArguments {
 int RunConsolidate(const ConsolidateArguments& arguments) {
   const auto centre = ReadPlanetLabCentre(arguments.input, arguments.hosts);
   if (!centre.ok()) return Failed(centre.status());
-  std::unique_ptr<Consolidator> consolidator = std::make_unique<Foresight>(arguments.foresight);
+  std::unique_ptr<Consolidator> consolidator = std::make_unique<ForesightPolicy>(arguments.foresight);
+  if (arguments.policy == "dvfs") consolidator = std::make_unique<Dvfs>();
   if (arguments.policy == "thr-mmt") consolidator = std::make_unique<ThrMmt>(arguments.threshold);
   const auto result = Cloud(*centre, *consolidator).Run();
   if (!result.ok()) return Failed(result.status());
@@ -56,8 +58,8 @@ void AddConsolidateCommand(CLI::App& app, std::function<int()>& chosen) {
   consolidate->add_option("--hosts", arguments->hosts, "HP ProLiant ML110 G4 and G5 in turn")
       ->check(CLI::Range(size_t{1}, size_t{1'000'000}))
       ->capture_default_str();
-  consolidate->add_option("--policy", arguments->policy, "foresight (ours) or thr-mmt")
-      ->check(CLI::IsMember({"foresight", "thr-mmt"}))
+  consolidate->add_option("--policy", arguments->policy, "foresight (ours), thr-mmt or dvfs")
+      ->check(CLI::IsMember({"foresight", "thr-mmt", "dvfs"}))
       ->capture_default_str();
   consolidate->add_option("--threshold", arguments->threshold, "thr-mmt: a host in use beyond that is relieved")
       ->check(CLI::Range(0.01, 1.0))

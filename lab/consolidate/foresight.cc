@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace truce::lab {
 namespace {
@@ -22,7 +21,7 @@ double WattsPerMips(const HostType& type) {
 }  // namespace
 
 // New VMs ask for all that they may use: the fullest host that has so much, of the most efficient type.
-std::optional<size_t> Foresight::PlaceNew(const Cloud& cloud, size_t vm) {
+std::optional<size_t> ForesightPolicy::PlaceNew(const Cloud& cloud, size_t vm) {
   std::optional<size_t> found;
   const auto better = [&](size_t host) {
     const double watts = WattsPerMips(TypeOf(cloud, host));
@@ -37,27 +36,31 @@ std::optional<size_t> Foresight::PlaceNew(const Cloud& cloud, size_t vm) {
 }
 
 // Exponentially weighted mean and variance; what all VMs use now stands for what is not known of one yet.
-void Foresight::Learn(const Cloud& cloud) {
-  const size_t vms = cloud.centre().vms.size();
-  std::vector<double> now(vms);
-  for (size_t vm = 0; vm < vms; ++vm) now[vm] = cloud.vm(vm).requested_mips / cloud.centre().vms[vm].type.mips;
-  if (use_.empty()) {
-    const double mean = std::accumulate(now.begin(), now.end(), 0.0) / static_cast<double>(vms);
+void ForesightPolicy::Learn(const Cloud& cloud) {
+  const auto used = [&](size_t vm) { return cloud.vm(vm).requested_mips / cloud.centre().vms[vm].type.mips; };
+  std::vector<size_t> vms;
+  for (size_t vm = 0; vm < cloud.centre().vms.size(); ++vm) {
+    if (!cloud.vm(vm).gone) vms.push_back(vm);
+  }
+  if (use_.empty() && !vms.empty()) {
+    const auto count = static_cast<double>(vms.size());
+    double mean = 0;
+    for (const size_t vm : vms) mean += used(vm) / count;
     double variance = 0;
-    for (const double one : now) variance += (one - mean) * (one - mean) / static_cast<double>(vms);
-    use_.assign(vms, {mean, variance, options_.prior_readings});
+    for (const size_t vm : vms) variance += (used(vm) - mean) * (used(vm) - mean) / count;
+    use_.assign(cloud.centre().vms.size(), {mean, variance, options_.prior_readings});
   }
   const double fade = std::exp2(-kStepSeconds / options_.half_life_seconds);
-  for (size_t vm = 0; vm < vms; ++vm) {
+  for (const size_t vm : vms) {
     Use& use = use_[vm];
     use.weight = use.weight * fade + 1;
-    const double step = (now[vm] - use.mean) / use.weight;
-    use.variance = (1 - 1 / use.weight) * (use.variance + step * (now[vm] - use.mean));
+    const double step = (used(vm) - use.mean) / use.weight;
+    use.variance = (1 - 1 / use.weight) * (use.variance + step * (used(vm) - use.mean));
     use.mean += step;
   }
 }
 
-void Foresight::Add(const Cloud& cloud, size_t vm, double sign, Need* need) const {
+void ForesightPolicy::Add(const Cloud& cloud, size_t vm, double sign, Need* need) const {
   const double mips = cloud.centre().vms[vm].type.mips;
   need->mean += sign * mips * use_[vm].mean;
   need->variance += sign * mips * mips * use_[vm].variance;
@@ -65,12 +68,12 @@ void Foresight::Add(const Cloud& cloud, size_t vm, double sign, Need* need) cons
   need->vms += sign > 0 ? 1 : -1;
 }
 
-double Foresight::Level(const Need& need, double sigmas) const {
+double ForesightPolicy::Level(const Need& need, double sigmas) const {
   return need.mean + sigmas * std::sqrt(std::max(0.0, need.variance));
 }
 
-std::optional<size_t> Foresight::FindHost(const Cloud& cloud, size_t vm, size_t but, double sigmas,
-                                          bool may_switch_on) const {
+std::optional<size_t> ForesightPolicy::FindHost(const Cloud& cloud, size_t vm, size_t but, double sigmas,
+                                                bool may_switch_on) const {
   std::optional<size_t> found;
   double least_left = std::numeric_limits<double>::max();
   std::optional<size_t> off;
@@ -92,7 +95,7 @@ std::optional<size_t> Foresight::FindHost(const Cloud& cloud, size_t vm, size_t 
   return found;
 }
 
-void Foresight::Move(const Cloud& cloud, size_t vm, size_t host) {
+void ForesightPolicy::Move(const Cloud& cloud, size_t vm, size_t host) {
   const size_t from = host_of_[vm];
   std::erase(on_[from], vm);
   Add(cloud, vm, -1, &need_[from]);
@@ -103,7 +106,7 @@ void Foresight::Move(const Cloud& cloud, size_t vm, size_t host) {
 
 // Hosts that will lack CPU time give VMs away, not those that lack it for a moment: moving costs more than that. Those
 // go that are copied soonest and lose least by it for what they relieve.
-void Foresight::Relieve(const Cloud& cloud) {
+void ForesightPolicy::Relieve(const Cloud& cloud) {
   for (size_t host = 0; host < on_.size(); ++host) {
     const double mips = TypeOf(cloud, host).mips();
     if (Level(need_[host], options_.relieve_sigmas) <= mips) continue;
@@ -121,7 +124,7 @@ void Foresight::Relieve(const Cloud& cloud) {
 }
 
 // Empties hosts whose VMs all fit on others in use: the least efficient first, and of those the emptiest.
-void Foresight::Empty(const Cloud& cloud) {
+void ForesightPolicy::Empty(const Cloud& cloud) {
   std::vector<size_t> hosts;
   for (size_t host = 0; host < on_.size(); ++host) {
     if (need_[host].vms > 0) hosts.push_back(host);
@@ -145,7 +148,7 @@ void Foresight::Empty(const Cloud& cloud) {
   }
 }
 
-std::vector<VmMove> Foresight::Decide(Cloud& cloud) {
+std::vector<VmMove> ForesightPolicy::Decide(Cloud& cloud) {
   Learn(cloud);
   const size_t hosts = cloud.centre().hosts.size();
   on_.assign(hosts, {});

@@ -12,7 +12,7 @@ struct ForesightOptions {
   // A host is filled until what its VMs need exceeds its CPU time with the probability that a normal variable exceeds
   // this many standard deviations; and relieved when it does so with that of `relieve_sigmas`.
   double fill_sigmas = 1.0;
-  double relieve_sigmas = 0.0;
+  double relieve_sigmas = 0.5;
   // A host is emptied only when the others are filled no further than this by it.
   double empty_sigmas = 1.5;
   // What a VM used counts half after so long.
@@ -21,9 +21,9 @@ struct ForesightOptions {
   double prior_readings = 2;
 };
 
-class Foresight final : public Consolidator {
+class ForesightPolicy final : public Consolidator {
  public:
-  explicit Foresight(ForesightOptions options) : options_(options) {}
+  explicit ForesightPolicy(ForesightOptions options) : options_(options) {}
   std::optional<size_t> PlaceNew(const Cloud& cloud, size_t vm) override;
   std::vector<VmMove> Decide(Cloud& cloud) override;
 

@@ -1,6 +1,7 @@
 #include "lab/consolidate/setup.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 
 #include "lab/forecast/archive.h"
@@ -18,19 +19,22 @@ constexpr size_t kSteps = 288;
 
 }  // namespace
 
+// In the order in which CloudSim's PowerModelSpecPower computes: hosts of a type and tenth differ in what a VM adds to
+// them by rounding alone, and that decides where it goes.
 double HostType::Watts(double used) const {
-  const double tenths = std::clamp(used, 0.0, 1.0) * 10;
-  const auto below = static_cast<size_t>(tenths);
-  if (below >= 10) return watts[10];
-  return watts[below] + (watts[below + 1] - watts[below]) * (tenths - static_cast<double>(below));
+  const double share = std::clamp(used, 0.0, 1.0);
+  const double below = std::floor(share * 10);
+  const double from = watts[static_cast<size_t>(below)];
+  const double to = watts[static_cast<size_t>(std::ceil(share * 10))];
+  return from + (to - from) / 10 * (share - below / 10) * 100;
 }
 
+// In the order in which CloudSim's UtilizationModelPlanetLabInMemory computes.
 double VmTrace::RequestedMips(double seconds) const {
-  const double step = seconds / kStepSeconds;
-  const size_t before = std::min(static_cast<size_t>(step), used.size() - 1);
+  const size_t before = std::min(static_cast<size_t>(seconds / kStepSeconds), used.size() - 1);
   const size_t after = std::min(before + 1, used.size() - 1);
-  const double part = std::min(step - static_cast<double>(before), 1.0);
-  return type.mips * (used[before] + (used[after] - used[before]) * part);
+  const double slope = (used[after] - used[before]) / kStepSeconds;
+  return (used[before] + slope * (seconds - static_cast<double>(before) * kStepSeconds)) * type.mips;
 }
 
 std::vector<HostType> PlanetLabHosts(size_t count) {
