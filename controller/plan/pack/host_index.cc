@@ -143,8 +143,8 @@ void HostIndex::Fill(Cell* cell) const {
 }
 
 TRUCE_WIDE_VECTORS
-void HostIndex::PriceRoughly(const Columns& columns, const PlaceDemand& demand, float fullness,
-                             Columns::Column* prices) {
+float HostIndex::PriceRoughly(const Columns& columns, const PlaceDemand& demand, float fullness,
+                              Columns::Column* prices) {
   Columns::Column& price = *prices;
   price = columns.use_cost;
   for (size_t k = 0; k < kMostPlaceEffects; ++k) {
@@ -174,41 +174,38 @@ void HostIndex::PriceRoughly(const Columns& columns, const PlaceDemand& demand, 
     }
   }
   for (size_t i = 0; i < kCell; ++i) price[i] += fullness * (fullest[i] < 1 ? fullest[i] : 1);
+  float least = std::numeric_limits<float>::infinity();
+  for (size_t i = 0; i < kCell; ++i) {
+    price[i] -= kRough * (1 + (price[i] < 0 ? -price[i] : price[i]));
+    least = price[i] < least ? price[i] : least;
+  }
+  return least;
 }
 
 std::vector<PlacePrice> HostIndex::Best(const PlaceDemand& demand, size_t most,
                                         const std::function<bool(int32_t)>& allows, size_t* looked_at) const {
-  // Least price, smallest host and number of a cell.
-  std::vector<std::tuple<double, int32_t, int32_t>> order;
-  order.reserve(cells_.size());
-  for (size_t i = 0; i < cells_.size(); ++i) {
-    const double least = LeastPrice(cells_[i].bounds, demand);
-    if (least < kNever) order.emplace_back(least, cells_[i].bounds.first, static_cast<int32_t>(i));
-  }
-  // A heap: most cells are never asked for.
-  std::make_heap(order.begin(), order.end(), std::greater<>());
   const auto cheaper = [](const PlacePrice& a, const PlacePrice& b) {
     return a.price != b.price ? a.price < b.price : a.host < b.host;
   };
+  const auto fullness = static_cast<float>(weights_.fullness);
   std::vector<PlacePrice> best;
   size_t priced = 0;
-  while (!order.empty() && most > 0) {
-    const auto [least, first, cell] = order.front();
-    if (best.size() == most && !cheaper({first, least, 0}, best.back())) break;
-    std::pop_heap(order.begin(), order.end(), std::greater<>());
-    order.pop_back();
-    const Cell& looked_into = cells_[static_cast<size_t>(cell)];
+  for (const Cell& cell : cells_) {
+    if (most == 0) break;
+    const double least = LeastPrice(cell.bounds, demand);
+    if (least == kNever) continue;
+    if (best.size() == most && !cheaper({cell.bounds.first, least, 0}, best.back())) continue;
     Columns::Column rough;
-    PriceRoughly(looked_into.columns, demand, static_cast<float>(weights_.fullness), &rough);
-    for (size_t i = 0; i < looked_into.hosts.size(); ++i) {
-      const float least_rough = rough[i] - kRough * (1 + std::fabs(rough[i]));
-      if (!(least_rough < (best.size() == most ? best.back().price : kNever))) continue;
-      const int32_t host = looked_into.hosts[i];
-      PlacePrice price{host, 0, 0};
-      price.price = Price(state_[static_cast<size_t>(host)], demand, &price.slowdown);
+    const double surely = PriceRoughly(cell.columns, demand, fullness, &rough);
+    const auto worth = [&] { return best.size() == most ? best.back().price : kNever; };
+    if (!(surely <= worth()) || surely == kNever) continue;
+    for (size_t i = 0; i < cell.hosts.size(); ++i) {
+      if (!(rough[i] <= worth()) || rough[i] == std::numeric_limits<float>::infinity()) continue;
+      PlacePrice price{cell.hosts[i], 0, 0};
+      price.price = Price(state_[static_cast<size_t>(price.host)], demand, &price.slowdown);
       ++priced;
       if (price.price == kNever || (best.size() == most && !cheaper(price, best.back()))) continue;
-      if (allows && !allows(host)) continue;
+      if (allows && !allows(price.host)) continue;
       best.insert(std::upper_bound(best.begin(), best.end(), price, cheaper), price);
       if (best.size() > most) best.pop_back();
     }

@@ -4,7 +4,7 @@
 // in logarithmic expected time", ACM TOMS 3(3), 1977), exact. All hosts of a cell are first priced together, roughly,
 // a column at a time.
 //
-//   Put(host) ─► cell's bounds, columns    Best(demand) ─► cells by bound ─► hosts roughly ─► the best few exactly
+//   Put(host) ─► cell's bounds, columns    Best(demand) ─► cells that may be better ─► hosts roughly ─► few exactly
 //
 // Not thread-safe; const calls may run beside each other.
 #pragma once
@@ -117,8 +117,9 @@ class HostIndex {
   };
   void Bound(Cell* cell) const;
   void Fill(Cell* cell) const;
-  // Each host's price, to some kRough of it; infinity for one that surely has no room.
-  static void PriceRoughly(const Columns& columns, const PlaceDemand& demand, float fullness, Columns::Column* prices);
+  // For each host what it costs at least, by some kRough of its price less than that, and infinity for one that surely
+  // has no room. Returns the least of them.
+  static float PriceRoughly(const Columns& columns, const PlaceDemand& demand, float fullness, Columns::Column* prices);
   double LeastPrice(const Bounds& bounds, const PlaceDemand& demand) const;
   void Split(std::vector<int32_t> hosts);
 
