@@ -74,8 +74,10 @@ class AdviceStream final : public grpc::ServerWriteReactor<v1::WatchAdviceRespon
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// A stream may last for days: it takes no thread while nothing happens. The rest are short.
-using SchedulerServiceBase = v1::SchedulerService::WithCallbackMethod_WatchAdvice<v1::SchedulerService::Service>;
+// A stream may last for days: it takes no thread while nothing happens. What is asked most is answered by the thread that
+// read it. The rest take one of the threads for calls.
+using SchedulerServiceBase = v1::SchedulerService::WithCallbackMethod_Place<
+    v1::SchedulerService::WithCallbackMethod_WatchAdvice<v1::SchedulerService::Service>>;
 
 class SchedulerServiceImpl final : public SchedulerServiceBase {
  public:
@@ -85,9 +87,11 @@ class SchedulerServiceImpl final : public SchedulerServiceBase {
                           v1::ScoreHostsResponse* response) override {
     return Ask(context, &Places::ScoreHosts, *request, response);
   }
-  grpc::Status Place(grpc::ServerContext* context, const v1::PlaceRequest* request,
-                     v1::PlaceResponse* response) override {
-    return Ask(context, &Places::Place, *request, response);
+  grpc::ServerUnaryReactor* Place(grpc::CallbackServerContext* context, const v1::PlaceRequest* request,
+                                  v1::PlaceResponse* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(Ask(context, &Places::Place, *request, response));
+    return reactor;
   }
   grpc::Status Reserve(grpc::ServerContext* context, const v1::ReserveRequest* request,
                        v1::ReserveResponse* response) override {
@@ -117,7 +121,7 @@ class SchedulerServiceImpl final : public SchedulerServiceBase {
 
  private:
   template <typename Request, typename Response>
-  grpc::Status Ask(grpc::ServerContext* context, absl::StatusOr<Response> (Places::*question)(const Request&),
+  grpc::Status Ask(grpc::ServerContextBase* context, absl::StatusOr<Response> (Places::*question)(const Request&),
                    const Request& request, Response* response) {
     if (const absl::Status may = MayAsk(*context); !may.ok()) return rpc::ToGrpc(may);
     // Nobody waits for the answer any more, and a place would be reserved for nobody.
