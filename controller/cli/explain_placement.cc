@@ -24,11 +24,12 @@ Table NeighbourTable(const v1::HostInterference& interference) {
 
 std::string Comparison(const v1::ExplainPlacementResponse& response) {
   if (response.alternatives().empty()) return "No other host has room for it.";
-  const double gain = response.alternatives(0).score() - response.current().score();
+  const double gain = response.current().price() - response.alternatives(0).price();
   const std::string& other = response.alternatives(0).host();
-  if (gain <= 0) return StrCat("No other host would be better; ", other, " comes next.");
-  return StrCat("Placed anew, it would go to ", other, ", which scores ", FormatNumber(gain, 1),
-                " more; whether that is worth a move, trucectl get advice says.");
+  if (response.current().has_price() && gain <= 0) {
+    return StrCat("No other host would be better; ", other, " comes next.");
+  }
+  return StrCat("Placed anew, it would go to ", other, "; whether that is worth a move, trucectl get advice says.");
 }
 
 absl::StatusOr<View> Fetch(Session& session) {

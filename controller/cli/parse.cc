@@ -311,7 +311,7 @@ class CommandLine {
                 "  trucectl simulate --drain web-17 --drain web-18\n"
                 "  trucectl simulate --add 20 --application web --cpu 1 --memory 2GiB\n",
                 &Simulate);
-    leaf->add_option("--add", flags.add_count, "So many workloads come, as described")->check(CLI::Range(1, 100'000));
+    leaf->add_option("--add", flags.add_count, "So many workloads come, as described")->check(CLI::Range(1, 10'000));
     AddDescription(leaf);
     leaf->add_option("--drain", flags.drain, "This host is emptied; may be repeated");
     leaf->add_option("--fail", flags.fail, "This host fails; may be repeated");

@@ -49,9 +49,13 @@ absl::Status Simulate(Session& session) {
   View view;
   const uint32_t homeless = response.homeless_count();
   for (const auto& one : response.placements()) view.names.push_back(one.workload());
-  view.sections.push_back(
-      {.lines = {homeless == 0 ? "Everybody finds a host."
-                               : StrCat(homeless, " of ", response.placements_size(), " workloads find no host.")}});
+  std::vector<std::string> lines = {
+      homeless == 0 ? "Everybody who leaves or comes finds a host."
+                    : StrCat(homeless, " of ", response.placements_size(), " workloads find no host.")};
+  if (response.staying_count() > 0) {
+    lines.push_back(StrCat(response.staying_count(), " can't be moved and stay on hosts that were to be drained."));
+  }
+  view.sections.push_back({.lines = std::move(lines)});
   view.sections.push_back({.title = "Who goes where, in this order", .table = PlacementTable(response)});
   view.sections.push_back({.title = "The fleet", .table = FiguresTable(response.before(), response.after())});
   view.message = std::make_shared<v1::SimulateResponse>(std::move(response));

@@ -1,5 +1,6 @@
 #include "controller/fleet/validate.h"
 
+#include <algorithm>
 #include <cmath>
 #include <initializer_list>
 #include <set>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
 #include "controller/fleet/forecasts.h"
 #include "controller/fleet/validate_models.h"
 #include "google/protobuf/descriptor.h"
@@ -36,6 +38,15 @@ constexpr double kSeveritySlack = 1e-6;
 // Checks what holds for every field of every message: strings are short, numbers are finite, and readings are not
 // negative. Walks by reflection so that a field added to the wire is covered from its first day.
 std::optional<Refusal> CheckFields(const Message& message, const MessageLimits& limits, const std::string& path);
+
+// It goes into scripts, metrics and file names. As the agent's configuration has it.
+bool IsHostName(const std::string& name) {
+  const auto good = [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_' || c == ':';
+  };
+  return name.size() <= 253 && absl::ascii_isalnum(static_cast<unsigned char>(name.front())) &&
+         std::all_of(name.begin(), name.end(), good);
+}
 
 std::optional<Refusal> CheckText(const std::string& text, size_t most, const std::string& path) {
   if (text.size() <= most) return std::nullopt;
@@ -284,6 +295,12 @@ LeftOut LeaveOutUnsound(google::protobuf::RepeatedPtrField<v1::MigrationStatus>*
 
 std::optional<Refusal> CheckHello(const v1::Hello& hello, const MessageLimits& limits) {
   if (hello.inventory().host().empty()) return Refusal{"missing_field", "inventory.host is empty"};
+  if (!IsHostName(hello.inventory().host())) {
+    return Refusal{
+        "out_of_range",
+        "inventory.host is no name of at most 253 letters, digits, dots, hyphens, underscores and colons that "
+        "begins with a letter or digit"};
+  }
   if (hello.inventory().cpus().empty()) return Refusal{"missing_field", "inventory.cpus is empty"};
   if (auto refusal = CheckCount(hello.held_size(), limits.workloads_per_host, "held actions")) return refusal;
   if (auto refusal = CheckModels(hello)) return refusal;

@@ -86,6 +86,15 @@ class Search {
 
   v1::HostScore Score(const HostState& host) const { return elsewhere_.places.get().ScoreOn(host.name, description_); }
 
+  // The share of its CPUs or memory, whichever is smaller, that stays free there.
+  double FreeThen(const HostState& host, const v1::HostScore& score) const {
+    const double cpus = std::max(1, host.inventory.cpus_size());
+    const double memory = std::max(1.0, static_cast<double>(host.inventory.memory_bytes()));
+    return std::min(
+        (score.free_cpu_cores() - description_.cpu_cores()) / cpus,
+        (static_cast<double>(score.free_memory_bytes()) - static_cast<double>(description_.memory_bytes())) / memory);
+  }
+
   // Why it would not get on there, as far as anybody knows.
   std::optional<std::string> WouldContend(const HostState& host) const {
     const std::string& mine = wish_.workload.workload().application();
@@ -109,7 +118,7 @@ class Search {
         continue;
       }
       const v1::HostScore score = Score(host);
-      if (score.score() < kLeastTargetScore) {
+      if (!score.fits() || FreeThen(host, score) < kLeastTargetFree) {
         Note(name, score.fits() ? StrCat("too little would stay free: ", score.reason()) : score.reason());
         continue;
       }

@@ -35,9 +35,8 @@ inline constexpr double kLiveLossRatio = 0.1;
 inline constexpr double kRestartSeconds = 30;
 // A move that is expected to win less than so many times its cost is not worth its risk.
 inline constexpr double kLeastGainPerCost = 2;
-// With it the target keeps a tenth of its CPUs and memory free, and has no workload of its class in trouble
-// (Places::ScoreOn).
-inline constexpr double kLeastTargetScore = 10;
+// With it the target keeps so much of its CPUs and memory free.
+inline constexpr double kLeastTargetFree = 0.1;
 
 // The rest of the fleet, as far as moves are concerned. Points to what ControllerCore has.
 struct Elsewhere {

@@ -180,6 +180,10 @@ std::string Extender::Prioritize(std::string_view body, std::string* problem) co
   } else if (problem != nullptr) {
     *problem = std::string(StdView(scores.status().message()));
   }
+  // Against the best of them: on a busy fleet all scores are small, and a node of which nothing is known must not come
+  // first for that.
+  double best = 1;
+  for (const auto& [_, score] : known) best = std::max(best, score->score());
   std::string list = "[";
   for (const std::string& node : question.nodes) {
     const auto found = known.find(node);
@@ -187,7 +191,7 @@ std::string Extender::Prioritize(std::string_view body, std::string* problem) co
     priority.set_host(node);
     priority.set_score(found == known.end() || !found->second->connected()
                            ? kUnknownPriority
-                           : static_cast<int>(std::lround(found->second->score() / 100 * kMostPriority)));
+                           : static_cast<int>(std::lround(found->second->score() / best * kMostPriority)));
     StrAppend(&list, list.size() == 1 ? "" : ",", ToJson(priority));
   }
   return list + "]";

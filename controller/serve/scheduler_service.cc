@@ -1,8 +1,10 @@
 #include "controller/serve/scheduler_service.h"
 
+#include <atomic>
 #include <optional>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/synchronization/mutex.h"
 #include "controller/plan/place/simulate.h"
 #include "controller/serve/answer.h"
@@ -21,7 +23,8 @@ class AdviceStream final : public grpc::ServerWriteReactor<v1::WatchAdviceRespon
   // Nothing is watched when `refusal` is an error: it ends with that.
   AdviceStream(Advisor& advisor, const absl::Status& refusal) : advisor_(advisor) {
     if (!refusal.ok()) {
-      Finish(rpc::ToGrpc(refusal));
+      absl::MutexLock lock(&mutex_);
+      End(rpc::ToGrpc(refusal));
       return;
     }
     watcher_ = advisor_.Watch([this](const v1::Advice& advice) { Tell(advice); });
@@ -61,8 +64,9 @@ class AdviceStream final : public grpc::ServerWriteReactor<v1::WatchAdviceRespon
     StartWrite(&response_);
   }
   void End(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!ended_) Finish(status);
+    if (ended_) return;
     ended_ = true;
+    Finish(status);
   }
 
   Advisor& advisor_;
@@ -74,8 +78,8 @@ class AdviceStream final : public grpc::ServerWriteReactor<v1::WatchAdviceRespon
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// A stream may last for days: it takes no thread while nothing happens. What is asked most is answered by the thread that
-// read it. The rest take one of the threads for calls.
+// A stream may last for days: it takes no thread while nothing happens. What is asked most is answered by the thread
+// that read it. The rest take one of the threads for calls.
 using SchedulerServiceBase = v1::SchedulerService::WithCallbackMethod_Place<
     v1::SchedulerService::WithCallbackMethod_WatchAdvice<v1::SchedulerService::Service>>;
 
@@ -112,7 +116,13 @@ class SchedulerServiceImpl final : public SchedulerServiceBase {
   grpc::Status Simulate(grpc::ServerContext* context, const v1::SimulateRequest* request,
                         v1::SimulateResponse* response) override {
     if (const absl::Status may = MayAsk(*context); !may.ok()) return rpc::ToGrpc(may);
-    return Answer(controller::Simulate(places_.Snapshot(), *request), response);
+    // It computes for seconds on a large fleet; operators' calls need threads and CPUs too.
+    if (simulating_.exchange(true)) {
+      return rpc::ToGrpc(absl::ResourceExhaustedError("another simulation is under way; ask again in some seconds"));
+    }
+    const absl::Cleanup done = [this] { simulating_.store(false); };
+    return Answer(controller::Simulate(places_.Snapshot(), *request, [context] { return context->IsCancelled(); }),
+                  response);
   }
   grpc::ServerWriteReactor<v1::WatchAdviceResponse>* WatchAdvice(grpc::CallbackServerContext* context,
                                                                  const v1::WatchAdviceRequest*) override {
@@ -131,6 +141,7 @@ class SchedulerServiceImpl final : public SchedulerServiceBase {
 
   Places& places_;
   Advisor& advisor_;
+  std::atomic<bool> simulating_{false};
 };
 
 }  // namespace

@@ -3,7 +3,7 @@
 #
 #   place.sh APPLICATION CORES MEMORY COMMAND...      place.sh nightly-batch 4 8GiB make -C /srv/batch
 #
-# START says how a command is started on a host: "ssh HOST" by default; for Slurm "srun --nodelist HOST"; HOST stands
+# START says how a command is started on a host: "ssh -- HOST" by default; for Slurm "srun --nodelist HOST"; HOST stands
 # for the host. Its room is reserved for a minute, by then the host reports what runs there. trucectl finds the
 # controller by TRUCE_SERVER, TRUCE_CA, TRUCE_CERT and TRUCE_KEY. Exit codes: the command's; trucectl's when no host was
 # found; 2 for wrong use.
@@ -17,4 +17,4 @@ shift 3
 host=$(trucectl place --application "$application" --cpu "$cores" --memory "$memory" -o name)
 echo "place.sh: $application goes to $host" >&2
 # shellcheck disable=SC2046  # words are wanted
-exec $(printf '%s' "${START:-ssh HOST}" | sed "s/HOST/$host/g") "$@"
+exec $(printf '%s' "${START:-ssh -- HOST}" | sed "s/HOST/$host/g") "$@"

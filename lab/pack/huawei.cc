@@ -180,9 +180,11 @@ absl::StatusOr<NumaProblem> ReadHuaweiProblem(const std::string& servers, const 
   NumaProblem problem;
   TRUCE_RETURN_IF_ERROR(ReadPacked(
       servers, [&](std::string_view name, std::string_view text) { return ParseServers(name, text, &problem); }));
+  const size_t count = problem.servers.size();
+  if (count == 0) return absl::InvalidArgumentError(StrCat(servers, ": there is no server in it"));
   TRUCE_RETURN_IF_ERROR(ReadPacked(
       requests, [&](std::string_view name, std::string_view text) { return ParseRequests(name, text, &problem); }));
-  const size_t count = problem.servers.size();
+  if (problem.requests.empty()) return absl::InvalidArgumentError(StrCat(requests, ": there is no request in it"));
   for (size_t s = 0; s < count; ++s) {
     problem.servers[s].domain = static_cast<int32_t>(s * static_cast<size_t>(problem.domains) / count);
   }

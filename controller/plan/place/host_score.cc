@@ -55,6 +55,13 @@ std::string Why(const HostVerdict& verdict) {
   return why;
 }
 
+// Falls with the price everywhere: a straight line while contention is small, which people can read, then slower.
+double ScoreOf(double price) {
+  constexpr double kStraight = 0.9;
+  if (price <= kStraight) return std::clamp(100 * (1 - price), 0.0, 100.0);
+  return 100 * (1 - kStraight) * kStraight / price;
+}
+
 }  // namespace
 
 v1::HostScore Describe(const HostVerdict& verdict) {
@@ -74,7 +81,8 @@ v1::HostScore Describe(const HostVerdict& verdict) {
     score.set_reason(*verdict.rule);
   } else {
     score.set_fits(true);
-    score.set_score(std::clamp(100 * (1 - verdict.price), 0.0, 100.0));
+    score.set_price(verdict.price);
+    score.set_score(ScoreOf(verdict.price));
     score.set_reason(Why(verdict));
   }
   return score;
@@ -83,7 +91,7 @@ v1::HostScore Describe(const HostVerdict& verdict) {
 void Rank(std::vector<v1::HostScore>* scores) {
   std::sort(scores->begin(), scores->end(), [](const v1::HostScore& a, const v1::HostScore& b) {
     if (a.fits() != b.fits()) return a.fits();
-    if (a.score() != b.score()) return a.score() > b.score();
+    if (a.price() != b.price()) return a.price() < b.price();
     return a.host() < b.host();
   });
 }

@@ -31,7 +31,7 @@ struct HostVerdict {
 
 v1::HostScore Describe(const HostVerdict& verdict);
 
-// Best first: those that fit before those that don't, then by score, then by name.
+// Best first: those that fit before those that don't, then by price, then by name.
 void Rank(std::vector<v1::HostScore>* scores);
 
 }  // namespace truce::controller

@@ -8,6 +8,8 @@
 namespace truce::controller {
 namespace {
 
+// No agent may outweigh everybody else by what it claims: beyond that it is as bad as it gets.
+constexpr double kMostHalf = 100;
 // Less than that is nothing between usual programs, and a quotient by it would be noise.
 constexpr double kLeastUsual = 1e-4;
 
@@ -28,8 +30,8 @@ ApplicationEffects Effects(const v1::Signature& signature, Set set) {
 ApplicationEffects EffectsOf(const v1::Signature& signature) {
   ApplicationEffects effects =
       Effects(signature, [](const v1::ResourceEffect& effect, double root, double* suffers, double* hurts) {
-        *suffers = effect.suffers_ratio() / root;
-        *hurts = effect.hurts_ratio() / root;
+        *suffers = std::min(effect.suffers_ratio() / root, kMostHalf);
+        *hurts = std::min(effect.hurts_ratio() / root, kMostHalf);
       });
   effects.known = std::any_of(signature.resources().begin(), signature.resources().end(),
                               [](const auto& effect) { return effect.usual_ratio() >= kLeastUsual; });
@@ -38,8 +40,8 @@ ApplicationEffects EffectsOf(const v1::Signature& signature) {
 
 ApplicationEffects UsualEffects(const v1::Signature& signature) {
   return Effects(signature, [](const v1::ResourceEffect&, double root, double* suffers, double* hurts) {
-    *suffers = root;
-    *hurts = root;
+    *suffers = std::min(root, kMostHalf);
+    *hurts = std::min(root, kMostHalf);
   });
 }
 

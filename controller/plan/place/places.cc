@@ -15,6 +15,8 @@ constexpr size_t kReportsPerArrange = 20;
 constexpr size_t kAtOnce = 64;
 // Applications whose effects are known; as many as signatures are kept.
 constexpr size_t kMostApplications = 10'000;
+// Signatures of known applications between two looks at what is usual.
+constexpr size_t kUsualEvery = 100;
 
 }  // namespace
 
@@ -55,9 +57,27 @@ void Places::OnSignature(const std::string& application, const v1::Signature& si
   ApplicationEffects effects = EffectsOf(signature);
   absl::MutexLock lock(&mutex_);
   if (!effects.known) return;
-  usual_ = UsualEffects(signature);
-  if (effects_.size() >= kMostApplications && !effects_.contains(application)) effects_.erase(effects_.begin());
-  effects_[application] = effects;
+  if (effects_.size() >= kMostApplications && !effects_.contains(application)) {
+    usual_of_.erase(effects_.begin()->first);
+    effects_.erase(effects_.begin());
+  }
+  const bool is_new = effects_.insert_or_assign(application, effects).second;
+  usual_of_[application] = UsualEffects(signature);
+  if (is_new || ++usual_age_ >= kUsualEvery) UpdateUsual();
+}
+
+void Places::UpdateUsual() {
+  usual_age_ = 0;
+  ApplicationEffects usual;
+  std::vector<double> values;
+  for (size_t k = 0; k < kResourceEffects; ++k) {
+    values.clear();
+    for (const auto& [_, one] : usual_of_) values.push_back(one.hurts[k]);
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::nth_element(values.begin(), middle, values.end());
+    usual.hurts[k] = usual.suffers[k] = *middle;
+  }
+  usual_ = usual;
 }
 
 void Places::SetComing(const std::map<std::string, pack::PlaceResources, std::less<>>& coming) {

@@ -118,6 +118,7 @@ class Places {
     return *entries_[static_cast<size_t>(host)];
   }
   ApplicationEffects EffectsOfApplication(std::string_view application) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void UpdateUsual() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Adds up who is on the host or expected there, and prices it anew.
   void Refresh(int32_t host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Expire() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -134,7 +135,8 @@ class Places {
       const google::protobuf::RepeatedPtrField<std::string>& hosts) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status NoneFits(const Ask& ask, const std::optional<std::vector<int32_t>>& among) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::string Add(int32_t host, const Ask& ask, absl::Duration for_so_long) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<std::string> Add(int32_t host, const Ask& ask, absl::Duration for_so_long)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AddInterference(int32_t host, const Ask& ask, std::string_view itself, size_t most,
                        v1::HostInterference* answer) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<v1::WorkloadDescription> DescribeRunning(const v1::RunningWorkload& running,
@@ -157,8 +159,12 @@ class Places {
   Reservations reservations_ ABSL_GUARDED_BY(mutex_);
   Answers answers_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, ApplicationEffects> effects_ ABSL_GUARDED_BY(mutex_);
-  // Of an application that is not in there; nullopt before the first signature.
+  // What each of those signatures said is usual; hosts may have different models.
+  absl::flat_hash_map<std::string, ApplicationEffects> usual_of_ ABSL_GUARDED_BY(mutex_);
+  // Of an application that is not in there: the median, so that no agent alone says it. Nullopt before the first
+  // signature.
   std::optional<ApplicationEffects> usual_ ABSL_GUARDED_BY(mutex_);
+  size_t usual_age_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace truce::controller

@@ -18,16 +18,25 @@ namespace {
 
 constexpr size_t kAlternatives = 3;
 constexpr size_t kScoredAtOnce = 64;
+// Of a list in a sentence.
+constexpr int kNamed = 5;
+constexpr size_t kMostRequestId = 256;
+// More reservations than that on one host are a scheduler gone wrong.
+constexpr size_t kMostOnHost = 1000;
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 template <typename Message>
 uint64_t QuestionOf(const Message& message) {
-  return absl::HashOf(message.SerializeAsString());
+  return absl::HashOf(message.GetTypeName(), message.SerializeAsString());
 }
 
 template <typename Response>
 absl::StatusOr<std::optional<Response>> AnsweredBefore(const std::string& id, uint64_t question, absl::Duration now,
                                                        Answers* answers) {
+  if (id.size() > kMostRequestId) {
+    return absl::InvalidArgumentError(
+        StrCat("request_id: ", id.size(), " bytes; at most ", kMostRequestId, " make sense"));
+  }
   TRUCE_ASSIGN_OR_RETURN(const auto answered, answers->Find(id, question, now));
   if (!answered.has_value()) return std::nullopt;
   Response response;
@@ -90,7 +99,11 @@ std::optional<std::string> Places::Forbids(int32_t host, const Ask& ask) const {
   const bool beside =
       rules.beside_size() == 0 || std::any_of(rules.beside().begin(), rules.beside().end(),
                                               [&](const std::string& other) { return census_.On(host, other) > 0; });
-  if (!beside) return StrCat("none of ", absl::StrJoin(rules.beside(), ", "), " runs there (rules.beside)");
+  if (!beside) {
+    const int named = std::min(rules.beside_size(), kNamed);
+    return StrCat("none of ", absl::StrJoin(rules.beside().begin(), rules.beside().begin() + named, ", "),
+                  rules.beside_size() > named ? ", ..." : "", " runs there (rules.beside)");
+  }
   if (rules.one_numa_node()) {
     const auto& nodes = At(host).picture.nodes;
     const bool fits = std::any_of(nodes.begin(), nodes.end(), [&ask](const HostPicture::Node& node) {
@@ -239,12 +252,16 @@ absl::StatusOr<v1::PlaceResponse> Places::Place(const v1::PlaceRequest& request)
   *response.mutable_chosen() = Score(best[0], ask);
   for (size_t i = 1; i < best.size(); ++i) *response.add_alternatives() = Score(best[i], ask);
   if (request.validate_only()) return response;
-  response.set_reservation_id(Add(best[0], ask, time_to_live));
+  TRUCE_ASSIGN_OR_RETURN(*response.mutable_reservation_id(), Add(best[0], ask, time_to_live));
   answers_.Remember(request.request_id(), question, response.SerializeAsString(), clock_.Monotonic());
   return response;
 }
 
-std::string Places::Add(int32_t host, const Ask& ask, absl::Duration for_so_long) {
+absl::StatusOr<std::string> Places::Add(int32_t host, const Ask& ask, absl::Duration for_so_long) {
+  if (reservations_.On(host).size() >= kMostOnHost) {
+    return absl::ResourceExhaustedError(StrCat("host ", At(host).name, " has ", kMostOnHost,
+                                               " reservations; release those that nobody needs any more"));
+  }
   std::string id = reservations_.Add(host, ask.resident, clock_.Monotonic() + for_so_long);
   Refresh(host);
   return id;
@@ -269,7 +286,7 @@ absl::StatusOr<v1::ReserveResponse> Places::Reserve(const v1::ReserveRequest& re
     return absl::ResourceExhaustedError(StrCat("host ", request.host(), " won't do: ", response.host().reason()));
   }
   if (request.validate_only()) return response;
-  response.set_reservation_id(Add(*host, ask, time_to_live));
+  TRUCE_ASSIGN_OR_RETURN(*response.mutable_reservation_id(), Add(*host, ask, time_to_live));
   answers_.Remember(request.request_id(), question, response.SerializeAsString(), clock_.Monotonic());
   return response;
 }

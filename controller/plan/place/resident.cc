@@ -104,6 +104,13 @@ std::vector<HostPicture::Node> NodesOf(const v1::HostInventory& inventory) {
   return all;
 }
 
+constexpr size_t kMostName = 1024;
+constexpr int kMostNames = 64;
+
+absl::Status TooLong(std::string_view where, size_t bytes) {
+  return absl::InvalidArgumentError(StrCat(where, ": a name of ", bytes, " bytes; at most ", kMostName, " make sense"));
+}
+
 bool IsMovable(const v1::Workload& workload) {
   const auto& levers = workload.allowed_levers();
   return workload.workload_class() != v1::WORKLOAD_CLASS_CRITICAL && !workload.migration_drivers().empty() &&
@@ -159,6 +166,18 @@ absl::Status CheckDescription(const v1::WorkloadDescription& workload) {
     return absl::InvalidArgumentError(
         "workload.rules: most_per_host and most_per_fault_domain count workloads of an application, and "
         "workload.application is not given");
+  }
+  for (const std::string* name : {&workload.name(), &workload.application()}) {
+    if (name->size() > kMostName) return TooLong("workload.name and workload.application", name->size());
+  }
+  for (const auto* list : {&rules.apart_from(), &rules.beside()}) {
+    if (list->size() > kMostNames) {
+      return absl::InvalidArgumentError(
+          StrCat("workload.rules: a list of ", list->size(), " applications; at most ", kMostNames, " make sense"));
+    }
+    for (const std::string& name : *list) {
+      if (name.size() > kMostName) return TooLong("workload.rules", name.size());
+    }
   }
   const std::set<std::string> apart(rules.apart_from().begin(), rules.apart_from().end());
   for (const std::string& beside : rules.beside()) {

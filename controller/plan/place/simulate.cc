@@ -15,7 +15,7 @@
 namespace truce::controller {
 namespace {
 
-constexpr uint32_t kMostAdded = 100'000;
+constexpr uint32_t kMostAdded = 10'000;
 
 // One that needs a host.
 struct Homeless {
@@ -28,7 +28,7 @@ struct Homeless {
 // Who goes first: whoever loses most when it ends up badly, and what is hardest to find room for.
 bool GoesFirst(const Homeless& a, const Homeless& b) {
   const auto key = [](const Homeless& one) {
-    return std::tuple(-ClassRank(one.resident.workload_class), -one.resident.priority,
+    return std::tuple(-ClassRank(one.resident.workload_class), -int64_t{one.resident.priority},
                       -one.resident.demand[kPlaceCpuCores], -one.resident.demand[kPlaceMemoryBytes]);
   };
   return key(a) < key(b);
@@ -68,34 +68,40 @@ absl::StatusOr<Leaving> WhoLeaves(const Sketch& sketch, const v1::SimulateReques
   return leaving;
 }
 
-void Stay(const Resident& resident, const std::string& host, v1::SimulateResponse* response) {
+void Stay(const Resident& resident, const std::string& host, bool reserved, v1::SimulateResponse* response) {
   v1::SimulatedPlacement& placement = *response->add_placements();
   placement.set_workload(resident.workload);
   placement.set_application(resident.application);
   placement.set_workload_class(resident.workload_class);
   placement.set_source_host(host);
   placement.set_target_host(host);
-  placement.set_reason("nobody may move it: it is critical, or has no driver or no leave to migrate");
+  placement.set_reason(reserved ? "it is reserved and not there yet; release it, or place it anew when its time is over"
+                                : "nobody may move it: it is critical, or has no driver or no leave to migrate");
+  response->set_staying_count(response->staying_count() + 1);
 }
 
 // Empties the host into `homeless`; of a drained one what can't be moved stays.
 void Empty(size_t host, bool failed, Sketch* sketch, std::vector<Homeless>* homeless, v1::SimulateResponse* response) {
   const std::string name = sketch->host(host).name;
+  const size_t running = sketch->host(host).picture.residents.size() - sketch->host(host).reserved;
   sketch->Close(host, failed ? "it has failed" : "it is drained");
   for (size_t i = sketch->host(host).picture.residents.size(); i-- > 0;) {
-    const Resident& resident = sketch->host(host).picture.residents[i];
+    Resident resident = sketch->host(host).picture.residents[i];
+    const bool reserved = i >= running;
+    if (reserved) resident.workload = StrCat("reserved", resident.workload.empty() ? "" : ": ", resident.workload);
     if (!failed && !resident.movable) {
-      Stay(resident, name, response);
+      Stay(resident, name, reserved, response);
       continue;
     }
-    homeless->push_back({resident, sketch->host(host).effects[i], name});
+    homeless->push_back({std::move(resident), sketch->host(host).effects[i], name});
     sketch->Take(host, i);
   }
 }
 
 }  // namespace
 
-absl::StatusOr<v1::SimulateResponse> Simulate(PlacesSnapshot snapshot, const v1::SimulateRequest& request) {
+absl::StatusOr<v1::SimulateResponse> Simulate(PlacesSnapshot snapshot, const v1::SimulateRequest& request,
+                                              const std::function<bool()>& cancelled) {
   if (request.has_add()) TRUCE_RETURN_IF_ERROR(CheckDescription(request.add()));
   const uint32_t count = request.has_add() ? std::max(1U, request.add_count()) : 0;
   if (count > kMostAdded) {
@@ -123,6 +129,7 @@ absl::StatusOr<v1::SimulateResponse> Simulate(PlacesSnapshot snapshot, const v1:
   }
   std::stable_sort(homeless.begin(), homeless.end(), GoesFirst);
   for (Homeless& one : homeless) {
+    if (cancelled && cancelled()) return absl::CancelledError("nobody waits for the answer any more");
     v1::SimulatedPlacement& placement = *response.add_placements();
     placement.set_workload(one.resident.workload);
     placement.set_application(one.resident.application);

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "controller/plan/place/pricing.h"
-
 namespace truce::controller {
 Sketch::Sketch(PlacesSnapshot snapshot) : snapshot_(std::move(snapshot)), index_({.fullness = 1}) {
   for (size_t i = 0; i < snapshot_.hosts.size(); ++i) {
     numbers_.emplace(snapshot_.hosts[i].name, i);
+    sums_.emplace_back(snapshot_.hosts[i].picture, snapshot_.reserve_ratio);
     Refresh(i);
   }
   index_.Arrange();
@@ -24,6 +23,7 @@ void Sketch::Refresh(size_t host) {
   HostSum sum(one.picture, snapshot_.reserve_ratio);
   sum.Add(one.coming);
   for (size_t i = 0; i < one.effects.size(); ++i) sum.Add(one.picture.residents[i], one.effects[i]);
+  sums_[host] = sum;
   index_.Put(static_cast<int32_t>(host), sum.state());
 }
 
@@ -35,7 +35,8 @@ void Sketch::Close(size_t host, std::string why) {
 void Sketch::Put(size_t host, Resident resident, const ApplicationEffects& effects) {
   snapshot_.hosts[host].picture.residents.push_back(std::move(resident));
   snapshot_.hosts[host].effects.push_back(effects);
-  Refresh(host);
+  sums_[host].Add(snapshot_.hosts[host].picture.residents.back(), effects);
+  index_.Put(static_cast<int32_t>(host), sums_[host].state());
 }
 
 void Sketch::Take(size_t host, size_t resident) {

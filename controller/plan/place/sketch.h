@@ -10,6 +10,7 @@
 
 #include "controller/plan/pack/host_index.h"
 #include "controller/plan/place/places.h"
+#include "controller/plan/place/pricing.h"
 #include "truce/v1/scheduler.pb.h"
 
 namespace truce::controller {
@@ -35,6 +36,8 @@ class Sketch {
   void Refresh(size_t host);
 
   PlacesSnapshot snapshot_;
+  // By host.
+  std::vector<HostSum> sums_;
   std::map<std::string, size_t, std::less<>> numbers_;
   pack::HostIndex index_;
 };

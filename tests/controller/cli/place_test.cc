@@ -17,6 +17,7 @@ class PlaceCliTest : public CliTest {
     chosen.set_host("web-17");
     chosen.set_fits(true);
     chosen.set_score(62.5);
+    chosen.set_price(0.375);
     chosen.set_free_cpu_cores(5.25);
     chosen.set_free_memory_bytes(uint64_t{6} << 30);
     chosen.set_slowdown_ratio(0.031);
@@ -26,6 +27,7 @@ class PlaceCliTest : public CliTest {
     other.set_host("web-18");
     other.set_fits(true);
     other.set_score(50);
+    other.set_price(0.5);
     controller_.scheduler.place.set_reservation_id("908bd109-r7");
   }
 };
@@ -126,9 +128,9 @@ TEST_F(PlaceCliTest, APlacementIsExplainedBesideTheNextBest) {
                                 HasSubstr("truce/stress"), HasSubstr("20%"), HasSubstr("1.50 cores")));
   EXPECT_EQ(controller_.scheduler.explanation_request.running().workload(), "redis");
   EXPECT_EQ(controller_.scheduler.explanation_request.running().host(), "web-17");
-  answer.mutable_alternatives(0)->set_score(70);
+  answer.mutable_alternatives(0)->set_price(0.3);
   EXPECT_THAT(RunWith({"explain", "placement", "redis"}).out,
-              HasSubstr("it would go to web-18, which scores 7.5 more"));
+              HasSubstr("it would go to web-18; whether that is worth a move"));
 }
 
 TEST_F(PlaceCliTest, WhatIfSaysWhoFindsNoHost) {

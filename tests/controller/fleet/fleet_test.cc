@@ -67,6 +67,20 @@ TEST(FleetTest, RefusesAnotherProtocolVersionWithBothNumbers) {
   EXPECT_THAT(fleet.hosts(), IsEmpty());
 }
 
+TEST(FleetTest, AHostsNameCanGoIntoScripts) {
+  Fleet fleet({});
+  for (const char* name : {"-oProxyCommand=x", "a b", "web/1", "$(x)",
+                           "w\xc3\xa9"
+                           "b",
+                           ".."}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(fleet.OnHello(1, MakeHello(name), At(0)).status())) << name;
+  }
+  EXPECT_TRUE(absl::IsInvalidArgument(fleet.OnHello(1, MakeHello(std::string(254, 'a')), At(0)).status()));
+  for (const char* name : {"web-1.example_net", "fe80::1", "7"}) {
+    EXPECT_TRUE(fleet.OnHello(1, MakeHello(name), At(0)).ok()) << name;
+  }
+}
+
 TEST(FleetTest, ANewerConnectionTakesThePlaceOfTheOlder) {
   Fleet fleet({});
   ASSERT_TRUE(fleet.OnHello(1, MakeHello("web-1"), At(0)).ok());

@@ -94,7 +94,7 @@ TEST_F(ExtenderTest, OnlyNodesThatAreKnownToBeFullAreKeptOut) {
 TEST_F(ExtenderTest, NodesOfWhichNothingIsKnownAreNeitherSoughtNorShunned) {
   EXPECT_EQ(
       Make().Prioritize(kQuestion),
-      R"([{"host":"web-1","score":8},{"host":"web-2","score":0},{"host":"web-3","score":5},{"host":"web-4","score":5}])");
+      R"([{"host":"web-1","score":10},{"host":"web-2","score":0},{"host":"web-3","score":5},{"host":"web-4","score":5}])");
 }
 
 TEST_F(ExtenderTest, WhatGoesWrongIsSaidAndKeepsNobodyOut) {
@@ -146,7 +146,7 @@ TEST_F(ExtenderTest, IsServedOverHttp) {
   EXPECT_THAT(filtered->body, HasSubstr("web-4"));
   const auto ranked = client.Post("/prioritize", kQuestion, "application/json");
   ASSERT_TRUE(ranked);
-  EXPECT_THAT(ranked->body, HasSubstr(R"("score":8)"));
+  EXPECT_THAT(ranked->body, HasSubstr(R"("score":10)"));
   EXPECT_EQ(client.Get("/filter")->status, 404);
   const auto too_long = client.Post("/filter", std::string(size_t{9} << 20, ' '), "application/json");
   EXPECT_TRUE(!too_long || too_long->status == 413);

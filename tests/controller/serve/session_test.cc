@@ -9,6 +9,7 @@
 #include "src/rpc/security.h"
 #include "tests/controller/serve/running_controller.h"
 #include "truce/v1/operator.grpc.pb.h"
+#include "truce/v1/scheduler.grpc.pb.h"
 
 namespace truce::controller {
 namespace {
@@ -136,6 +137,17 @@ TEST(SessionTest, AnAgentMustBeTheHostOfItsCertificate) {
     v1::ListHostsResponse hosts;
     const auto as_agent = v1::OperatorService::NewStub(channel("agent-web-1"));
     EXPECT_EQ(as_agent->ListHosts(&context, {}, &hosts).error_code(), grpc::StatusCode::PERMISSION_DENIED);
+    // A stream that is cut while it is being refused ends once.
+    const auto advice = v1::SchedulerService::NewStub(channel("agent-web-1"));
+    for (int i = 0; i < 300; ++i) {
+      grpc::ClientContext watching;
+      const auto stream = advice->WatchAdvice(&watching, {});
+      if (i % 3 != 0) watching.TryCancel();
+      v1::WatchAdviceResponse response;
+      EXPECT_FALSE(stream->Read(&response));
+      const auto ended = stream->Finish().error_code();
+      EXPECT_TRUE(ended == grpc::StatusCode::PERMISSION_DENIED || ended == grpc::StatusCode::CANCELLED) << ended;
+    }
   }
   std::filesystem::remove_all(pki);
 }

@@ -78,6 +78,9 @@ TEST_F(HuaweiTest, WhatIsWrongIsNamedWithItsLine) {
               HasSubstr("line 2: a request with the strategy fault_domain has no"));
   EXPECT_THAT(Wrong(fleet, "2,4,1,affinity,0,1\n"), HasSubstr("line 2: only a request with the strategy fault_domain"));
   EXPECT_THAT(Wrong(fleet, "2,4,1,fault_domain,0,1\n"), HasSubstr("line 2: domain 1 asks for more domains than"));
+  tree_.Put("servers.csv", "");
+  EXPECT_THAT(ReadHuaweiProblem(tree_.Path("servers.csv"), tree_.Path("requests.csv")).status().ToString(),
+              HasSubstr("servers.csv: there is no server in it"));
   tree_.Put("servers.csv", "CPU1,RAM1,CPU2\n");
   EXPECT_THAT(ReadHuaweiProblem(tree_.Path("servers.csv"), tree_.Path("requests.csv")).status().ToString(),
               HasSubstr("servers.csv, line 1: the header has no column 'RAM2'"));

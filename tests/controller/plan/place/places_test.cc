@@ -208,7 +208,9 @@ TEST_F(PlacesTest, AHostInTroubleIsShunnedByWhomItWouldHurtMost) {
   AddPair("truce/x.service", "truce/y.service", 80, &report);
   ASSERT_FALSE(fleet_.OnReport(troubled, report, MomentOf(clock_)).has_value());
   places_.OnHost(troubled, {});
-  EXPECT_DOUBLE_EQ(places_.ScoreOn("a", Wanted("w", 0, v1::WORKLOAD_CLASS_CRITICAL)).score(), 0) << "50 - 80";
+  const v1::HostScore critical = places_.ScoreOn("a", Wanted("w", 0, v1::WORKLOAD_CLASS_CRITICAL));
+  EXPECT_DOUBLE_EQ(critical.price(), 0.5 + 0.8);
+  EXPECT_DOUBLE_EQ(critical.score(), 9 / 1.3);
   EXPECT_DOUBLE_EQ(places_.ScoreOn("a", Wanted("w", 0, v1::WORKLOAD_CLASS_STANDARD)).score(), 50 - 40);
   EXPECT_DOUBLE_EQ(places_.ScoreOn("a", Wanted("w", 0, v1::WORKLOAD_CLASS_BEST_EFFORT)).score(), 50 - 20);
 }
@@ -311,6 +313,50 @@ TEST_F(PlacesTest, NonsenseIsRefusedByName) {
     EXPECT_THAT(places_.Place(request).status().message(), HasSubstr("time_to_live")) << seconds;
   }
   EXPECT_EQ(places_.reservations(), 0u);
+  const std::string endless(5000, 'x');
+  workload = Wanted(endless, 1);
+  EXPECT_THAT(Placed(workload), HasSubstr("a name of 5000 bytes"));
+  workload = Wanted("w", 1);
+  workload.mutable_rules()->add_apart_from(endless);
+  EXPECT_THAT(Placed(workload), HasSubstr("a name of 5000 bytes"));
+  workload.mutable_rules()->clear_apart_from();
+  for (int i = 0; i < 100; ++i) workload.mutable_rules()->add_beside(StrCat("app-", i));
+  EXPECT_THAT(Placed(workload), HasSubstr("a list of 100 applications"));
+  request = Request(Wanted("w", 1));
+  request.set_request_id(endless);
+  EXPECT_THAT(places_.Place(request).status().message(), HasSubstr("request_id: 5000 bytes"));
+}
+
+TEST_F(PlacesTest, PlaceAndReserveDoNotAnswerForEachOther) {
+  Host("a");
+  v1::PlaceRequest place = Request(Wanted("w", 1));
+  place.set_request_id("id");
+  place.add_hosts("a");
+  ASSERT_TRUE(places_.Place(place).ok());
+  v1::ReserveRequest reserve;
+  *reserve.mutable_workload() = place.workload();
+  reserve.set_host("a");
+  reserve.set_request_id("id");
+  EXPECT_TRUE(absl::IsInvalidArgument(places_.Reserve(reserve).status())) << "they are the same on the wire";
+}
+
+TEST_F(PlacesTest, OneAgentsWildClaimsSpoilNobodyElsesPlaces) {
+  places_.OnSignature("x", Signature(0.1, 0.1));
+  places_.OnSignature("y", Signature(0.2, 0.2));
+  v1::Signature wild = Signature(1e300, 1e300);
+  for (auto& effect : *wild.mutable_resources()) effect.set_usual_ratio(1e300);
+  places_.OnSignature("wild", wild);
+  Host("a", {{.name = "x", .cores = 1}});
+  const auto response = places_.Place(Request(Wanted("unknown", 1)));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_NEAR(response->chosen().slowdown_ratio(), 1.25 * 0.1, 1e-9) << "what is usual is what most say";
+  EXPECT_TRUE(places_.Place(Request(Wanted("wild", 1))).ok());
+}
+
+TEST_F(PlacesTest, SoManyReservationsOnAHostAreAMistake) {
+  Host("a");
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(places_.Place(Request(Wanted("w", 0))).ok());
+  EXPECT_THAT(Placed(Wanted("w", 0)), HasSubstr("host a has 1000 reservations"));
 }
 
 TEST_F(PlacesTest, ADiskAndANetworkThatAreKnownBoundWhatComes) {
@@ -425,10 +471,8 @@ TEST_F(PlacesTest, NoHostIsBetterThanTheOneThatWasChosen) {
     ASSERT_EQ(response.ok(), scores->hosts(0).fits()) << response.status();
     if (!response.ok()) continue;
     ++placed;
-    // Below 0 a score says no more which is better.
-    if (scores->hosts(0).score() > 0) {
-      EXPECT_NEAR(response->chosen().score(), scores->hosts(0).score(), 1e-9);
-    }
+    EXPECT_NEAR(response->chosen().price(), scores->hosts(0).price(), 1e-9);
+    EXPECT_NEAR(response->chosen().score(), scores->hosts(0).score(), 1e-9);
     everybody.set_limit(3);
     EXPECT_LE(places_.ScoreHosts(everybody)->hosts_size(), 3);
   }
