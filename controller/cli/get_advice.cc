@@ -13,7 +13,7 @@ absl::StatusOr<View> Fetch(Session& session) {
   View view;
   if (!response.has_advice()) {
     view.message = std::make_shared<v1::WatchAdviceResponse>(std::move(response));
-    view.nothing = "no advice yet: the controller gives some every placement.advice_interval, after its start too";
+    view.nothing = "no advice yet: the controller gives some every placement.advice_interval (0s: never), after its start too";
     return view;
   }
   const v1::Advice& advice = response.advice();

@@ -14,7 +14,9 @@ absl::StatusOr<v1::WorkloadDescription> DescribedWorkload(const Options& options
     workload.set_workload_class(EnumFromWord<v1::WorkloadClass>(options.workload_class));
   }
   const PlaceFlags& flags = options.place;
-  if (workload.application().empty() && workload.cpu_cores() <= 0 && flags.memory_bytes == 0) {
+  const double asked = workload.cpu_cores() + workload.disk_bytes_per_second() + workload.disk_operations_per_second() +
+                       workload.network_bytes_per_second();
+  if (workload.application().empty() && asked <= 0 && flags.memory_bytes == 0) {
     return UsageError("nothing is said of the workload; give at least one of --application, --cpu and --memory");
   }
   workload.set_memory_bytes(flags.memory_bytes);

@@ -1,6 +1,7 @@
 #include "lab/fleet/commands.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -34,6 +35,12 @@ int RunFleetCommand(const FleetArguments& arguments) {
   }
   if (!result.ok()) return Failed(result.status());
   const FigureTable figures = fleet::FleetFigures(*result);
+  const bool judged = std::any_of(figures.figures().begin(), figures.figures().end(),
+                                  [](const Figure& figure) { return figure.target.has_value(); });
+  if (arguments.shown.check && !judged) {
+    std::fprintf(stderr, "truce-lab fleet: --check: there is no target without both truce and one of the others\n");
+    return 2;
+  }
   if (arguments.shown.json) return ShowFigures(figures, FigureFormat::kJson, arguments.shown.check, std::cout);
   fleet::WriteFleet(*result, std::cout);
   return arguments.shown.check && !figures.AllMet() ? 1 : 0;

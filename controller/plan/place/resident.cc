@@ -104,6 +104,7 @@ std::vector<HostPicture::Node> NodesOf(const v1::HostInventory& inventory) {
   return all;
 }
 
+constexpr double kMostDemand = 1e15;
 constexpr size_t kMostName = 1024;
 constexpr int kMostNames = 64;
 
@@ -157,9 +158,9 @@ absl::Status CheckDescription(const v1::WorkloadDescription& workload) {
                   {"disk_operations_per_second", workload.disk_operations_per_second(), "operations"},
                   {"network_bytes_per_second", workload.network_bytes_per_second(), "bytes"}};
   for (const auto& demand : kDemands) {
-    if (std::isfinite(demand.value) && demand.value >= 0) continue;
+    if (demand.value >= 0 && demand.value <= kMostDemand) continue;
     return absl::InvalidArgumentError(StrCat("workload.", demand.name, ": ", demand.value, " is no number of ",
-                                             demand.unit, "; 0 or more is expected"));
+                                             demand.unit, "; 0 to ", kMostDemand, " is expected"));
   }
   const v1::PlacementRules& rules = workload.rules();
   if ((rules.most_per_host() > 0 || rules.most_per_fault_domain() > 0) && workload.application().empty()) {

@@ -42,7 +42,7 @@ struct Resident {
 
 // A host with those on it.
 struct HostPicture {
-  // A resource of which nobody knows how much there is has none, and nobody is counted against it.
+  // A resource of which nobody knows how much there is has 0, and is taken for endless.
   pack::PlaceResources capacity{};
   std::vector<Resident> residents;
   // Of each NUMA node.
