@@ -8,6 +8,7 @@
 
 #include "controller/plan/pack/anneal.h"
 #include "controller/plan/pack/order.h"
+#include "controller/plan/place/pricing.h"
 #include "controller/plan/place/sketch.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -82,8 +83,7 @@ class Builder {
     const PlacesSnapshot::Host& host = snapshot_.hosts[number];
     const HostPicture& picture = host.picture;
     for (size_t r = 0; r < kPlaceResourceCount; ++r) {
-      const bool kept = r == kPlaceCpuCores || r == kPlaceMemoryBytes;
-      double there = picture.capacity[r] * (1 - (kept ? snapshot_.reserve_ratio : 0)) - host.coming[r];
+      double there = ToGive(r, picture.capacity[r], snapshot_.reserve_ratio) - host.coming[r];
       // Whatever is there, it is enough.
       if (picture.capacity[r] <= 0) there = kMost * kUnits[r];
       problem().capacity.push_back(There(there, r));
@@ -106,7 +106,7 @@ class Builder {
       for (size_t r = 0; r < kPlaceResourceCount; ++r) problem().demand.push_back(Asked(resident.demand[r], r));
       for (size_t k = 0; k < kResourceEffects; ++k) {
         // As if all hosts had as many CPUs as there are in the mean.
-        const double share = k == EffectOf(v1::RESOURCE_CPU) ? 1 / cpus_ : 1;
+        const double share = EffectShare(k, cpus_);
         problem().suffers.push_back(Whole(kEffect * share * weight * host.effects[i].suffers[k]));
         problem().hurts.push_back(Whole(kEffect * host.effects[i].hurts[k]));
       }

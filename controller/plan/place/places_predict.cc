@@ -20,7 +20,7 @@ constexpr size_t kNamed = 5;
 pack::PlaceEffects LossByResource(const ApplicationEffects& suffers, const ApplicationEffects& hurts, double cpus) {
   pack::PlaceEffects loss{};
   for (size_t k = 0; k < kResourceEffects; ++k) {
-    const double share = k == EffectOf(v1::RESOURCE_CPU) ? 1 / cpus : 1;
+    const double share = EffectShare(k, cpus);
     loss[k] = share * suffers.suffers[k] * hurts.hurts[k];
   }
   return loss;

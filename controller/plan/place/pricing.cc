@@ -17,8 +17,7 @@ HostSum::HostSum(const HostPicture& picture, double reserve_ratio)
   state_.hurts[kTroubleOfAny] = picture.worst_score / 100;
   for (size_t r = 0; r < kPlaceResourceCount; ++r) {
     state_.capacity[r] = std::max(0.0, picture.capacity[r]);
-    const bool kept = r == kPlaceCpuCores || r == kPlaceMemoryBytes;
-    state_.free[r] = state_.capacity[r] > 0 ? state_.capacity[r] * (1 - (kept ? reserve_ratio : 0)) : kPlenty;
+    state_.free[r] = state_.capacity[r] > 0 ? ToGive(r, state_.capacity[r], reserve_ratio) : kPlenty;
   }
 }
 
@@ -30,7 +29,7 @@ void HostSum::Add(const Resident& resident, const ApplicationEffects& effects) {
   Add(resident.demand);
   const double weight = SlowdownWeight(resident.workload_class, resident.priority);
   for (size_t k = 0; k < kResourceEffects; ++k) {
-    const double share = k == EffectOf(v1::RESOURCE_CPU) ? 1 / cpus_ : 1;
+    const double share = EffectShare(k, cpus_);
     state_.suffers[k] += share * weight * effects.suffers[k];
     state_.hurts[k] += share * effects.hurts[k];
   }

@@ -7,8 +7,19 @@
 
 namespace truce::controller {
 
-// Adds up who is on a host: what is left of it, and how all there suffer and hurt. Two that compete for CPUs meet on
-// one of so many, so on a host of N CPUs an effect through the CPU is an Nth of what it is on one.
+// How much of an effect there is on a host with so many CPUs: two that compete for CPUs meet on one of so many, so on N
+// CPUs an effect through the CPU is an Nth of what it is on one.
+inline double EffectShare(size_t effect, double cpus) {
+  return effect == EffectOf(v1::RESOURCE_CPU) ? 1 / cpus : 1;
+}
+// What may be given away of what a host has of a resource: of CPU and memory `reserve_ratio` is kept for a host's
+// failure.
+inline double ToGive(size_t resource, double capacity, double reserve_ratio) {
+  const bool kept = resource == kPlaceCpuCores || resource == kPlaceMemoryBytes;
+  return kept ? capacity * (1 - reserve_ratio) : capacity;
+}
+
+// Adds up who is on a host: what is left of it, and how all there suffer and hurt.
 class HostSum {
  public:
   // Of both CPU and memory `reserve_ratio` is kept free. `picture` outlives this; its residents are not added yet.

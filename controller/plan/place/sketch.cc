@@ -71,7 +71,7 @@ v1::FleetFigures Sketch::Figures() const {
     const double cpus = std::max(1.0, host.picture.capacity[kPlaceCpuCores]);
     pack::PlaceEffects hurts{};
     for (size_t k = 0; k < kResourceEffects; ++k) {
-      hurts[k] = state.hurts[k] * (k == EffectOf(v1::RESOURCE_CPU) ? cpus : 1);
+      hurts[k] = state.hurts[k] / EffectShare(k, cpus);
     }
     slowdown += Loss(state.suffers, hurts);
     for (size_t w = 0; w < host.effects.size(); ++w) {
