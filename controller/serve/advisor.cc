@@ -36,11 +36,16 @@ void Advisor::Run() {
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
-      const auto stopped = [this] { return stop_.load(); };
+      const auto called = [this] {
+        mutex_.AssertHeld();
+        return stop_.load() || hurry_;
+      };
       // In short steps: the clock may be another than the one that waits.
-      if (mutex_.AwaitWithTimeout(absl::Condition(&stopped), absl::Milliseconds(200))) return;
+      mutex_.AwaitWithTimeout(absl::Condition(&called), absl::Milliseconds(200));
+      if (stop_.load()) return;
+      if (!hurry_ && clock_.Monotonic() < next) continue;
+      hurry_ = false;
     }
-    if (clock_.Monotonic() < next) continue;
     Think();
     next = clock_.Monotonic() + options_.interval;
   }
@@ -62,6 +67,15 @@ void Advisor::Think() {
   absl::MutexLock lock(&mutex_);
   newest_ = std::make_shared<const v1::Advice>(*std::move(advice));
   for (const auto& [_, watcher] : watchers_) watcher(*newest_);
+}
+
+absl::Status Advisor::Hurry() {
+  if (!thread_.joinable()) {
+    return absl::FailedPreconditionError("this controller gives no advice; placement.advice_interval switches it on");
+  }
+  absl::MutexLock lock(&mutex_);
+  hurry_ = true;
+  return absl::OkStatus();
 }
 
 uint64_t Advisor::Watch(Watcher watcher) {

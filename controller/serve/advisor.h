@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "controller/plan/place/advise.h"
@@ -36,6 +37,9 @@ class Advisor {
 
   // The newest advice comes at once; one without a version while none was thought out. Returns what Unwatch takes.
   uint64_t Watch(Watcher watcher);
+  // Has an advice begun that knows all that is known now, as soon as one that is under way has ended.
+  // FailedPrecondition when none is ever given.
+  absl::Status Hurry();
   // The watcher is not called any more once this returns.
   void Unwatch(uint64_t id);
 
@@ -51,6 +55,7 @@ class Advisor {
   std::shared_ptr<const v1::Advice> newest_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, Watcher> watchers_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_watcher_ ABSL_GUARDED_BY(mutex_) = 1;
+  bool hurry_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t version_ = 0;  // its thread's
   std::thread thread_;
 };

@@ -125,8 +125,10 @@ class SchedulerServiceImpl final : public SchedulerServiceBase {
                   response);
   }
   grpc::ServerWriteReactor<v1::WatchAdviceResponse>* WatchAdvice(grpc::CallbackServerContext* context,
-                                                                 const v1::WatchAdviceRequest*) override {
-    return new AdviceStream(advisor_, MayAsk(*context));  // Deletes itself.
+                                                                 const v1::WatchAdviceRequest* request) override {
+    absl::Status may = MayAsk(*context);
+    if (may.ok() && request->anew()) may = advisor_.Hurry();
+    return new AdviceStream(advisor_, may);  // Deletes itself.
   }
 
  private:

@@ -17,7 +17,10 @@ constexpr int32_t kSignedAfter = 2;
 
 Agents::Agents(const World& world, const Knowledge& knowledge, size_t hosts)
     : world_(world), watched_(world.lives.size()), used_(hosts) {
-  for (size_t a = 0; a < knowledge.averages.size(); ++a) said_.push_back(knowledge.Said(a));
+  for (size_t a = 0; a < knowledge.averages.size(); ++a) {
+    said_.push_back(knowledge.Said(a));
+    said_.back().usual = knowledge.mean_hurts;
+  }
 }
 
 void Agents::See(const Life& life, double used_cores) {

@@ -11,6 +11,7 @@
 #include "lab/command_line.h"
 #include "lab/fleet/experiment.h"
 #include "lab/fleet/report.h"
+#include "spdlog/spdlog.h"
 #include "src/base/shutdown.h"
 
 namespace truce::lab {
@@ -25,6 +26,7 @@ struct FleetArguments {
 
 int RunFleetCommand(const FleetArguments& arguments) {
   ShutdownSignals signals;
+  spdlog::set_level(spdlog::level::warn);  // that a thousand hosts connect is no news
   fleet::FleetOptions options = arguments.options;
   if (arguments.policies != std::vector<std::string>{"all"}) options.policies = arguments.policies;
   if (arguments.knowledge != "both") options.knowledge = {arguments.knowledge};

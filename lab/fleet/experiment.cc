@@ -4,9 +4,11 @@
 #include <atomic>
 #include <utility>
 
+#include "lab/fleet/control/controlled.h"
+#include "lab/fleet/control/in_process.h"
+#include "lab/fleet/control/through_grpc.h"
 #include "lab/fleet/jobs.h"
 #include "lab/fleet/policies/baselines.h"
-#include "lab/fleet/policies/ours.h"
 #include "lab/fleet/simulation.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -15,9 +17,12 @@ namespace truce::lab::fleet {
 namespace {
 
 constexpr std::string_view kOurs = "truce";
+constexpr std::string_view kThroughGrpc = "truce-grpc";
 constexpr std::string_view kNoSignatures = "truce-no-signatures";
 constexpr std::string_view kNoPairs = "truce-no-pairs";
 constexpr std::string_view kNoMoves = "truce-no-moves";
+// For each workload, what a controller behind gRPC has for an advice.
+constexpr absl::Duration kAdviceTime = absl::Microseconds(100);
 constexpr double kWaitingTolerance = 0.001;
 // To so much of all hosts the fewest are found.
 constexpr double kHostsTolerance = 0.02;
@@ -139,7 +144,9 @@ class Experiment {
   absl::StatusOr<Outcome> Simulate(size_t i, std::string_view policy, std::string_view knowledge, size_t hosts) {
     const World& world = worlds_[i];
     const Knowledge& known = knowledge == kPerfect ? world.perfect : world.real;
-    const std::unique_ptr<Placer> placer = MakePolicy(policy, options().overcommit, known.Trust(), world.options.seed);
+    const auto running = static_cast<int64_t>(world.options.workloads_per_host * static_cast<double>(hosts));
+    TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<Placer> placer,
+                           MakePolicy(policy, options().overcommit, running, world.options.seed));
     return Simulation(world, known, {hosts, options().move_ratio, &stop_}, *placer).Run();
   }
 
@@ -158,32 +165,34 @@ class Experiment {
 
 std::vector<std::string> PolicyNames() {
   std::vector<std::string> names = BaselineNames();
-  for (const std::string_view name : {kNoPairs, kNoSignatures, kNoMoves, kOurs}) names.emplace_back(name);
+  for (const std::string_view name : {kNoPairs, kNoSignatures, kNoMoves, kThroughGrpc, kOurs}) names.emplace_back(name);
   return names;
 }
 
 bool UsesSignatures(std::string_view policy) {
-  return policy == kOurs || policy == kNoMoves;
+  return policy == kOurs || policy == kNoMoves || policy == kThroughGrpc;
 }
 
-std::unique_ptr<Placer> MakePolicy(std::string_view name, double overcommit, double trust, uint64_t seed) {
+absl::StatusOr<std::unique_ptr<Placer>> MakePolicy(std::string_view name, double overcommit, int64_t workloads,
+                                                   uint64_t seed) {
   if (IsOther(name)) return MakeBaseline(name, overcommit, seed);
-  OursOptions options;
-  options.name = std::string(name);
-  options.overcommit = overcommit;
-  options.trust = trust;
-  options.seed = seed;
+  ControlledOptions options{.name = std::string(name), .overcommit = overcommit};
+  if (name == kThroughGrpc) {
+    TRUCE_ASSIGN_OR_RETURN(auto link, LinkThroughGrpc({.advice_time = workloads * kAdviceTime}));
+    return std::make_unique<Controlled>(std::move(options), std::move(link));
+  }
   if (name == kNoSignatures) {
     // All applications are taken for the average one: what is left are classes, use and room.
-    options.trust = 0;
+    options.signatures = ControlledOptions::Signatures::kAverage;
   } else if (name == kNoPairs) {
-    options.pairs = false;
+    options.signatures = ControlledOptions::Signatures::kNone;
   } else if (name == kNoMoves) {
     options.rebalances = false;
   } else if (name != kOurs) {
-    return nullptr;
+    return absl::InvalidArgumentError(StrCat("there is no policy '", name, "'"));
   }
-  return std::make_unique<Ours>(std::move(options));
+  TRUCE_ASSIGN_OR_RETURN(auto link, LinkInProcess({.seed = seed}));
+  return std::make_unique<Controlled>(std::move(options), std::move(link));
 }
 
 const Row* FindOurs(const FleetResult& result, std::string_view knowledge) {

@@ -39,8 +39,10 @@ struct FleetOptions {
 std::vector<std::string> PolicyNames();
 // Whether what agents say of interference changes anything for it.
 bool UsesSignatures(std::string_view policy);
-// `trust`: Knowledge::Trust. Nullptr for a name that is none.
-std::unique_ptr<Placer> MakePolicy(std::string_view name, double overcommit, double trust, uint64_t seed);
+// For a fleet of about so many workloads. InvalidArgument for a name that is none, else what a controller can't be
+// started for.
+absl::StatusOr<std::unique_ptr<Placer>> MakePolicy(std::string_view name, double overcommit, int64_t workloads,
+                                                   uint64_t seed);
 
 // A policy's runs with one knowledge (empty where that does not matter), by seed.
 struct Row {

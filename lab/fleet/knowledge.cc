@@ -14,25 +14,6 @@ Signature Knowledge::Said(size_t application) const {
   return said;
 }
 
-double Knowledge::Trust() const {
-  double variance = 0;
-  for (size_t r = 0; r < kEffects; ++r) {
-    double sums[2] = {};
-    double squares[2] = {};
-    const auto count = static_cast<double>(averages.size());
-    for (size_t a = 0; a < averages.size(); ++a) {
-      const Signature said = Said(a);
-      const double logs[2] = {std::log(said.hurts[r]), std::log(said.suffers[r])};
-      for (size_t i = 0; i < 2; ++i) {
-        sums[i] += logs[i] / count;
-        squares[i] += logs[i] * logs[i] / count;
-      }
-    }
-    for (size_t i = 0; i < 2; ++i) variance += (squares[i] - sums[i] * sums[i]) / (2 * kEffects);
-  }
-  return variance > 0 ? std::max(0.0, 1 - error * error / variance) : 0;
-}
-
 Knowledge Learn(const Truth& truth, std::mt19937_64& random) {
   const size_t count = truth.applications();
   const double others = static_cast<double>(count - 1);

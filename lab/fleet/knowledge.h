@@ -24,10 +24,6 @@ struct Knowledge {
 
   // What is said of the application.
   Signature Said(size_t application) const;
-  // Of what the logarithms of figures differ between applications, the part that is no error: as far as they should
-  // count beyond their mean (Galton's regression). Whoever knows the model's held-out marks and its signatures knows
-  // this.
-  double Trust() const;
 };
 
 Knowledge Learn(const Truth& truth, std::mt19937_64& random);

@@ -48,6 +48,8 @@ struct Request {
 struct Signature {
   Effects hurts{};
   Effects suffers{};
+  // What average workloads do to each other, as the model knows it.
+  Effects usual{};
 };
 
 struct WorkloadReport {
@@ -80,6 +82,9 @@ struct Move {
 struct MoveBudget {
   int32_t most_moves = 0;
 };
+
+// Between two reports of a host.
+inline constexpr double kReportSeconds = 300;
 
 class Placer {
  public:

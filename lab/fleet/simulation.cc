@@ -14,6 +14,7 @@ namespace {
 // at half of 10 Gbit/s.
 constexpr double kMovingSlowdown = 0.1;
 constexpr double kGibPerSecond = 0.58;
+static_assert(kReportSeconds == kStepSeconds);
 
 }  // namespace
 

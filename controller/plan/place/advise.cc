@@ -104,11 +104,12 @@ class Builder {
       const Resident& resident = host.picture.residents[i];
       const double weight = SlowdownWeight(resident.workload_class, resident.priority);
       for (size_t r = 0; r < kPlaceResourceCount; ++r) problem().demand.push_back(Asked(resident.demand[r], r));
+      const pack::PlaceEffects hurts = HurtsOf(host.effects[i], resident.demand[kPlaceCpuCores]);
       for (size_t k = 0; k < kResourceEffects; ++k) {
         // As if all hosts had as many CPUs as there are in the mean.
         const double share = EffectShare(k, cpus_);
         problem().suffers.push_back(Whole(kEffect * share * weight * host.effects[i].suffers[k]));
-        problem().hurts.push_back(Whole(kEffect * host.effects[i].hurts[k]));
+        problem().hurts.push_back(Whole(kEffect * hurts[k]));
       }
       problem().group.push_back(pack::kNoGroup);
       problem().move_cost.push_back(Whole(kCost * MovePenalty(resident.demand[kPlaceMemoryBytes])));

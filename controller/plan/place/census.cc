@@ -1,24 +1,32 @@
 #include "controller/plan/place/census.h"
 
 #include <algorithm>
-#include <utility>
+#include <cmath>
 
 #include "src/base/text.h"
 
 namespace truce::controller {
 
-void Census::Put(int32_t host, std::vector<std::string> applications) {
-  std::sort(applications.begin(), applications.end());
-  std::vector<std::string>& before = applications_[host];
-  // Most reports are of the same workloads as the one before.
-  if (before == applications) return;
-  for (const std::string& application : before) {
-    const auto it = hosts_.find(AbslView(application));
-    if (--it->second[host] > 0) continue;
-    it->second.erase(host);
-    if (it->second.empty()) hosts_.erase(it);
+int64_t Census::Millicores(double cores) {
+  constexpr double kMost = 1e9;
+  return std::llround(1e3 * std::clamp(cores, 0.0, kMost));
+}
+
+void Census::Put(int32_t host, std::vector<std::pair<std::string, double>> applications) {
+  std::vector<std::pair<std::string, double>>& before = on_[host];
+  for (const auto& [application, cores] : applications) {
+    Application& one = all_[application];
+    ++one.hosts[host];
+    ++one.workloads;
+    one.millicores += Millicores(cores);
   }
-  for (const std::string& application : applications) ++hosts_[application][host];
+  for (const auto& [application, cores] : before) {
+    const auto it = all_.find(application);
+    Application& one = it->second;
+    one.millicores -= Millicores(cores);
+    if (--one.hosts[host] == 0) one.hosts.erase(host);
+    if (--one.workloads == 0) all_.erase(it);
+  }
   before = std::move(applications);
 }
 
@@ -29,9 +37,16 @@ int32_t Census::On(int32_t host, std::string_view application) const {
   return it == hosts->end() ? 0 : it->second;
 }
 
+double Census::MeanCores(std::string_view application) const {
+  const auto it = all_.find(AbslView(application));
+  return it == all_.end()
+             ? 0
+             : 1e-3 * static_cast<double>(it->second.millicores) / static_cast<double>(it->second.workloads);
+}
+
 const absl::flat_hash_map<int32_t, int32_t>* Census::HostsOf(std::string_view application) const {
-  const auto it = hosts_.find(AbslView(application));
-  return it == hosts_.end() ? nullptr : &it->second;
+  const auto it = all_.find(AbslView(application));
+  return it == all_.end() ? nullptr : &it->second.hosts;
 }
 
 }  // namespace truce::controller

@@ -1,7 +1,6 @@
 #include "controller/plan/place/host_score.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "absl/strings/str_format.h"
 #include "controller/plan/place/interference.h"
@@ -55,11 +54,9 @@ std::string Why(const HostVerdict& verdict) {
   return why;
 }
 
-// Falls with the price everywhere: a straight line while contention is small, which people can read, then slower.
+// Falls with the price everywhere: no two hosts are alike that aren't.
 double ScoreOf(double price) {
-  constexpr double kStraight = 0.9;
-  if (price <= kStraight) return std::clamp(100 * (1 - price), 0.0, 100.0);
-  return 100 * (1 - kStraight) * kStraight / price;
+  return 100 / (1 + std::max(0.0, price));
 }
 
 }  // namespace

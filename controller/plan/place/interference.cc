@@ -51,6 +51,15 @@ double SlowdownWeight(v1::WorkloadClass workload_class, int priority) {
   return by_class * (1 + 0.25 * std::clamp(priority, -100, 100) / 100);
 }
 
+pack::PlaceEffects HurtsOf(const ApplicationEffects& effects, double cores) {
+  constexpr double kMostTimes = 10;
+  pack::PlaceEffects hurts = effects.hurts;
+  if (!(effects.cores > 0)) return hurts;
+  const double times = std::clamp(cores / effects.cores, 1 / kMostTimes, kMostTimes);
+  for (double& one : hurts) one *= times;
+  return hurts;
+}
+
 double Loss(const pack::PlaceEffects& suffers, const pack::PlaceEffects& hurts) {
   double loss = 0;
   for (size_t k = 0; k < suffers.size(); ++k) loss += suffers[k] * hurts[k];

@@ -30,6 +30,8 @@ constexpr size_t EffectOf(v1::Resource resource) {
 struct ApplicationEffects {
   pack::PlaceEffects suffers{};
   pack::PlaceEffects hurts{};
+  // CPU of its workloads, in the mean: the size that `hurts` is of. 0: not known, and all are taken to be as large.
+  double cores = 0;
   // Whether it comes from a signature of the application; else it is a usual one's.
   bool known = false;
 };
@@ -42,6 +44,10 @@ ApplicationEffects UsualEffects(const v1::Signature& signature);
 // What a slowdown of such a workload weighs: 1 for critical, 0.5 for standard, 0.25 for best effort, and up to a
 // quarter more or less by its priority within +-100, so that no priority outweighs a class.
 double SlowdownWeight(v1::WorkloadClass workload_class, int priority);
+
+// What a workload of the application hurts by that uses so many cores: who works twice as much as others of its kind
+// presses twice as hard on what they share. At most 10 times as much or as little.
+pack::PlaceEffects HurtsOf(const ApplicationEffects& effects, double cores);
 
 // Sum over effects of the product: what `suffers` loses to `hurts`.
 double Loss(const pack::PlaceEffects& suffers, const pack::PlaceEffects& hurts);

@@ -13,10 +13,6 @@ namespace {
 constexpr size_t kReportsPerArrange = 20;
 // Hosts that are copied or scored under one lock.
 constexpr size_t kAtOnce = 64;
-// Applications whose effects are known; as many as signatures are kept.
-constexpr size_t kMostApplications = 10'000;
-// Signatures of known applications between two looks at what is usual.
-constexpr size_t kUsualEvery = 100;
 
 }  // namespace
 
@@ -38,11 +34,6 @@ std::optional<int32_t> Places::Find(std::string_view host) const {
   return it == numbers_.end() ? std::nullopt : std::optional(it->second);
 }
 
-ApplicationEffects Places::EffectsOfApplication(std::string_view application) const {
-  const auto it = effects_.find(AbslView(application));
-  return it == effects_.end() ? usual_.value_or(ApplicationEffects()) : it->second;
-}
-
 void Places::OnHost(const HostState& host, const DriftOf& drift_of) {
   HostPicture picture = PictureOf(host, drift_of);
   absl::MutexLock lock(&mutex_);
@@ -54,30 +45,8 @@ void Places::OnHost(const HostState& host, const DriftOf& drift_of) {
 }
 
 void Places::OnSignature(const std::string& application, const v1::Signature& signature) {
-  ApplicationEffects effects = EffectsOf(signature);
   absl::MutexLock lock(&mutex_);
-  if (!effects.known) return;
-  if (effects_.size() >= kMostApplications && !effects_.contains(application)) {
-    usual_of_.erase(effects_.begin()->first);
-    effects_.erase(effects_.begin());
-  }
-  const bool is_new = effects_.insert_or_assign(application, effects).second;
-  usual_of_[application] = UsualEffects(signature);
-  if (is_new || ++usual_age_ >= kUsualEvery) UpdateUsual();
-}
-
-void Places::UpdateUsual() {
-  usual_age_ = 0;
-  ApplicationEffects usual;
-  std::vector<double> values;
-  for (size_t k = 0; k < kResourceEffects; ++k) {
-    values.clear();
-    for (const auto& [_, one] : usual_of_) values.push_back(one.hurts[k]);
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::nth_element(values.begin(), middle, values.end());
-    usual.hurts[k] = usual.suffers[k] = *middle;
-  }
-  usual_ = usual;
+  known_.Learn(application, signature, census_.MeanCores(application));
 }
 
 void Places::SetComing(const std::map<std::string, pack::PlaceResources, std::less<>>& coming) {
@@ -98,11 +67,11 @@ void Places::SetComing(const std::map<std::string, pack::PlaceResources, std::le
 void Places::Refresh(int32_t host) {
   Entry& entry = *entries_[static_cast<size_t>(host)];
   HostSum sum(entry.picture, options_.reserve_ratio);
-  std::vector<std::string> applications;
+  std::vector<std::pair<std::string, double>> applications;
   const auto add = [&](const Resident& resident) {
     mutex_.AssertHeld();
-    sum.Add(resident, EffectsOfApplication(resident.application));
-    if (!resident.application.empty()) applications.push_back(resident.application);
+    sum.Add(resident, known_.Of(resident.application));
+    if (!resident.application.empty()) applications.emplace_back(resident.application, resident.demand[kPlaceCpuCores]);
   };
   sum.Add(entry.coming);
   for (const Resident& resident : entry.picture.residents) add(resident);
@@ -119,18 +88,12 @@ void Places::Expire() {
   for (const int32_t host : hosts) Refresh(host);
 }
 
-const ApplicationEffects& PlacesSnapshot::EffectsOf(std::string_view application) const {
-  const auto it = effects.find(AbslView(application));
-  return it == effects.end() ? usual : it->second;
-}
-
 PlacesSnapshot Places::Snapshot() {
   PlacesSnapshot snapshot;
   snapshot.reserve_ratio = options_.reserve_ratio;
   {
     absl::MutexLock lock(&mutex_);
-    snapshot.effects = effects_;
-    snapshot.usual = usual_.value_or(ApplicationEffects());
+    snapshot.known = known_;
   }
   for (size_t begin = 0;; begin += kAtOnce) {
     absl::MutexLock lock(&mutex_);
@@ -146,7 +109,7 @@ PlacesSnapshot Places::Snapshot() {
         host.picture.residents.push_back(one->resident);
         ++host.reserved;
       }
-      for (const Resident& one : host.picture.residents) host.effects.push_back(EffectsOfApplication(one.application));
+      for (const Resident& one : host.picture.residents) host.effects.push_back(known_.Of(one.application));
     }
   }
   std::sort(snapshot.hosts.begin(), snapshot.hosts.end(), [](const auto& a, const auto& b) { return a.name < b.name; });

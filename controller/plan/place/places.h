@@ -5,10 +5,10 @@
 //   signature ─► effects ─┼─► HostIndex, Census ◄── ask ─┼─► ScoreHosts, ScoreOn
 //   reservations ─────────┘                              └─► Predict, Snapshot
 //
-// The price of a host is what pack/host_index.h says, with fullness at 1: the largest share of a resource that is in
-// use then, plus the slowdown that the workload and those there are expected to cause each other, weighted
-// (interference.h), plus the trouble that is seen there, weighted by the newcomer's class. A score is 100 x (1 -
-// price), at least 0.
+// The price of a host (pack/host_index.h) is the largest share of a resource that is in use then, plus what the
+// workload and those there are expected to slow each other (interference.h), weighted, plus the trouble that is seen
+// there, weighted by the newcomer's class; pricing.h says how these weigh against each other. A score is 100 / (1 +
+// price).
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,7 @@
 #include "controller/plan/pack/host_index.h"
 #include "controller/plan/place/census.h"
 #include "controller/plan/place/interference.h"
+#include "controller/plan/place/known_effects.h"
 #include "controller/plan/place/reservations.h"
 #include "controller/plan/place/resident.h"
 #include "src/base/clock.h"
@@ -57,10 +58,7 @@ struct PlacesSnapshot {
   };
   std::vector<Host> hosts;  // by name
   double reserve_ratio = 0;
-  absl::flat_hash_map<std::string, ApplicationEffects> effects;
-  ApplicationEffects usual;
-
-  const ApplicationEffects& EffectsOf(std::string_view application) const;
+  KnownEffects known;
 };
 
 // Thread-safe. Locked after ControllerCore's lock, if both are.
@@ -117,8 +115,6 @@ class Places {
   const Entry& At(int32_t host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return *entries_[static_cast<size_t>(host)];
   }
-  ApplicationEffects EffectsOfApplication(std::string_view application) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void UpdateUsual() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Adds up who is on the host or expected there, and prices it anew.
   void Refresh(int32_t host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Expire() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -158,13 +154,7 @@ class Places {
   Census census_ ABSL_GUARDED_BY(mutex_);
   Reservations reservations_ ABSL_GUARDED_BY(mutex_);
   Answers answers_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::string, ApplicationEffects> effects_ ABSL_GUARDED_BY(mutex_);
-  // What each of those signatures said is usual; hosts may have different models.
-  absl::flat_hash_map<std::string, ApplicationEffects> usual_of_ ABSL_GUARDED_BY(mutex_);
-  // Of an application that is not in there: the median, so that no agent alone says it. Nullopt before the first
-  // signature.
-  std::optional<ApplicationEffects> usual_ ABSL_GUARDED_BY(mutex_);
-  size_t usual_age_ ABSL_GUARDED_BY(mutex_) = 0;
+  KnownEffects known_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace truce::controller

@@ -59,7 +59,7 @@ Places::Ask Places::AskFor(const v1::WorkloadDescription& workload) const {
   Ask ask;
   ask.workload = &workload;
   ask.resident = ResidentOf(workload);
-  ask.effects = EffectsOfApplication(workload.application());
+  ask.effects = known_.Of(workload.application());
   ask.demand = DemandOn(ask.resident, ask.effects);
   if (workload.rules().most_per_fault_domain() > 0) {
     if (const auto* hosts = census_.HostsOf(workload.application())) {
@@ -125,9 +125,9 @@ v1::HostScore Places::Score(int32_t host, const Ask& ask) const {
                       .closed = entry.picture.closed};
   verdict.price = index_.Price(entry.state, ask.demand, nullptr);
   verdict.rule = Forbids(host, ask);
-  if (usual_.has_value()) {
+  if (!known_.empty()) {
     verdict.slowdown = Loss(ask.effects.suffers, entry.state.hurts);
-    verdict.neighbours_slowdown = Loss(entry.state.suffers, ask.effects.hurts);
+    verdict.neighbours_slowdown = Loss(entry.state.suffers, HurtsOf(ask.effects, ask.resident.demand[kPlaceCpuCores]));
   }
   return Describe(verdict);
 }

@@ -16,13 +16,10 @@ constexpr size_t kNeighbours = 10;
 constexpr size_t kAlternatives = 3;
 constexpr size_t kNamed = 5;
 
-// What `suffers` loses to `hurts` on so many CPUs, by resource.
-pack::PlaceEffects LossByResource(const ApplicationEffects& suffers, const ApplicationEffects& hurts, double cpus) {
+// What one that suffers so loses to one that hurts so, on so many CPUs, by resource.
+pack::PlaceEffects LossByResource(const pack::PlaceEffects& suffers, const pack::PlaceEffects& hurts, double cpus) {
   pack::PlaceEffects loss{};
-  for (size_t k = 0; k < kResourceEffects; ++k) {
-    const double share = EffectShare(k, cpus);
-    loss[k] = share * suffers.suffers[k] * hurts.hurts[k];
-  }
+  for (size_t k = 0; k < kResourceEffects; ++k) loss[k] = EffectShare(k, cpus) * suffers[k] * hurts[k];
   return loss;
 }
 
@@ -63,14 +60,16 @@ void Places::AddInterference(int32_t host, const Ask& ask, std::string_view itse
   const Entry& entry = At(host);
   const double cpus = std::max(1.0, entry.picture.capacity[kPlaceCpuCores]);
   const double weight = SlowdownWeight(ask.workload->workload_class(), ask.workload->priority());
+  const pack::PlaceEffects hurts = HurtsOf(ask.effects, ask.resident.demand[kPlaceCpuCores]);
   pack::PlaceEffects suffered{};
   pack::PlaceEffects caused{};
   std::vector<Neighbour> neighbours;
   const auto meet = [&](const Resident& resident) {
     mutex_.AssertHeld();
-    const ApplicationEffects theirs = EffectsOfApplication(resident.application);
-    const pack::PlaceEffects here = LossByResource(ask.effects, theirs, cpus);
-    const pack::PlaceEffects there = LossByResource(theirs, ask.effects, cpus);
+    const ApplicationEffects& theirs = known_.Of(resident.application);
+    const pack::PlaceEffects here =
+        LossByResource(ask.effects.suffers, HurtsOf(theirs, resident.demand[kPlaceCpuCores]), cpus);
+    const pack::PlaceEffects there = LossByResource(theirs.suffers, hurts, cpus);
     for (size_t k = 0; k < kResourceEffects; ++k) {
       suffered[k] += here[k];
       caused[k] += there[k];
@@ -141,7 +140,7 @@ absl::StatusOr<v1::PredictInterferenceResponse> Places::Predict(const v1::Predic
       if (!host) return NoSuchHost(name);
       hosts.push_back(*host);
     }
-    if (!usual_.has_value()) {
+    if (known_.empty()) {
       return absl::FailedPreconditionError(
           "no agent has sent a signature yet, so nothing can be predicted; agents send them some minutes after their "
           "start, when they have an interference model (truce-agent --check-config says)");
@@ -213,15 +212,15 @@ absl::StatusOr<v1::ExplainPlacementResponse> Places::Explain(const v1::ExplainPl
   const Resident& resident = residents[meant[0]];
   *response.mutable_workload() = DescriptionOf(resident);
   const Ask ask = AskFor(response.workload());
-  if (usual_.has_value()) AddInterference(host, ask, resident.workload, kNeighbours, response.mutable_interference());
+  if (!known_.empty()) AddInterference(host, ask, resident.workload, kNeighbours, response.mutable_interference());
   // Its host as if it had not come yet.
   HostSum without(entry.picture, options_.reserve_ratio);
   without.Add(entry.coming);
   for (size_t i = 0; i < residents.size(); ++i) {
-    if (i != meant[0]) without.Add(residents[i], EffectsOfApplication(residents[i].application));
+    if (i != meant[0]) without.Add(residents[i], known_.Of(residents[i].application));
   }
   for (const Reservations::Reservation* one : reservations_.On(host)) {
-    without.Add(one->resident, EffectsOfApplication(one->resident.application));
+    without.Add(one->resident, known_.Of(one->resident.application));
   }
   const pack::PlaceHost with = std::exchange(entry.state, without.state());
   *response.mutable_current() = Score(host, ask);

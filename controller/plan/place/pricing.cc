@@ -28,10 +28,11 @@ void HostSum::Add(const pack::PlaceResources& coming) {
 void HostSum::Add(const Resident& resident, const ApplicationEffects& effects) {
   Add(resident.demand);
   const double weight = SlowdownWeight(resident.workload_class, resident.priority);
+  const pack::PlaceEffects hurts = HurtsOf(effects, resident.demand[kPlaceCpuCores]);
   for (size_t k = 0; k < kResourceEffects; ++k) {
     const double share = EffectShare(k, cpus_);
     state_.suffers[k] += share * weight * effects.suffers[k];
-    state_.hurts[k] += share * effects.hurts[k];
+    state_.hurts[k] += share * hurts[k];
   }
 }
 
@@ -39,12 +40,13 @@ pack::PlaceDemand DemandOn(const Resident& resident, const ApplicationEffects& e
   pack::PlaceDemand demand;
   demand.demand = resident.demand;
   const double weight = SlowdownWeight(resident.workload_class, resident.priority);
+  const pack::PlaceEffects hurts = HurtsOf(effects, resident.demand[kPlaceCpuCores]);
   for (size_t k = 0; k < kResourceEffects; ++k) {
-    demand.suffers[k] = weight * effects.suffers[k];
-    demand.hurts[k] = effects.hurts[k];
+    demand.suffers[k] = weight * effects.suffers[k] / kFullHostSlowdown;
+    demand.hurts[k] = hurts[k] / kFullHostSlowdown;
   }
   const bool critical = resident.workload_class == v1::WORKLOAD_CLASS_CRITICAL;
-  demand.suffers[critical ? kTroubleOfCritical : kTroubleOfAny] = weight;
+  demand.suffers[critical ? kTroubleOfCritical : kTroubleOfAny] = weight * kTroubleSlowdown / kFullHostSlowdown;
   return demand;
 }
 

@@ -7,6 +7,13 @@
 
 namespace truce::controller {
 
+// What placing weighs against each other, as slowdowns of a critical workload: to be on a host that is full, against
+// one that is empty; and to be where a contention score of 100 is seen. The first was set by the simulated fleet
+// (truce-lab fleet): up to there critical workloads gain, and beyond, best effort loses more than they gain. The second
+// is a judgement: what is seen is worse than what is foretold, and may be over by the time the workload is there.
+inline constexpr double kFullHostSlowdown = 0.02;
+inline constexpr double kTroubleSlowdown = 0.1;
+
 // How much of an effect there is on a host with so many CPUs: two that compete for CPUs meet on one of so many, so on N
 // CPUs an effect through the CPU is an Nth of what it is on one.
 inline double EffectShare(size_t effect, double cpus) {

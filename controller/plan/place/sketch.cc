@@ -78,7 +78,8 @@ v1::FleetFigures Sketch::Figures() const {
       const Resident& resident = host.picture.residents[w];
       pack::PlaceEffects suffers = host.effects[w].suffers;
       suffers[EffectOf(v1::RESOURCE_CPU)] /= cpus;
-      slowdown -= SlowdownWeight(resident.workload_class, resident.priority) * Loss(suffers, host.effects[w].hurts);
+      slowdown -= SlowdownWeight(resident.workload_class, resident.priority) *
+                  Loss(suffers, HurtsOf(host.effects[w], resident.demand[kPlaceCpuCores]));
     }
   }
   figures.set_slowdown_ratio_sum(std::max(0.0, slowdown));

@@ -111,6 +111,27 @@ TEST_F(SchedulerTest, AdviceIsWatched) {
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
+TEST_F(SchedulerTest, AdviceIsThoughtOutAnewForWhoAsks) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  v1::WatchAdviceRequest request;
+  request.set_anew(true);
+  const auto stream = stub_->WatchAdvice(&context, request);
+  v1::WatchAdviceResponse response;
+  // Its clock stands still: the interval never ends.
+  while (!response.has_advice()) ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.advice().version(), 1u);
+  context.TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST(AdvisorTest, OneThatGivesNoneSaysSoToWhoIsInAHurry) {
+  FakeClock clock;
+  Places places({"run"}, clock);
+  Advisor advisor({.interval = absl::ZeroDuration()}, places, clock);
+  EXPECT_TRUE(absl::IsFailedPrecondition(advisor.Hurry()));
+}
+
 TEST_F(SchedulerTest, WhatNobodyWaitsForAnyMoreReservesNothing) {
   v1::PlaceRequest request;
   request.mutable_workload()->set_cpu_cores(0.1);

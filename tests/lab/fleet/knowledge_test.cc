@@ -44,9 +44,6 @@ TEST(KnowledgeTest, CalibrationMakesNoMarkBetterThanTheTargetAndOneJustAsGood) {
                     std::abs(real->error - kShippedMarks.error) < 0.004;
   EXPECT_TRUE(just) << real->auc << " " << real->error << " " << real->rank;
   EXPECT_GT(knowledge.error, 0.2);
-  EXPECT_LT(knowledge.Trust(), 0.9);
-  knowledge.error = 0;
-  EXPECT_DOUBLE_EQ(knowledge.Trust(), 1);
 }
 
 TEST(KnowledgeTest, AWorldThatCantBeKnownSoBadlyIsRefused) {

@@ -4,7 +4,6 @@
 
 #include "lab/fleet/policies/baselines.h"
 #include "lab/fleet/policies/ledger.h"
-#include "lab/fleet/policies/ours.h"
 
 namespace truce::lab::fleet {
 namespace {
@@ -122,90 +121,6 @@ TEST(LedgerTest, CpusMayBeAskedForMoreThanThereAreAndMemoryNot) {
   EXPECT_TRUE(ledger.Fits(Asks(1, 15, 100), 0));
   EXPECT_FALSE(ledger.Fits(Asks(1, 15.1, 100), 0));
   EXPECT_FALSE(ledger.Fits(Asks(1, 15, 100.1), 0));
-}
-
-Signature Says(double hurts, double suffers) {
-  Signature signature;
-  signature.hurts.fill(hurts);
-  signature.suffers.fill(suffers);
-  return signature;
-}
-
-// A host reports the workload, once, with a signature.
-void Report(Placer& placer, size_t host, int64_t workload, double cores, const Signature& signature) {
-  HostReport report{.host = host, .cpu_mean_cores = cores};
-  report.workloads.push_back(
-      {.workload = workload, .cpu_cores = cores, .cpu_p95_cores = cores, .signature = signature});
-  placer.OnReport(report);
-}
-
-// Application 1 hurts, application 2 suffers.
-void PreparePairs(Ours& ours) {
-  ours.OnHosts({{10, 100, 0}, {10, 100, 1}});
-  Request loud = Asks(1, 4, 10, 1);
-  loud.workload_class = WorkloadClass::kBestEffort;
-  Request touchy = Asks(2, 4, 10, 2);
-  touchy.workload_class = WorkloadClass::kCritical;
-  ours.OnArrival(loud, 0);
-  ours.OnArrival(touchy, 1);
-  Report(ours, 0, 1, 3, Says(0.5, 0.01));
-  Report(ours, 1, 2, 3, Says(0.01, 0.5));
-}
-
-TEST(OursTest, WhatHurtsGoesToWhatHurtsAndWhatSuffersStaysAway) {
-  Ours ours({.overcommit = 2});
-  PreparePairs(ours);
-  Request loud = Asks(3, 4, 10, 1);
-  loud.workload_class = WorkloadClass::kBestEffort;
-  Request touchy = Asks(4, 4, 10, 2);
-  touchy.workload_class = WorkloadClass::kCritical;
-  EXPECT_EQ(Where(ours, loud), 0U);
-  EXPECT_EQ(Where(ours, touchy), 1U);
-}
-
-TEST(OursTest, WithoutPairsOnlyRoomCounts) {
-  Ours ours({.overcommit = 2, .pairs = false});
-  PreparePairs(ours);
-  ours.OnArrival(Asks(5, 2, 10, 3), 0);
-  EXPECT_EQ(Where(ours, Asks(6, 4, 10, 1)), 1U);
-}
-
-TEST(OursTest, AHostWhoseCpusWillBeNeededIsLeftAlone) {
-  Ours ours({.overcommit = 4, .pairs = false});
-  ours.OnHosts({{10, 100, 0}, {10, 100, 1}});
-  ours.OnArrival(Asks(1, 8, 10, 1), 0);
-  Report(ours, 0, 1, 8, {});
-  // Asked for more than the other, which is used less.
-  ours.OnArrival(Asks(2, 12, 60, 2), 1);
-  Report(ours, 1, 2, 1, {});
-  EXPECT_EQ(Where(ours, Asks(3, 4, 10, 1)), 1U);
-}
-
-TEST(OursTest, RebalancingSeparatesWhoSuffersFromWhoHurtsWithinTheBudget) {
-  Ours ours({.overcommit = 2});
-  ours.OnHosts({{10, 100, 0}, {10, 100, 1}, {10, 100, 2}});
-  Request loud = Asks(1, 4, 10, 1);
-  loud.workload_class = WorkloadClass::kBestEffort;
-  Request touchy = Asks(2, 4, 10, 2);
-  touchy.workload_class = WorkloadClass::kCritical;
-  ours.OnArrival(loud, 0);
-  ours.OnArrival(touchy, 0);
-  HostReport report{.host = 0};
-  report.workloads.push_back({.workload = 1, .cpu_cores = 3, .cpu_p95_cores = 3, .signature = Says(0.5, 0.01)});
-  report.workloads.push_back({.workload = 2, .cpu_cores = 3, .cpu_p95_cores = 3, .signature = Says(0.01, 0.5)});
-  ours.OnReport(report);
-  const auto none = ours.Rebalance({.most_moves = 0});
-  ASSERT_TRUE(none.ok()) << none.status();
-  EXPECT_TRUE(none->empty());
-  const auto moves = ours.Rebalance({.most_moves = 1});
-  ASSERT_TRUE(moves.ok()) << moves.status();
-  ASSERT_EQ(moves->size(), 1U);
-  EXPECT_EQ((*moves)[0].from, 0U);
-  EXPECT_NE((*moves)[0].to, 0U);
-  ours.OnMoved((*moves)[0]);
-  const auto more = ours.Rebalance({.most_moves = 1});
-  ASSERT_TRUE(more.ok()) << more.status();
-  EXPECT_TRUE(more->empty()) << "they are apart";
 }
 
 }  // namespace

@@ -99,7 +99,7 @@ TEST_F(PlacesTest, TheRoomiestHostIsChosenAndTheNextAreNamed) {
   const auto response = places_.Place(Request(Wanted("w", 1)));
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->chosen().host(), "b");
-  EXPECT_DOUBLE_EQ(response->chosen().score(), 50) << "half of its CPUs stay free";
+  EXPECT_DOUBLE_EQ(response->chosen().score(), 100 / 1.5) << "half of its CPUs stay free";
   EXPECT_FALSE(response->chosen().has_slowdown_ratio()) << "no model said anything";
   ASSERT_THAT(response->alternatives(), SizeIs(1)) << "c has no room";
   EXPECT_EQ(response->alternatives(0).host(), "a");
@@ -178,7 +178,7 @@ TEST_F(PlacesTest, ARepeatedRequestGetsTheSameAnswerAndAnotherOneMayNotHaveItsId
 
 TEST_F(PlacesTest, WhoWouldSufferGoesWhereNobodyHurtsThoughThereIsLessRoom) {
   places_.OnSignature("loud", Signature(0.8, 0.1));
-  places_.OnSignature("calm", Signature(0.01, 0.01));
+  places_.OnSignature("calm", Signature(1e-4, 1e-4));
   places_.OnSignature("tender", Signature(0.01, 0.6));
   Host("a", {{.name = "loud", .cores = 1}});
   Host("b", {{.name = "calm", .cores = 1.5}});
@@ -187,10 +187,11 @@ TEST_F(PlacesTest, WhoWouldSufferGoesWhereNobodyHurtsThoughThereIsLessRoom) {
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->chosen().host(), "b");
   const v1::HostScore& loud = response->alternatives(0);
-  // By the cache whole, by CPUs a quarter, since a has four; the calm one that was placed there adds 1.25 x 0.06.
-  EXPECT_THAT(loud.slowdown_ratio(), DoubleNear(1.25 * 0.6 * (0.8 + 0.01) / 0.1, 1e-9));
+  // By the cache whole, by CPUs a quarter, since a has four; the calm one that was placed there adds next to
+  // nothing.
+  EXPECT_THAT(loud.slowdown_ratio(), DoubleNear(1.25 * 0.6 * (0.8 + 1e-4) / 0.1, 1e-9));
   // Both are of the standard class.
-  EXPECT_THAT(loud.neighbours_slowdown_ratio(), DoubleNear(0.5 * 1.25 * 0.01 * (0.1 + 0.01) / 0.1, 1e-9));
+  EXPECT_THAT(loud.neighbours_slowdown_ratio(), DoubleNear(0.5 * 1.25 * 0.01 * (0.1 + 1e-4) / 0.1, 1e-9));
 }
 
 TEST_F(PlacesTest, AClassCountsForMoreThanAnyPriorityAndAPriorityOrdersWithin) {
@@ -209,10 +210,11 @@ TEST_F(PlacesTest, AHostInTroubleIsShunnedByWhomItWouldHurtMost) {
   ASSERT_FALSE(fleet_.OnReport(troubled, report, MomentOf(clock_)).has_value());
   places_.OnHost(troubled, {});
   const v1::HostScore critical = places_.ScoreOn("a", Wanted("w", 0, v1::WORKLOAD_CLASS_CRITICAL));
-  EXPECT_DOUBLE_EQ(critical.price(), 0.5 + 0.8);
-  EXPECT_DOUBLE_EQ(critical.score(), 9 / 1.3);
-  EXPECT_DOUBLE_EQ(places_.ScoreOn("a", Wanted("w", 0, v1::WORKLOAD_CLASS_STANDARD)).score(), 50 - 40);
-  EXPECT_DOUBLE_EQ(places_.ScoreOn("a", Wanted("w", 0, v1::WORKLOAD_CLASS_BEST_EFFORT)).score(), 50 - 20);
+  // Half of its CPUs are in use, and a score of 100 is as bad as five full hosts.
+  EXPECT_DOUBLE_EQ(critical.price(), 0.5 + 5 * 0.8);
+  EXPECT_DOUBLE_EQ(critical.score(), 100 / 5.5);
+  EXPECT_DOUBLE_EQ(places_.ScoreOn("a", Wanted("w", 0, v1::WORKLOAD_CLASS_STANDARD)).price(), 0.5 + 2);
+  EXPECT_DOUBLE_EQ(places_.ScoreOn("a", Wanted("w", 0, v1::WORKLOAD_CLASS_BEST_EFFORT)).price(), 0.5 + 1);
 }
 
 TEST_F(PlacesTest, RulesKeepWorkloadsApartTogetherAndSpread) {
