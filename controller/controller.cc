@@ -56,6 +56,7 @@ CoreOptions OptionsFor(const Settings& settings) {
   options.instance = NewInstance();
   options.history = settings.history;
   options.reserve_ratio = settings.reserve_ratio;
+  options.set_aside = settings.set_aside;
   options.rollout = settings.rollout;
   options.model_directory = ModelDirectoryOf(settings);
   options.retraining = RetrainingOf(settings);

@@ -136,6 +136,12 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
   reader.Read("listen", &settings->listen);
   reader.Read("http.listen", &settings->http_listen);
   reader.Read("placement.reserve_ratio", &settings->reserve_ratio, {0.0, 0.9});
+  reader.ReadEnum("placement.set_aside", &settings->set_aside,
+                  std::vector<std::pair<std::string, SetAside>>{{"peak", SetAside::kPeak},
+                                                                {"p50", SetAside::kP50},
+                                                                {"p90", SetAside::kP90},
+                                                                {"p95", SetAside::kP95},
+                                                                {"p99", SetAside::kP99}});
   AdvisorOptions& advisor = settings->advisor;
   reader.Read("placement.advice_interval", &advisor.interval, {absl::ZeroDuration(), absl::Hours(24)});
   reader.Read("placement.advice_time", &advisor.advise.time, {absl::Milliseconds(100), absl::Minutes(10)});

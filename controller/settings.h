@@ -26,6 +26,8 @@ struct Settings {
   std::string http_listen = "127.0.0.1:7480";
   // Of every host so much is left free when workloads are placed.
   double reserve_ratio = 0;
+  // What of a forecast is set aside for a workload.
+  SetAside set_aside = SetAside::kPeak;
   // What would be better elsewhere.
   AdvisorOptions advisor;
   // The scheduler extender of Kubernetes; empty: off.

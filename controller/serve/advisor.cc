@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "controller/fleet/moment.h"
@@ -13,6 +14,8 @@ namespace truce::controller {
 namespace {
 
 constexpr int kLowestPriority = 19;
+// Between two advices that somebody asked for.
+constexpr absl::Duration kShortestRest = absl::Seconds(1);
 
 }  // namespace
 
@@ -29,24 +32,35 @@ Advisor::~Advisor() {
   if (thread_.joinable()) thread_.join();
 }
 
+bool Advisor::IsWanted() const {
+  return std::any_of(watchers_.begin(), watchers_.end(), [this](const auto& one) {
+    mutex_.AssertHeld();
+    return one.second.least_version > version_;
+  });
+}
+
 void Advisor::Run() {
   // Of this thread alone: Linux gives each its own.
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kLowestPriority);
   absl::Duration next = clock_.Monotonic() + options_.interval;
+  // Whoever asks for one anew doesn't get more than half of a CPU for it.
+  absl::Time rested = absl::InfinitePast();
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
-      const auto called = [this] {
+      const auto called = [this, &rested] {
         mutex_.AssertHeld();
-        return stop_.load() || hurry_;
+        return stop_.load() || (IsWanted() && absl::Now() >= rested);
       };
       // In short steps: the clock may be another than the one that waits.
-      mutex_.AwaitWithTimeout(absl::Condition(&called), absl::Milliseconds(200));
+      const bool wanted = mutex_.AwaitWithTimeout(absl::Condition(&called), absl::Milliseconds(200));
       if (stop_.load()) return;
-      if (!hurry_ && clock_.Monotonic() < next) continue;
-      hurry_ = false;
+      if (!wanted && clock_.Monotonic() < next) continue;
+      ++version_;
     }
+    const absl::Time begin = absl::Now();
     Think();
+    rested = absl::Now() + std::clamp(absl::Now() - begin, kShortestRest, options_.interval);
     next = clock_.Monotonic() + options_.interval;
   }
 }
@@ -61,27 +75,23 @@ void Advisor::Think() {
     return;
   }
   if (stop_.load()) return;
-  advice->set_version(++version_);
-  SetTime(clock_.Now(), advice->mutable_made_at());
   SetDuration(clock_.Monotonic() - begin, advice->mutable_took());
+  SetTime(clock_.Now(), advice->mutable_made_at());
   absl::MutexLock lock(&mutex_);
+  advice->set_version(version_);
   newest_ = std::make_shared<const v1::Advice>(*std::move(advice));
-  for (const auto& [_, watcher] : watchers_) watcher(*newest_);
+  for (const auto& [_, one] : watchers_) {
+    if (one.least_version <= version_) one.watcher(*newest_);
+  }
 }
 
-absl::Status Advisor::Hurry() {
-  if (!thread_.joinable()) {
+absl::StatusOr<uint64_t> Advisor::Watch(Watcher watcher, bool anew) {
+  if (anew && !thread_.joinable()) {
     return absl::FailedPreconditionError("this controller gives no advice; placement.advice_interval switches it on");
   }
   absl::MutexLock lock(&mutex_);
-  hurry_ = true;
-  return absl::OkStatus();
-}
-
-uint64_t Advisor::Watch(Watcher watcher) {
-  absl::MutexLock lock(&mutex_);
-  watcher(newest_ == nullptr ? v1::Advice() : *newest_);
-  watchers_.emplace(next_watcher_, std::move(watcher));
+  if (!anew) watcher(newest_ == nullptr ? v1::Advice() : *newest_);
+  watchers_.emplace(next_watcher_, Watching{std::move(watcher), anew ? version_ + 1 : 0});
   return next_watcher_++;
 }
 

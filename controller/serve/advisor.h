@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "controller/plan/place/advise.h"
@@ -36,15 +36,21 @@ class Advisor {
   ~Advisor();
 
   // The newest advice comes at once; one without a version while none was thought out. Returns what Unwatch takes.
-  uint64_t Watch(Watcher watcher);
-  // Has an advice begun that knows all that is known now, as soon as one that is under way has ended.
-  // FailedPrecondition when none is ever given.
-  absl::Status Hurry();
+  // `anew`: has one begun that knows all that is known now, and nothing older comes; FailedPrecondition when none is
+  // ever given.
+  absl::StatusOr<uint64_t> Watch(Watcher watcher, bool anew = false);
   // The watcher is not called any more once this returns.
   void Unwatch(uint64_t id);
 
  private:
+  struct Watching {
+    Watcher watcher;
+    // What is older is none of its business.
+    uint64_t least_version = 0;
+  };
   void Run();
+  // Whether somebody waits for an advice that was not begun yet.
+  bool IsWanted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Think();
 
   const AdvisorOptions options_;
@@ -53,10 +59,10 @@ class Advisor {
   std::atomic<bool> stop_{false};
   absl::Mutex mutex_;
   std::shared_ptr<const v1::Advice> newest_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint64_t, Watcher> watchers_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, Watching> watchers_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_watcher_ ABSL_GUARDED_BY(mutex_) = 1;
-  bool hurry_ ABSL_GUARDED_BY(mutex_) = false;
-  uint64_t version_ = 0;  // its thread's
+  // Of the advice that was begun last.
+  uint64_t version_ ABSL_GUARDED_BY(mutex_) = 0;
   std::thread thread_;
 };
 

@@ -69,8 +69,9 @@ struct CoreOptions {
   RolloutOptions rollout;
   // Nullopt: demand models stay as they are.
   std::optional<RetrainingOptions> retraining;
-  // Of every host so much is left free when workloads are placed (PlacesOptions).
+  // When workloads are placed: what of every host is left free, and what of a forecast is set aside (PlacesOptions).
   double reserve_ratio = 0;
+  SetAside set_aside = SetAside::kPeak;
   // A stream that has not said hello by then is closed.
   absl::Duration hello_timeout = absl::Seconds(10);
 };

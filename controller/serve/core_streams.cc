@@ -36,7 +36,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
       library_(options_.model_directory),
       rollout_(options_.rollout, library_),
       retraining_(options_.retraining, clock.Monotonic()),
-      places_({options_.instance, options_.reserve_ratio}, clock),
+      places_({options_.instance, options_.reserve_ratio, options_.set_aside}, clock),
       migrations_(options_.instance),
       next_decision_id_(store.restored().next_decision_id),
       next_event_(store.restored().next_event_sequence) {

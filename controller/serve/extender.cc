@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <utility>
 #include <vector>
@@ -180,18 +181,23 @@ std::string Extender::Prioritize(std::string_view body, std::string* problem) co
   } else if (problem != nullptr) {
     *problem = std::string(StdView(scores.status().message()));
   }
-  // Against the best of them: on a busy fleet all scores are small, and a node of which nothing is known must not come
-  // first for that.
-  double best = 1;
-  for (const auto& [_, score] : known) best = std::max(best, score->score());
+  // Against the best of them: what is a full host dearer than that comes last, and on a busy fleet, where all are dear,
+  // a node of which nothing is known must not come first for that.
+  double best = std::numeric_limits<double>::infinity();
+  for (const auto& [_, score] : known) {
+    if (score->fits()) best = std::min(best, score->price());
+  }
+  const auto priority_of = [best](const v1::HostScore& score) {
+    if (!score.connected()) return kUnknownPriority;
+    if (!score.fits()) return 0;
+    return static_cast<int>(std::lround(kMostPriority * std::clamp(1 - (score.price() - best), 0.0, 1.0)));
+  };
   std::string list = "[";
   for (const std::string& node : question.nodes) {
     const auto found = known.find(node);
     v1::ExtenderPriority priority;
     priority.set_host(node);
-    priority.set_score(found == known.end() || !found->second->connected()
-                           ? kUnknownPriority
-                           : static_cast<int>(std::lround(found->second->score() / best * kMostPriority)));
+    priority.set_score(found == known.end() ? kUnknownPriority : priority_of(*found->second));
     StrAppend(&list, list.size() == 1 ? "" : ",", ToJson(priority));
   }
   return list + "]";

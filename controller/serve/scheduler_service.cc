@@ -21,13 +21,17 @@ absl::Status MayAsk(const grpc::ServerContextBase& context) {
 class AdviceStream final : public grpc::ServerWriteReactor<v1::WatchAdviceResponse> {
  public:
   // Nothing is watched when `refusal` is an error: it ends with that.
-  AdviceStream(Advisor& advisor, const absl::Status& refusal) : advisor_(advisor) {
-    if (!refusal.ok()) {
-      absl::MutexLock lock(&mutex_);
-      End(rpc::ToGrpc(refusal));
-      return;
+  AdviceStream(Advisor& advisor, absl::Status refusal, bool anew) : advisor_(advisor) {
+    if (refusal.ok()) {
+      const auto watcher = advisor_.Watch([this](const v1::Advice& advice) { Tell(advice); }, anew);
+      if (watcher.ok()) {
+        watcher_ = *watcher;
+        return;
+      }
+      refusal = watcher.status();
     }
-    watcher_ = advisor_.Watch([this](const v1::Advice& advice) { Tell(advice); });
+    absl::MutexLock lock(&mutex_);
+    End(rpc::ToGrpc(refusal));
   }
 
   void OnWriteDone(bool ok) override {
@@ -126,9 +130,7 @@ class SchedulerServiceImpl final : public SchedulerServiceBase {
   }
   grpc::ServerWriteReactor<v1::WatchAdviceResponse>* WatchAdvice(grpc::CallbackServerContext* context,
                                                                  const v1::WatchAdviceRequest* request) override {
-    absl::Status may = MayAsk(*context);
-    if (may.ok() && request->anew()) may = advisor_.Hurry();
-    return new AdviceStream(advisor_, may);  // Deletes itself.
+    return new AdviceStream(advisor_, MayAsk(*context), request->anew());  // Deletes itself.
   }
 
  private:

@@ -144,9 +144,12 @@ class Experiment {
   absl::StatusOr<Outcome> Simulate(size_t i, std::string_view policy, std::string_view knowledge, size_t hosts) {
     const World& world = worlds_[i];
     const Knowledge& known = knowledge == kPerfect ? world.perfect : world.real;
-    const auto running = static_cast<int64_t>(world.options.workloads_per_host * static_cast<double>(hosts));
-    TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<Placer> placer,
-                           MakePolicy(policy, options().overcommit, running, world.options.seed));
+    TRUCE_ASSIGN_OR_RETURN(
+        const std::unique_ptr<Placer> placer,
+        MakePolicy(policy, {.overcommit = options().overcommit,
+                            .seed = world.options.seed,
+                            .workloads = world.options.workloads_per_host * static_cast<double>(hosts),
+                            .move_ratio = options().move_ratio}));
     return Simulation(world, known, {hosts, options().move_ratio, &stop_}, *placer).Run();
   }
 
@@ -173,26 +176,28 @@ bool UsesSignatures(std::string_view policy) {
   return policy == kOurs || policy == kNoMoves || policy == kThroughGrpc;
 }
 
-absl::StatusOr<std::unique_ptr<Placer>> MakePolicy(std::string_view name, double overcommit, int64_t workloads,
-                                                   uint64_t seed) {
-  if (IsOther(name)) return MakeBaseline(name, overcommit, seed);
-  ControlledOptions options{.name = std::string(name), .overcommit = overcommit};
+absl::StatusOr<std::unique_ptr<Placer>> MakePolicy(std::string_view name, const PolicyOptions& options) {
+  if (IsOther(name)) return MakeBaseline(name, options.overcommit, options.seed);
+  ControlledOptions own{.name = std::string(name), .overcommit = options.overcommit};
   if (name == kThroughGrpc) {
-    TRUCE_ASSIGN_OR_RETURN(auto link, LinkThroughGrpc({.advice_time = workloads * kAdviceTime}));
-    return std::make_unique<Controlled>(std::move(options), std::move(link));
+    TRUCE_ASSIGN_OR_RETURN(
+        auto link,
+        LinkThroughGrpc({.advice_time = options.workloads * kAdviceTime,
+                         .most_moves = std::max(1, static_cast<int>(options.move_ratio * options.workloads))}));
+    return std::make_unique<Controlled>(std::move(own), std::move(link));
   }
   if (name == kNoSignatures) {
     // All applications are taken for the average one: what is left are classes, use and room.
-    options.signatures = ControlledOptions::Signatures::kAverage;
+    own.signatures = ControlledOptions::Signatures::kAverage;
   } else if (name == kNoPairs) {
-    options.signatures = ControlledOptions::Signatures::kNone;
+    own.signatures = ControlledOptions::Signatures::kNone;
   } else if (name == kNoMoves) {
-    options.rebalances = false;
+    own.rebalances = false;
   } else if (name != kOurs) {
     return absl::InvalidArgumentError(StrCat("there is no policy '", name, "'"));
   }
-  TRUCE_ASSIGN_OR_RETURN(auto link, LinkInProcess({.seed = seed}));
-  return std::make_unique<Controlled>(std::move(options), std::move(link));
+  TRUCE_ASSIGN_OR_RETURN(auto link, LinkInProcess({.seed = options.seed}));
+  return std::make_unique<Controlled>(std::move(own), std::move(link));
 }
 
 const Row* FindOurs(const FleetResult& result, std::string_view knowledge) {

@@ -39,10 +39,16 @@ struct FleetOptions {
 std::vector<std::string> PolicyNames();
 // Whether what agents say of interference changes anything for it.
 bool UsesSignatures(std::string_view policy);
-// For a fleet of about so many workloads. InvalidArgument for a name that is none, else what a controller can't be
-// started for.
-absl::StatusOr<std::unique_ptr<Placer>> MakePolicy(std::string_view name, double overcommit, int64_t workloads,
-                                                   uint64_t seed);
+struct PolicyOptions {
+  double overcommit = 2;
+  uint64_t seed = 1;
+  // About how many run, and which part of them may be moved each hour: what a controller behind its API is configured
+  // by.
+  double workloads = 1'000;
+  double move_ratio = 0.02;
+};
+// InvalidArgument for a name that is none, else what a controller can't be started for.
+absl::StatusOr<std::unique_ptr<Placer>> MakePolicy(std::string_view name, const PolicyOptions& options);
 
 // A policy's runs with one knowledge (empty where that does not matter), by seed.
 struct Row {

@@ -97,6 +97,7 @@ class Placer {
   virtual void OnArrival(const Request& request, size_t host) = 0;
   virtual void OnMoved(const Move& move) = 0;
   virtual void OnDeparture(int64_t workload) = 0;
+  // Of every host, in their order, once a step.
   virtual void OnReport(const HostReport& report) = 0;
 
   // A host for it; nullopt when no host may take it now. An error ends the simulation.

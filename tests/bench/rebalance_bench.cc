@@ -1,6 +1,6 @@
 // truce-bench place, second half: the optimizer on a fleet of which some hosts are crowded, against a bound.
 #include <algorithm>
-#include <numeric>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -42,31 +42,81 @@ absl::StatusOr<controller::FleetProblem> MakeProblem(const PlaceFleet& content, 
   return problem;
 }
 
-// No plan costs less than the sum over hosts of what it takes to bring each below its soft capacity, or to leave it
-// above, when workloads may leave in parts and find room anywhere: the linear program without the rows of those who
-// take them in. Each host is a fractional knapsack (Dantzig 1957): those first that cost least for what they free.
-double Bound(const Problem& problem, const controller::pack::Assignment& now) {
+// What one host has to do about its CPUs.
+struct Crowd {
+  // Millicores above its soft capacity, and what each costs that stays.
+  int64_t over = 0;
+  int64_t weight = 0;
+  // Those who may leave.
+  struct One {
+    int64_t frees = 0;
+    int64_t costs = 0;
+  };
+  std::vector<One> movable;
+};
+
+std::vector<Crowd> CrowdsOf(const Problem& problem, const controller::pack::Assignment& now) {
+  constexpr size_t kCpu = controller::kPlaceCpuCores;
   const size_t resources = problem.resources();
+  std::vector<Crowd> crowds(problem.hosts());
+  for (size_t h = 0; h < crowds.size(); ++h) {
+    crowds[h] = {-problem.soft_capacity[h * resources + kCpu], problem.load_weight[kCpu], {}};
+  }
+  for (size_t w = 0; w < now.size(); ++w) {
+    Crowd& crowd = crowds[static_cast<size_t>(now[w])];
+    const int64_t frees = problem.demand[w * resources + kCpu];
+    crowd.over += frees;
+    if (problem.pinned[w] == 0 && frees > 0) crowd.movable.push_back({frees, problem.move_cost[w]});
+  }
+  return crowds;
+}
+
+// No plan costs less than the sum over hosts of what it takes to bring each below its soft capacity, or to leave it
+// above, when who leaves finds room anywhere: the linear program without the rows of those who take them in. When
+// workloads may leave in parts, each host is a fractional knapsack (Dantzig 1957): those first that cost least for what
+// they free.
+double BoundInParts(const std::vector<Crowd>& crowds) {
   double bound = 0;
-  std::vector<std::vector<size_t>> on(problem.hosts());
-  for (size_t w = 0; w < now.size(); ++w) on[static_cast<size_t>(now[w])].push_back(w);
-  for (size_t h = 0; h < problem.hosts(); ++h) {
-    constexpr size_t r = controller::kPlaceCpuCores;
-    const auto weight = static_cast<double>(problem.load_weight[r]);
-    double over = -static_cast<double>(problem.soft_capacity[h * resources + r]);
-    for (const size_t w : on[h]) over += static_cast<double>(problem.demand[w * resources + r]);
-    const auto price = [&](size_t w) {
-      const auto frees = static_cast<double>(problem.demand[w * resources + r]);
-      return problem.pinned[w] != 0 || frees <= 0 ? weight : static_cast<double>(problem.move_cost[w]) / frees;
-    };
-    std::sort(on[h].begin(), on[h].end(), [&](size_t a, size_t b) { return price(a) < price(b); });
-    for (const size_t w : on[h]) {
-      if (over <= 0) break;
-      const double freed = std::min(over, static_cast<double>(problem.demand[w * resources + r]));
-      bound += freed * std::min(price(w), weight);
+  for (Crowd crowd : crowds) {
+    std::sort(crowd.movable.begin(), crowd.movable.end(), [](const Crowd::One& a, const Crowd::One& b) {
+      return static_cast<double>(a.costs) / static_cast<double>(a.frees) <
+             static_cast<double>(b.costs) / static_cast<double>(b.frees);
+    });
+    auto over = static_cast<double>(std::max<int64_t>(0, crowd.over));
+    for (const Crowd::One& one : crowd.movable) {
+      const double freed = std::min(over, static_cast<double>(one.frees));
+      const double each = static_cast<double>(one.costs) / static_cast<double>(one.frees);
+      bound += freed * std::min(each, static_cast<double>(crowd.weight));
       over -= freed;
     }
-    bound += std::max(0.0, over) * weight;
+    bound += over * static_cast<double>(crowd.weight);
+  }
+  return bound;
+}
+
+// The same when they leave whole: the linear program over sets of leavers (Dantzig and Wolfe 1960), whose columns are
+// knapsacks, each solved by dynamic programming over what is freed.
+double BoundWhole(const std::vector<Crowd>& crowds) {
+  double bound = 0;
+  for (const Crowd& crowd : crowds) {
+    if (crowd.over <= 0) continue;
+    const auto over = static_cast<size_t>(crowd.over);
+    // By what is freed at least, the least that it costs.
+    std::vector<int64_t> least(over + 1);
+    for (size_t freed = 0; freed <= over; ++freed) {
+      least[freed] = freed == 0 ? 0 : std::numeric_limits<int64_t>::max() / 2;
+    }
+    for (const Crowd::One& one : crowd.movable) {
+      const auto frees = static_cast<size_t>(one.frees);
+      for (size_t freed = over; freed > 0; --freed) {
+        least[freed] = std::min(least[freed], one.costs + least[freed > frees ? freed - frees : 0]);
+      }
+    }
+    int64_t best = std::numeric_limits<int64_t>::max();
+    for (size_t freed = 0; freed <= over; ++freed) {
+      best = std::min(best, least[freed] + crowd.weight * static_cast<int64_t>(over - freed));
+    }
+    bound += static_cast<double>(best);
   }
   return bound;
 }
@@ -77,7 +127,7 @@ absl::Status RunRebalanceBench(const PlaceBenchOptions& options, const Surroundi
                                BenchResult* result) {
   const PlaceFleet fleet = MakePlaceFleet(options.rebalance_hosts, 20 * options.rebalance_hosts, 1, kLoad);
   TRUCE_ASSIGN_OR_RETURN(const controller::FleetProblem problem, MakeProblem(fleet, *surroundings.clock));
-  const double bound = Bound(problem.problem, problem.now);
+  const std::vector<Crowd> crowds = CrowdsOf(problem.problem, problem.now);
   const absl::Duration begin = surroundings.clock->Monotonic();
   TRUCE_ASSIGN_OR_RETURN(
       const controller::pack::Annealed annealed,
@@ -94,10 +144,13 @@ absl::Status RunRebalanceBench(const PlaceBenchOptions& options, const Surroundi
                      .value = absl::ToDoubleSeconds(took),
                      .unit = "s",
                      .target = AtMost(10.5)});
+  const auto gap = [&](double bound) { return before > bound ? 100 * (cost_after - bound) / (before - bound) : 0; };
   result->table.Add({.name = "rebalance, gap to the linear bound",
-                     .value = before > bound ? 100 * (cost_after - bound) / (before - bound) : 0,
+                     .value = gap(BoundWhole(crowds)),
                      .unit = "%",
                      .target = AtMost(1)});
+  result->table.Add(
+      {.name = "rebalance, gap if workloads could leave in parts", .value = gap(BoundInParts(crowds)), .unit = "%"});
   return absl::OkStatus();
 }
 

@@ -7,27 +7,40 @@
 
 namespace truce::controller {
 
-int64_t Census::Millicores(double cores) {
-  constexpr double kMost = 1e9;
-  return std::llround(1e3 * std::clamp(cores, 0.0, kMost));
+void Census::Application::Count(double cores, int64_t sign) {
+  // More than any host has.
+  constexpr double kMost = 1e6;
+  const int64_t milli = std::llround(1e3 * std::clamp(cores, 0.0, kMost));
+  sized += milli > 0 ? sign : 0;
+  millicores += sign * milli;
 }
 
-void Census::Put(int32_t host, std::vector<std::pair<std::string, double>> applications) {
-  std::vector<std::pair<std::string, double>>& before = on_[host];
-  for (const auto& [application, cores] : applications) {
-    Application& one = all_[application];
+void Census::Put(int32_t host, std::vector<Counted> workloads) {
+  std::sort(workloads.begin(), workloads.end());
+  std::vector<Counted>& before = on_[host];
+  // Most reports are of the same workloads as the one before, and some of them use as much.
+  size_t same = 0;
+  while (same < before.size() && same < workloads.size() && before[same].first == workloads[same].first) ++same;
+  for (size_t i = 0; i < same; ++i) {
+    if (before[i].second == workloads[i].second) continue;
+    Application& one = all_.at(before[i].first);
+    one.Count(before[i].second, -1);
+    one.Count(workloads[i].second, 1);
+  }
+  for (size_t i = same; i < workloads.size(); ++i) {
+    Application& one = all_[workloads[i].first];
     ++one.hosts[host];
-    ++one.workloads;
-    one.millicores += Millicores(cores);
+    one.Count(workloads[i].second, 1);
   }
-  for (const auto& [application, cores] : before) {
-    const auto it = all_.find(application);
+  for (size_t i = same; i < before.size(); ++i) {
+    const auto it = all_.find(before[i].first);
     Application& one = it->second;
-    one.millicores -= Millicores(cores);
-    if (--one.hosts[host] == 0) one.hosts.erase(host);
-    if (--one.workloads == 0) all_.erase(it);
+    one.Count(before[i].second, -1);
+    if (--one.hosts[host] > 0) continue;
+    one.hosts.erase(host);
+    if (one.hosts.empty()) all_.erase(it);
   }
-  before = std::move(applications);
+  before = std::move(workloads);
 }
 
 int32_t Census::On(int32_t host, std::string_view application) const {
@@ -39,9 +52,8 @@ int32_t Census::On(int32_t host, std::string_view application) const {
 
 double Census::MeanCores(std::string_view application) const {
   const auto it = all_.find(AbslView(application));
-  return it == all_.end()
-             ? 0
-             : 1e-3 * static_cast<double>(it->second.millicores) / static_cast<double>(it->second.workloads);
+  if (it == all_.end() || it->second.sized == 0) return 0;
+  return 1e-3 * static_cast<double>(it->second.millicores) / static_cast<double>(it->second.sized);
 }
 
 const absl::flat_hash_map<int32_t, int32_t>* Census::HostsOf(std::string_view application) const {

@@ -1,4 +1,4 @@
-// Which applications run on which hosts, for the rules of placing. Not thread-safe.
+// Which applications run on which hosts, and how large their workloads are. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +14,14 @@ namespace truce::controller {
 
 class Census {
  public:
-  // Replaces what is known of the host; `applications` has one entry a workload, with the CPU that is set aside for it.
-  void Put(int32_t host, std::vector<std::pair<std::string, double>> applications);
+  // A workload's application, and the CPU that is set aside for it; 0 cores: nobody knows.
+  using Counted = std::pair<std::string, double>;
+
+  // Replaces what is known of the host.
+  void Put(int32_t host, std::vector<Counted> workloads);
   // Workloads of the application on the host.
   int32_t On(int32_t host, std::string_view application) const;
-  // CPU that is set aside for a workload of the application, in the mean; 0 when there are none.
+  // CPU that is set aside for a workload of the application, in the mean over those of which it is known; 0 without.
   double MeanCores(std::string_view application) const;
   // By host, those with any; nullptr when there are none.
   const absl::flat_hash_map<int32_t, int32_t>* HostsOf(std::string_view application) const;
@@ -26,14 +29,17 @@ class Census {
  private:
   struct Application {
     absl::flat_hash_map<int32_t, int32_t> hosts;
-    int64_t workloads = 0;
-    // Thousandths, so that what is added and taken away is the same.
+    // Those whose size is known, and thousandths of all their cores: whole, so that what is added and taken away is the
+    // same.
+    int64_t sized = 0;
     int64_t millicores = 0;
+
+    void Count(double cores, int64_t sign);
   };
-  static int64_t Millicores(double cores);
 
   absl::flat_hash_map<std::string, Application> all_;
-  absl::flat_hash_map<int32_t, std::vector<std::pair<std::string, double>>> on_;
+  // By application, then by cores.
+  absl::flat_hash_map<int32_t, std::vector<Counted>> on_;
 };
 
 }  // namespace truce::controller

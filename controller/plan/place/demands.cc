@@ -70,6 +70,22 @@ std::optional<double> DriftFactor(const v1::DriftStatus* drift, v1::Resource res
   return factor;
 }
 
+double Foretold(const v1::DemandForecast& forecast, int step, SetAside set_aside) {
+  switch (set_aside) {
+    case SetAside::kPeak:
+      return forecast.peak_p95(step);
+    case SetAside::kP50:
+      return forecast.p50(step);
+    case SetAside::kP90:
+      return forecast.p90(step);
+    case SetAside::kP95:
+      return forecast.p95(step);
+    case SetAside::kP99:
+      return forecast.p99(step);
+  }
+  return forecast.peak_p95(step);
+}
+
 std::string Words(v1::Resource resource, double amount) {
   if (resource == v1::RESOURCE_CPU) return absl::StrFormat("%.2f cores", amount);
   return StrCat(ShortBytes(amount), resource == v1::RESOURCE_MEMORY ? "" : "/s");
@@ -88,10 +104,11 @@ std::string Say(v1::Resource resource, const AdjustedDemand& adjusted) {
 }  // namespace
 
 AdjustedDemand AdjustedDemandOf(const HostState& host, const v1::WorkloadReport& report,
-                                const v1::DemandForecast& forecast, double risk, const v1::DriftStatus* drift) {
+                                const v1::DemandForecast& forecast, double risk, const v1::DriftStatus* drift,
+                                SetAside set_aside) {
   DemandOutlook outlook{.newest = forecast.newest(), .risk = risk, .surprised = forecast.has_widened_for()};
   if (const int last = forecast.ahead_seconds_size() - 1; last >= 0) {
-    outlook.peak_p95 = forecast.peak_p95(last);
+    outlook.peak_p95 = Foretold(forecast, last, set_aside);
     outlook.spread = forecast.p95(last) - forecast.p50(last);
   }
   outlook.drift_factor = DriftFactor(drift, forecast.resource());

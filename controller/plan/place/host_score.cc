@@ -46,7 +46,7 @@ std::string Why(const HostVerdict& verdict) {
       absl::StrFormat("with it %.0f %% of the CPUs and %.0f %% of the memory stay free",
                       100 * FreeRatio(verdict, kPlaceCpuCores), 100 * FreeRatio(verdict, kPlaceMemoryBytes));
   if (verdict.slowdown.has_value()) {
-    StrAppend(&why, absl::StrFormat("; it is expected to be slowed by %.0f %%, and those there by %.0f %% in all, "
+    StrAppend(&why, absl::StrFormat("; it is expected to be slowed by %.1f %%, and those there by %.1f %% in all, "
                                     "weighted by class",
                                     100 * *verdict.slowdown, 100 * *verdict.neighbours_slowdown));
   }

@@ -54,8 +54,9 @@ double SlowdownWeight(v1::WorkloadClass workload_class, int priority) {
 pack::PlaceEffects HurtsOf(const ApplicationEffects& effects, double cores) {
   constexpr double kMostTimes = 10;
   pack::PlaceEffects hurts = effects.hurts;
-  if (!(effects.cores > 0)) return hurts;
-  const double times = std::clamp(cores / effects.cores, 1 / kMostTimes, kMostTimes);
+  if (!(effects.cores > 0) || !(cores > 0)) return hurts;
+  double times = cores / effects.cores;
+  if (effects.known) times = std::clamp(times, 1 / kMostTimes, kMostTimes);
   for (double& one : hurts) one *= times;
   return hurts;
 }

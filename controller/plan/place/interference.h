@@ -4,8 +4,8 @@
 // v is expected to be slowed by an aggressor a through r by
 //   suffers_r(v) x hurts_r(a) / usual_r
 // which is right where the effects of pairs have rank one: how hungry the one is times how sensitive the other. Both
-// halves are divided by the root of usual_r here, so that the product alone remains. What was never seen counts as
-// usual.
+// halves are divided by the root of usual_r here, so that the product alone remains. What that becomes once more is
+// known of a fleet says known_effects.h.
 #pragma once
 
 #include <cstddef>
@@ -45,8 +45,9 @@ ApplicationEffects UsualEffects(const v1::Signature& signature);
 // quarter more or less by its priority within +-100, so that no priority outweighs a class.
 double SlowdownWeight(v1::WorkloadClass workload_class, int priority);
 
-// What a workload of the application hurts by that uses so many cores: who works twice as much as others of its kind
-// presses twice as hard on what they share. At most 10 times as much or as little.
+// What a workload of the application hurts by that uses so many cores (0: nobody knows, and it is one like the others):
+// who works twice as much as others of its kind presses twice as hard on what they share, but at most 10 times as hard
+// or as little.
 pack::PlaceEffects HurtsOf(const ApplicationEffects& effects, double cores);
 
 // Sum over effects of the product: what `suffers` loses to `hurts`.

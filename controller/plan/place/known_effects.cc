@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <vector>
 
 #include "src/base/text.h"
@@ -12,9 +11,8 @@ namespace {
 
 // Applications that are remembered; as many as signatures are kept.
 constexpr size_t kMostApplications = 10'000;
-// The middle is looked for anew after as many signatures as a part of the applications, and at least so often.
-constexpr size_t kRedrawRatio = 20;
-constexpr size_t kRedrawEvery = 100;
+// What uses less than that hurts by what it is, not by how much of it there is.
+constexpr double kLeastCores = 0.25;
 
 double MiddleOf(std::vector<double>* values) {
   const auto middle = values->begin() + static_cast<std::ptrdiff_t>(values->size() / 2);
@@ -29,66 +27,74 @@ double Drawn(double said, double middle) {
 
 }  // namespace
 
-void KnownEffects::Learn(const std::string& application, const v1::Signature& signature, double cores) {
-  ApplicationEffects said = EffectsOf(signature);
-  if (!said.known) return;
-  if (all_.size() >= kMostApplications && !all_.contains(application)) all_.erase(all_.begin());
-  Known& known = all_[application];
-  said.cores = cores > 0 ? cores : known.said.cores;
-  known.said = said;
-  known.usual = UsualEffects(signature);
-  if (++age_ > std::min(kRedrawEvery, all_.size() / kRedrawRatio)) {
-    Redraw();
-  } else {
-    known.drawn = Draw(said);
-  }
+const ApplicationEffects& EffectsByApplication::Of(std::string_view application) const {
+  const auto it = known.find(AbslView(application));
+  return it == known.end() ? others : it->second;
 }
 
-const ApplicationEffects& KnownEffects::Of(std::string_view application) const {
-  const auto it = all_.find(AbslView(application));
-  return it == all_.end() ? middle_ : it->second.drawn;
+void KnownEffects::Learn(const std::string& application, const v1::Signature& signature) {
+  const ApplicationEffects effects = EffectsOf(signature);
+  if (!effects.known) return;
+  if (said_.size() >= kMostApplications && !said_.contains(application)) {
+    effects_.known.erase(said_.begin()->first);
+    said_.erase(said_.begin());
+  }
+  Said& said = said_[application];
+  const double cores = said.effects.cores;
+  said = {effects, UsualEffects(signature)};
+  said.effects.cores = cores;
+  ++age_;
+  effects_.known[application] = Draw(said.effects);
 }
 
 ApplicationEffects KnownEffects::Middle() const {
+  std::vector<const Said*> sized;
+  std::vector<const Said*> all;
+  for (const auto& [_, one] : said_) {
+    all.push_back(&one);
+    if (one.effects.cores > 0) sized.push_back(&one);
+  }
   ApplicationEffects middle;
-  const auto sized = static_cast<size_t>(
-      std::count_if(all_.begin(), all_.end(), [](const auto& one) { return one.second.said.cores > 0; }));
-  std::vector<double> values;
-  const auto over = [&](bool only_sized, const std::function<double(const Known&)>& value) {
-    values.clear();
-    for (const auto& [_, one] : all_) {
-      if (!only_sized || one.said.cores > 0) values.push_back(value(one));
-    }
-    return MiddleOf(&values);
-  };
-  if (sized >= kFewest) middle.cores = 1;
+  if (all.empty()) return middle;
+  const bool by_core = sized.size() >= kFewest;
+  if (by_core) middle.cores = 1;
+  std::vector<double> hurts;
+  std::vector<double> suffers;
   for (size_t k = 0; k < kResourceEffects; ++k) {
-    if (sized >= kFewest) {
-      middle.hurts[k] = over(true, [k](const Known& one) { return one.said.hurts[k] / one.said.cores; });
-      middle.suffers[k] = over(true, [k](const Known& one) { return one.said.suffers[k]; });
-    } else {
-      middle.hurts[k] = over(false, [k](const Known& one) { return one.usual.hurts[k]; });
-      middle.suffers[k] = over(false, [k](const Known& one) { return one.usual.suffers[k]; });
+    hurts.clear();
+    suffers.clear();
+    for (const Said* one : by_core ? sized : all) {
+      const ApplicationEffects& effects = by_core ? one->effects : one->usual;
+      hurts.push_back(effects.hurts[k] / (by_core ? std::max(kLeastCores, effects.cores) : 1));
+      suffers.push_back(effects.suffers[k]);
     }
+    middle.hurts[k] = MiddleOf(&hurts);
+    middle.suffers[k] = MiddleOf(&suffers);
   }
   return middle;
 }
 
 ApplicationEffects KnownEffects::Draw(const ApplicationEffects& said) const {
   ApplicationEffects drawn = said;
-  if (!(middle_.cores > 0) || !(said.cores > 0)) return drawn;
-  const pack::PlaceEffects hurts = HurtsOf(middle_, said.cores);
+  const ApplicationEffects& middle = effects_.others;
+  if (!(middle.cores > 0) || !(said.cores > 0)) return drawn;
+  const double cores = std::max(kLeastCores, said.cores);
   for (size_t k = 0; k < kResourceEffects; ++k) {
-    drawn.hurts[k] = Drawn(said.hurts[k], hurts[k]);
-    drawn.suffers[k] = Drawn(said.suffers[k], middle_.suffers[k]);
+    drawn.hurts[k] = Drawn(said.hurts[k], cores * middle.hurts[k]);
+    drawn.suffers[k] = Drawn(said.suffers[k], middle.suffers[k]);
   }
   return drawn;
 }
 
-void KnownEffects::Redraw() {
+void KnownEffects::Redraw(const CoresOf& cores_of) {
   age_ = 0;
-  middle_ = Middle();
-  for (auto& [_, one] : all_) one.drawn = Draw(one.said);
+  drawn_from_ = said_.size();
+  for (auto& [application, one] : said_) {
+    // Of one that runs nowhere just now, what it was.
+    if (const double cores = cores_of(application); cores > 0) one.effects.cores = cores;
+  }
+  effects_.others = Middle();
+  for (const auto& [application, one] : said_) effects_.known[application] = Draw(one.effects);
 }
 
 }  // namespace truce::controller

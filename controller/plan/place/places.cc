@@ -13,6 +13,9 @@ namespace {
 constexpr size_t kReportsPerArrange = 20;
 // Hosts that are copied or scored under one lock.
 constexpr size_t kAtOnce = 64;
+// Of effects: it takes milliseconds with thousands of applications, and nothing waits for it.
+constexpr absl::Duration kRedrawEvery = absl::Seconds(10);
+constexpr absl::Duration kRedrawAnyway = absl::Seconds(50);
 
 }  // namespace
 
@@ -35,18 +38,32 @@ std::optional<int32_t> Places::Find(std::string_view host) const {
 }
 
 void Places::OnHost(const HostState& host, const DriftOf& drift_of) {
-  HostPicture picture = PictureOf(host, drift_of);
+  HostPicture picture = PictureOf(host, drift_of, options_.set_aside);
   absl::MutexLock lock(&mutex_);
   const int32_t number = NumberOf(host.name);
   reservations_.Arrived(number, picture.residents);
   entries_[static_cast<size_t>(number)]->picture = std::move(picture);
+  RedrawWhenDue();
   Refresh(number);
   if (index_.changes() > kReportsPerArrange * (index_.hosts() + kAtOnce)) index_.Arrange();
 }
 
 void Places::OnSignature(const std::string& application, const v1::Signature& signature) {
   absl::MutexLock lock(&mutex_);
-  known_.Learn(application, signature, census_.MeanCores(application));
+  known_.Learn(application, signature);
+  RedrawWhenDue();
+}
+
+void Places::RedrawWhenDue() {
+  const absl::Duration now = clock_.Monotonic();
+  // Sizes change without a signature, too.
+  const bool due = now >= redraw_at_ + (known_.stale() ? absl::ZeroDuration() : kRedrawAnyway);
+  if (known_.empty() || !(due || known_.outgrown())) return;
+  known_.Redraw([this](std::string_view application) {
+    mutex_.AssertHeld();
+    return census_.MeanCores(application);
+  });
+  redraw_at_ = now + kRedrawEvery;
 }
 
 void Places::SetComing(const std::map<std::string, pack::PlaceResources, std::less<>>& coming) {
@@ -67,11 +84,14 @@ void Places::SetComing(const std::map<std::string, pack::PlaceResources, std::le
 void Places::Refresh(int32_t host) {
   Entry& entry = *entries_[static_cast<size_t>(host)];
   HostSum sum(entry.picture, options_.reserve_ratio);
-  std::vector<std::pair<std::string, double>> applications;
+  std::vector<Census::Counted> applications;
   const auto add = [&](const Resident& resident) {
     mutex_.AssertHeld();
-    sum.Add(resident, known_.Of(resident.application));
-    if (!resident.application.empty()) applications.emplace_back(resident.application, resident.demand[kPlaceCpuCores]);
+    sum.Add(resident, EffectsOfApplication(resident.application));
+    if (resident.application.empty()) return;
+    // Nobody uses more than there is, whatever is said.
+    applications.emplace_back(resident.application,
+                              std::min(resident.demand[kPlaceCpuCores], entry.picture.capacity[kPlaceCpuCores]));
   };
   sum.Add(entry.coming);
   for (const Resident& resident : entry.picture.residents) add(resident);
@@ -93,7 +113,7 @@ PlacesSnapshot Places::Snapshot() {
   snapshot.reserve_ratio = options_.reserve_ratio;
   {
     absl::MutexLock lock(&mutex_);
-    snapshot.known = known_;
+    snapshot.effects = known_.effects();
   }
   for (size_t begin = 0;; begin += kAtOnce) {
     absl::MutexLock lock(&mutex_);
@@ -109,7 +129,7 @@ PlacesSnapshot Places::Snapshot() {
         host.picture.residents.push_back(one->resident);
         ++host.reserved;
       }
-      for (const Resident& one : host.picture.residents) host.effects.push_back(known_.Of(one.application));
+      for (const Resident& one : host.picture.residents) host.effects.push_back(EffectsOfApplication(one.application));
     }
   }
   std::sort(snapshot.hosts.begin(), snapshot.hosts.end(), [](const auto& a, const auto& b) { return a.name < b.name; });

@@ -3,7 +3,7 @@
 //
 //   report ─► PictureOf ─┐                              ┌─► Place, Reserve ─► Reservations
 //   signature ─► effects ─┼─► HostIndex, Census ◄── ask ─┼─► ScoreHosts, ScoreOn
-//   reservations ─────────┘                              └─► Predict, Snapshot
+//   reservations ─────────┘  sizes ─► effects            └─► Predict, Snapshot
 //
 // The price of a host (pack/host_index.h) is the largest share of a resource that is in use then, plus what the
 // workload and those there are expected to slow each other (interference.h), weighted, plus the trouble that is seen
@@ -43,6 +43,8 @@ struct PlacesOptions {
   // Of every host's CPU and memory so much is left free, so that others have room when a host fails: one of N fails
   // safely with 1 / N. 0-0.9.
   double reserve_ratio = 0;
+  // What of a forecast is set aside for a workload.
+  SetAside set_aside = SetAside::kPeak;
 };
 
 // A copy of everything that is known, for whoever thinks longer than a lock may be held.
@@ -58,7 +60,7 @@ struct PlacesSnapshot {
   };
   std::vector<Host> hosts;  // by name
   double reserve_ratio = 0;
-  KnownEffects known;
+  EffectsByApplication effects;
 };
 
 // Thread-safe. Locked after ControllerCore's lock, if both are.
@@ -72,7 +74,8 @@ class Places {
 
   // After every hello and report of the host, and when it is lost.
   void OnHost(const HostState& host, const DriftOf& drift_of);
-  // An application's signature, new or changed. Hosts are priced by it from their next report on.
+  // An application's signature, new or changed. Hosts are priced by it from their next report on; against the middle of
+  // the fleet, and by the sizes of workloads, it is seen from some seconds later on.
   void OnSignature(const std::string& application, const v1::Signature& signature);
   // What is on its way to each host; a host that is not in it has nothing coming any more.
   void SetComing(const std::map<std::string, pack::PlaceResources, std::less<>>& coming);
@@ -118,6 +121,11 @@ class Places {
   // Adds up who is on the host or expected there, and prices it anew.
   void Refresh(int32_t host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Expire() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  const ApplicationEffects& EffectsOfApplication(std::string_view application) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return known_.effects().Of(application);
+  }
+  void RedrawWhenDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Ask AskFor(const v1::WorkloadDescription& workload) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Which rule the host breaks; nullopt for none.
   std::optional<std::string> Forbids(int32_t host, const Ask& ask) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -155,6 +163,7 @@ class Places {
   Reservations reservations_ ABSL_GUARDED_BY(mutex_);
   Answers answers_ ABSL_GUARDED_BY(mutex_);
   KnownEffects known_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration redraw_at_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
 };
 
 }  // namespace truce::controller

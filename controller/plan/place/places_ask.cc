@@ -59,7 +59,7 @@ Places::Ask Places::AskFor(const v1::WorkloadDescription& workload) const {
   Ask ask;
   ask.workload = &workload;
   ask.resident = ResidentOf(workload);
-  ask.effects = known_.Of(workload.application());
+  ask.effects = EffectsOfApplication(workload.application());
   ask.demand = DemandOn(ask.resident, ask.effects);
   if (workload.rules().most_per_fault_domain() > 0) {
     if (const auto* hosts = census_.HostsOf(workload.application())) {

@@ -66,7 +66,7 @@ void Places::AddInterference(int32_t host, const Ask& ask, std::string_view itse
   std::vector<Neighbour> neighbours;
   const auto meet = [&](const Resident& resident) {
     mutex_.AssertHeld();
-    const ApplicationEffects& theirs = known_.Of(resident.application);
+    const ApplicationEffects& theirs = EffectsOfApplication(resident.application);
     const pack::PlaceEffects here =
         LossByResource(ask.effects.suffers, HurtsOf(theirs, resident.demand[kPlaceCpuCores]), cpus);
     const pack::PlaceEffects there = LossByResource(theirs.suffers, hurts, cpus);
@@ -217,10 +217,10 @@ absl::StatusOr<v1::ExplainPlacementResponse> Places::Explain(const v1::ExplainPl
   HostSum without(entry.picture, options_.reserve_ratio);
   without.Add(entry.coming);
   for (size_t i = 0; i < residents.size(); ++i) {
-    if (i != meant[0]) without.Add(residents[i], known_.Of(residents[i].application));
+    if (i != meant[0]) without.Add(residents[i], EffectsOfApplication(residents[i].application));
   }
   for (const Reservations::Reservation* one : reservations_.On(host)) {
-    without.Add(one->resident, known_.Of(one->resident.application));
+    without.Add(one->resident, EffectsOfApplication(one->resident.application));
   }
   const pack::PlaceHost with = std::exchange(entry.state, without.state());
   *response.mutable_current() = Score(host, ask);

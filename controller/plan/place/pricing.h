@@ -1,4 +1,5 @@
-// How hosts and workloads are put to pack::HostIndex, so that everybody who asks prices alike. Pure.
+// How hosts and workloads are put to pack::HostIndex, so that all who look for a host price alike. What runs is weighed
+// otherwise (advise.h): a difference in fullness is no reason to move. Pure.
 #pragma once
 
 #include "controller/plan/pack/host_index.h"

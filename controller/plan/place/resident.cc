@@ -10,7 +10,6 @@
 #include "absl/container/flat_hash_map.h"
 #include "controller/fleet/forecasts.h"
 #include "controller/fleet/words.h"
-#include "controller/plan/place/demands.h"
 #include "src/base/text.h"
 
 namespace truce::controller {
@@ -41,7 +40,7 @@ double UseOf(const v1::WorkloadReport& report, Has has, Get get) {
 }
 
 pack::PlaceResources DemandOf(const HostState& host, const v1::WorkloadReport& report, double risk,
-                              const DriftOf& drift_of) {
+                              const DriftOf& drift_of, SetAside set_aside) {
   using R = v1::Readings;
   pack::PlaceResources demand{};
   demand[kPlaceCpuCores] = HostState::CpuP95(report);
@@ -60,7 +59,8 @@ pack::PlaceResources DemandOf(const HostState& host, const v1::WorkloadReport& r
   const auto foretold = [&](v1::Resource resource, PlaceResource at) {
     const v1::DemandForecast* forecast = ForecastOf(report, resource);
     if (forecast == nullptr) return;
-    const double adjusted = AdjustedDemandOf(host, report, *forecast, risk, drift ? &*drift : nullptr).demand;
+    const double adjusted =
+        AdjustedDemandOf(host, report, *forecast, risk, drift ? &*drift : nullptr, set_aside).demand;
     if (std::isfinite(adjusted) && adjusted >= 0) demand[at] = adjusted;
   };
   foretold(v1::RESOURCE_CPU, kPlaceCpuCores);
@@ -120,7 +120,7 @@ bool IsMovable(const v1::Workload& workload) {
 
 }  // namespace
 
-HostPicture PictureOf(const HostState& host, const DriftOf& drift_of) {
+HostPicture PictureOf(const HostState& host, const DriftOf& drift_of, SetAside set_aside) {
   HostPicture picture;
   picture.capacity = CapacityOf(host);
   picture.nodes = NodesOf(host.inventory);
@@ -138,12 +138,13 @@ HostPicture PictureOf(const HostState& host, const DriftOf& drift_of) {
   for (const auto& report : host.report.workloads()) {
     const v1::Workload& workload = report.workload();
     const auto risk = risks.find(workload.name());
-    picture.residents.push_back({.workload = workload.name(),
-                                 .application = workload.application(),
-                                 .workload_class = workload.workload_class(),
-                                 .priority = workload.priority(),
-                                 .demand = DemandOf(host, report, risk == risks.end() ? 0 : risk->second, drift_of),
-                                 .movable = IsMovable(workload)});
+    picture.residents.push_back(
+        {.workload = workload.name(),
+         .application = workload.application(),
+         .workload_class = workload.workload_class(),
+         .priority = workload.priority(),
+         .demand = DemandOf(host, report, risk == risks.end() ? 0 : risk->second, drift_of, set_aside),
+         .movable = IsMovable(workload)});
   }
   return picture;
 }

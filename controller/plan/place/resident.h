@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "controller/fleet/fleet.h"
 #include "controller/plan/pack/host_index.h"
+#include "controller/plan/place/demands.h"
 #include "truce/v1/drift.pb.h"
 #include "truce/v1/scheduler.pb.h"
 
@@ -63,7 +64,7 @@ using DriftOf = std::function<std::optional<v1::DriftStatus>(std::string_view wo
 
 // CPU and memory: the adjusted demand where the agent foretells one, else the 95th percentile of use, else use. Disk
 // and network: the same without adjustment. `drift_of` may be empty.
-HostPicture PictureOf(const HostState& host, const DriftOf& drift_of);
+HostPicture PictureOf(const HostState& host, const DriftOf& drift_of, SetAside set_aside = SetAside::kPeak);
 
 // InvalidArgument for a demand that is negative or not a number, or rules that contradict each other.
 absl::Status CheckDescription(const v1::WorkloadDescription& workload);

@@ -113,7 +113,7 @@ absl::StatusOr<v1::SimulateResponse> Simulate(PlacesSnapshot snapshot, const v1:
   const bool asks =
       count > 0 || request.drain_hosts_size() + request.fail_hosts_size() + request.fail_domains_size() > 0;
   if (!asks) return absl::InvalidArgumentError("nothing is asked: give add, drain_hosts, fail_hosts or fail_domains");
-  const ApplicationEffects added = snapshot.known.Of(request.add().application());
+  const ApplicationEffects added = snapshot.effects.Of(request.add().application());
   Sketch sketch(std::move(snapshot));
   TRUCE_ASSIGN_OR_RETURN(const Leaving leaving, WhoLeaves(sketch, request));
   v1::SimulateResponse response;

@@ -17,9 +17,17 @@ AgentStream::AgentStream(v1::AgentService::Stub& stub) {
 
 AgentStream::~AgentStream() {
   context_.TryCancel();
-  RemoveHold();
+  LetGo();
   absl::MutexLock lock(&mutex_);
   mutex_.Await(absl::Condition(&done_));
+}
+
+void AgentStream::LetGo() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!std::exchange(holds_, false)) return;
+  }
+  RemoveHold();
 }
 
 void AgentStream::Send(v1::ConnectRequest request) {
@@ -29,7 +37,7 @@ void AgentStream::Send(v1::ConnectRequest request) {
 }
 
 void AgentStream::WriteNext() {
-  if (writing_ || queue_.empty()) return;
+  if (!holds_ || writing_ || queue_.empty()) return;
   writing_ = true;
   StartWrite(&queue_.front());
 }
@@ -55,7 +63,10 @@ void AgentStream::OnWriteDone(bool ok) {
 }
 
 void AgentStream::OnReadDone(bool ok) {
-  if (!ok) return;
+  if (!ok) {
+    LetGo();
+    return;
+  }
   {
     absl::MutexLock lock(&mutex_);
     welcome_ |= response_.has_welcome();

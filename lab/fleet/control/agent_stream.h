@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <memory>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -34,6 +33,8 @@ class AgentStream final : public grpc::ClientBidiReactor<v1::ConnectRequest, v1:
 
  private:
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nothing is written any more: without it the stream can end.
+  void LetGo() ABSL_LOCKS_EXCLUDED(mutex_);
 
   grpc::ClientContext context_;
   v1::ConnectResponse response_;
@@ -41,6 +42,7 @@ class AgentStream final : public grpc::ClientBidiReactor<v1::ConnectRequest, v1:
   // The first is being written while `writing_`.
   std::deque<v1::ConnectRequest> queue_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool holds_ ABSL_GUARDED_BY(mutex_) = true;
   bool welcome_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t taken_in_ ABSL_GUARDED_BY(mutex_) = 0;
   bool done_ ABSL_GUARDED_BY(mutex_) = false;

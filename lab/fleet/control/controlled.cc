@@ -216,6 +216,12 @@ v1::WorkloadDescription Controlled::Ask(const Request& request) const {
   return workload;
 }
 
+absl::StatusOr<size_t> Controlled::HostOf(const std::string& name) const {
+  const auto it = host_by_name_.find(name);
+  if (it != host_by_name_.end()) return it->second;
+  return absl::InternalError(StrCat("the controller names host \"", name, "\", which is not there"));
+}
+
 absl::StatusOr<std::optional<size_t>> Controlled::Place(const Request& request) {
   SendChanged();
   TRUCE_RETURN_IF_ERROR(status_);
@@ -230,7 +236,7 @@ absl::StatusOr<std::optional<size_t>> Controlled::Place(const Request& request) 
   }
   if (absl::IsResourceExhausted(answer.status())) return std::optional<size_t>();
   TRUCE_RETURN_IF_ERROR(answer.status());
-  const size_t host = host_by_name_.at(answer->chosen().host());
+  TRUCE_ASSIGN_OR_RETURN(const size_t host, HostOf(answer->chosen().host()));
   if (ledger_.Fits(request, host)) return std::optional<size_t>(host);
   v1::ReleaseRequest release;
   release.set_reservation_id(answer->reservation_id());
@@ -247,7 +253,7 @@ absl::StatusOr<std::optional<size_t>> Controlled::PlaceByRules(const Request& re
     question.set_limit(limit);
     TRUCE_ASSIGN_OR_RETURN(const v1::ScoreHostsResponse scores, link_->ScoreHosts(question));
     for (const v1::HostScore& score : scores.hosts()) {
-      const size_t host = host_by_name_.at(score.host());
+      TRUCE_ASSIGN_OR_RETURN(const size_t host, HostOf(score.host()));
       if (!score.fits() || !ledger_.Fits(request, host)) continue;
       v1::ReserveRequest reserve;
       *reserve.mutable_workload() = description;
@@ -269,15 +275,14 @@ absl::StatusOr<std::vector<Move>> Controlled::Rebalance(const MoveBudget& budget
   Ledger then = ledger_;
   for (const v1::AdvisedMove& advised : advice.moves()) {
     const std::optional<int64_t> workload = WorkloadOf(advised.workload());
-    const auto to = host_by_name_.find(advised.target_host());
-    if (!workload || then.Find(*workload) == nullptr || to == host_by_name_.end()) {
-      return absl::InternalError(StrCat("the controller advises to move ", advised.workload(), " to ",
-                                        advised.target_host(), ", and one of them is not there"));
+    TRUCE_ASSIGN_OR_RETURN(const size_t to, HostOf(advised.target_host()));
+    if (!workload || then.Find(*workload) == nullptr) {
+      return absl::InternalError(StrCat("the controller advises to move ", advised.workload(), ", which is not there"));
     }
     // The controller doesn't know the rules of this fleet; what waited for a move that was left out is left out, too.
-    if (!then.MayMove(*workload, to->second)) continue;
-    moves.push_back({*workload, then.HostOf(*workload), to->second});
-    then.Move(*workload, to->second);
+    if (!then.MayMove(*workload, to)) continue;
+    moves.push_back({*workload, then.HostOf(*workload), to});
+    then.Move(*workload, to);
     if (std::ssize(moves) == budget.most_moves) break;
   }
   return moves;

@@ -4,8 +4,10 @@
 // takes the best host that doesn't (ScoreHosts, Reserve). Moves are what the controller advises.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +51,7 @@ class Controlled final : public Placer {
   v1::Signature Sign(const HostFacts& host, const Signature& said, double cores);
   // What the scheduler tells of a workload: it sizes CPU by what those of its application were foretold to use at most.
   v1::WorkloadDescription Ask(const Request& request) const;
+  absl::StatusOr<size_t> HostOf(const std::string& name) const;
   // The best host that keeps the rules of all policies, reserved.
   absl::StatusOr<std::optional<size_t>> PlaceByRules(const Request& request,
                                                      const v1::WorkloadDescription& description);

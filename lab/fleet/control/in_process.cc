@@ -13,7 +13,7 @@ namespace truce::lab::fleet {
 namespace {
 
 // Where answers to an agent end. The store's thread may call it, too.
-class Deaf final : public controller::SessionSink {
+class Unheard final : public controller::SessionSink {
  public:
   void Queue(v1::ConnectResponse) override {}
   void QueueClose(absl::Status status) override {
@@ -39,7 +39,7 @@ class InProcess final : public ControllerLink {
 
   absl::Status Connect(const v1::Hello& hello) override {
     Stream& stream = streams_.emplace_back();
-    stream.sink = std::make_shared<Deaf>();
+    stream.sink = std::make_shared<Unheard>();
     stream.id = core().OnOpened(stream.sink, std::nullopt);
     v1::ConnectRequest request;
     *request.mutable_hello() = hello;
@@ -68,6 +68,7 @@ class InProcess final : public ControllerLink {
   }
 
   absl::StatusOr<v1::Advice> Advise(int32_t most_moves) override {
+    TRUCE_RETURN_IF_ERROR(controller_->Understood());
     const controller::PlacesSnapshot snapshot = places().Snapshot();
     int64_t workloads = 0;
     for (const auto& host : snapshot.hosts) workloads += std::ssize(host.picture.residents);
@@ -81,7 +82,7 @@ class InProcess final : public ControllerLink {
 
  private:
   struct Stream {
-    std::shared_ptr<Deaf> sink;
+    std::shared_ptr<Unheard> sink;
     uint64_t id = 0;
   };
   controller::ControllerCore& core() { return controller_->core(); }

@@ -28,7 +28,7 @@ class ControllerLink {
   virtual absl::StatusOr<v1::ScoreHostsResponse> ScoreHosts(const v1::ScoreHostsRequest& request) = 0;
   virtual absl::StatusOr<v1::ReserveResponse> Reserve(const v1::ReserveRequest& request) = 0;
   virtual absl::StatusOr<v1::ReleaseResponse> Release(const v1::ReleaseRequest& request) = 0;
-  // An advice that was begun after everything that was reported.
+  // An advice that was begun after everything that was reported. A controller behind an API has a limit of its own.
   virtual absl::StatusOr<v1::Advice> Advise(int32_t most_moves) = 0;
 };
 

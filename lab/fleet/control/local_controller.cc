@@ -4,6 +4,7 @@
 
 #include "controller/plan/policy.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 
 namespace truce::lab::fleet {
 
@@ -18,6 +19,16 @@ absl::StatusOr<std::unique_ptr<LocalController>> LocalController::Start(const Cl
   options.history = false;
   local->core_ = std::make_unique<controller::ControllerCore>(std::move(options), clock, *local->store_);
   return local;
+}
+
+absl::Status LocalController::Understood() {
+  const controller::MetricsSnapshot metrics = core_->Metrics();
+  for (const auto& [reason, count] : metrics.counts.refused_by_reason) {
+    if (count > 0) {
+      return absl::InternalError(StrCat("the controller refused ", count, " parts of what agents said: ", reason));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace truce::lab::fleet

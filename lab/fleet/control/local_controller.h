@@ -16,6 +16,8 @@ class LocalController {
   // `clock` outlives it.
   static absl::StatusOr<std::unique_ptr<LocalController>> Start(const Clock& clock);
   controller::ControllerCore& core() { return *core_; }
+  // Internal when it refused anything that an agent said: it would place blindly.
+  absl::Status Understood();
 
  private:
   LocalController() = default;

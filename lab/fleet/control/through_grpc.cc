@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "controller/fleet/moment.h"
 #include "controller/serve/advisor.h"
 #include "controller/serve/grpc_server.h"
 #include "lab/fleet/control/agent_stream.h"
@@ -24,6 +23,7 @@ class ThroughGrpc final : public ControllerLink {
  public:
   absl::Status Start(const ThroughGrpcOptions& options) {
     TRUCE_ASSIGN_OR_RETURN(controller_, LocalController::Start(clock_));
+    advice_time_ = options.advice_time;
     controller::AdvisorOptions advising;
     // Only when it is asked for.
     advising.interval = absl::Hours(10'000);
@@ -76,22 +76,17 @@ class ThroughGrpc final : public ControllerLink {
 
   absl::StatusOr<v1::Advice> Advise(int32_t) override {
     TRUCE_RETURN_IF_ERROR(Settle());
-    const absl::Time now = clock_.Now();
+    TRUCE_RETURN_IF_ERROR(controller_->Understood());
     grpc::ClientContext context;
-    SetDeadline(&context);
+    SetDeadline(&context, kTimeout + 3 * advice_time_);
     v1::WatchAdviceRequest request;
     request.set_anew(true);
     const auto stream = scheduler_->WatchAdvice(&context, request);
     v1::WatchAdviceResponse response;
-    while (stream->Read(&response)) {
-      const v1::Advice& advice = response.advice();
-      if (!response.has_advice() || controller::ToTime(advice.made_at()) - controller::ToDuration(advice.took()) < now)
-        continue;
-      context.TryCancel();
-      (void)stream->Finish();
-      return advice;
-    }
-    return rpc::FromGrpc(stream->Finish());
+    if (!stream->Read(&response)) return rpc::FromGrpc(stream->Finish());
+    context.TryCancel();
+    (void)stream->Finish();
+    return response.advice();
   }
 
  private:
@@ -101,8 +96,8 @@ class ThroughGrpc final : public ControllerLink {
     uint64_t awaited = 0;
   };
 
-  static void SetDeadline(grpc::ClientContext* context) {
-    context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoSeconds(kTimeout));
+  static void SetDeadline(grpc::ClientContext* context, absl::Duration time) {
+    context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoSeconds(time));
   }
 
   // Until everything that was reported is taken in.
@@ -122,7 +117,7 @@ class ThroughGrpc final : public ControllerLink {
                                const Request& request) {
     TRUCE_RETURN_IF_ERROR(Settle());
     grpc::ClientContext context;
-    SetDeadline(&context);
+    SetDeadline(&context, kTimeout);
     Response response;
     const grpc::Status status = (scheduler_.get()->*method)(&context, request, &response);
     if (!status.ok()) return rpc::FromGrpc(status);
@@ -130,6 +125,7 @@ class ThroughGrpc final : public ControllerLink {
   }
 
   const Clock& clock_ = SystemClock();
+  absl::Duration advice_time_;
   std::unique_ptr<LocalController> controller_;
   std::unique_ptr<controller::Advisor> advisor_;
   std::unique_ptr<controller::GrpcServer> server_;

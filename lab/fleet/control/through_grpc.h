@@ -12,8 +12,8 @@ namespace truce::lab::fleet {
 struct ThroughGrpcOptions {
   // Of the search for an advice.
   absl::Duration advice_time = absl::Seconds(2);
-  // Of one advice; how many are wanted is not the controller's to know.
-  int32_t most_moves = 1'000;
+  // Of one advice, as the controller is configured; the best for many are not the best for few.
+  int32_t most_moves = 20;
 };
 
 // Starts one in this process. Its clock is the system's, and advice takes the time that it takes: answers differ from

@@ -51,17 +51,17 @@ constexpr char kQuestion[] = R"({
 
 class ExtenderTest : public testing::Test {
  protected:
-  static void Add(const char* host, bool connected, bool fits, double score, const char* reason,
+  static void Add(const char* host, bool connected, bool fits, double price, const char* reason,
                   v1::ScoreHostsResponse* response) {
     v1::HostScore& one = *response->add_hosts();
     one.set_host(host);
     one.set_connected(connected);
     one.set_fits(fits);
-    one.set_score(score);
+    if (fits) one.set_price(price);
     one.set_reason(reason);
   }
   ExtenderTest() {
-    Add("web-1", true, true, 83, "roomy", &answer_);
+    Add("web-1", true, true, 0.2, "roomy", &answer_);
     Add("web-2", true, false, 0, "0.50 cores are free and 3.10 are asked for", &answer_);
     Add("web-3", false, false, 0, "its agent is not connected", &answer_);
   }
@@ -95,6 +95,15 @@ TEST_F(ExtenderTest, NodesOfWhichNothingIsKnownAreNeitherSoughtNorShunned) {
   EXPECT_EQ(
       Make().Prioritize(kQuestion),
       R"([{"host":"web-1","score":10},{"host":"web-2","score":0},{"host":"web-3","score":5},{"host":"web-4","score":5}])");
+}
+
+TEST_F(ExtenderTest, NodesRankByWhatTheyAreDearerThanTheBest) {
+  answer_.mutable_hosts(1)->set_fits(true);
+  answer_.mutable_hosts(1)->set_price(0.2 + 0.3);
+  Add("web-4", true, true, 2, "crowded", &answer_);
+  EXPECT_EQ(
+      Make().Prioritize(kQuestion),
+      R"([{"host":"web-1","score":10},{"host":"web-2","score":7},{"host":"web-3","score":5},{"host":"web-4","score":0}])");
 }
 
 TEST_F(ExtenderTest, WhatGoesWrongIsSaidAndKeepsNobodyOut) {

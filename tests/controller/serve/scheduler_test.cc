@@ -119,17 +119,58 @@ TEST_F(SchedulerTest, AdviceIsThoughtOutAnewForWhoAsks) {
   const auto stream = stub_->WatchAdvice(&context, request);
   v1::WatchAdviceResponse response;
   // Its clock stands still: the interval never ends.
-  while (!response.has_advice()) ASSERT_TRUE(stream->Read(&response));
+  ASSERT_TRUE(stream->Read(&response));
   EXPECT_EQ(response.advice().version(), 1u);
   context.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
-TEST(AdvisorTest, OneThatGivesNoneSaysSoToWhoIsInAHurry) {
+// What an advisor tells whoever watches.
+struct Heard {
+  absl::Mutex mutex;
+  std::vector<uint64_t> versions ABSL_GUARDED_BY(mutex);
+  Advisor::Watcher watcher() {
+    return [this](const v1::Advice& advice) {
+      absl::MutexLock lock(&mutex);
+      versions.push_back(advice.version());
+    };
+  }
+  bool Await(size_t count) {
+    absl::MutexLock lock(&mutex);
+    const auto there = [&] {
+      mutex.AssertHeld();
+      return versions.size() >= count;
+    };
+    return mutex.AwaitWithTimeout(absl::Condition(&there), absl::Seconds(20));
+  }
+};
+
+TEST(AdvisorTest, AllWhoAskAtATimeGetOneAndWhoAskedBeforeGetsItToo) {
+  FakeClock clock;
+  Places places({"run"}, clock);
+  Advisor advisor({}, places, clock);
+  Heard old, one, two;
+  ASSERT_TRUE(advisor.Watch(old.watcher()).ok());
+  const auto first = advisor.Watch(one.watcher(), true);
+  ASSERT_TRUE(first.ok());
+  ASSERT_TRUE(one.Await(1));
+  advisor.Unwatch(*first);
+  // The next is begun after a rest.
+  ASSERT_TRUE(advisor.Watch(two.watcher(), true).ok());
+  ASSERT_TRUE(two.Await(1) && old.Await(3));
+  absl::MutexLock lock(&old.mutex);
+  EXPECT_THAT(old.versions, testing::ElementsAre(0U, 1U, 2U));
+  absl::MutexLock of_two(&two.mutex);
+  EXPECT_THAT(two.versions, testing::ElementsAre(2U)) << "nothing older";
+}
+
+TEST(AdvisorTest, OneThatGivesNoneSaysSoToWhoWantsOneAnew) {
   FakeClock clock;
   Places places({"run"}, clock);
   Advisor advisor({.interval = absl::ZeroDuration()}, places, clock);
-  EXPECT_TRUE(absl::IsFailedPrecondition(advisor.Hurry()));
+  Heard heard;
+  EXPECT_TRUE(absl::IsFailedPrecondition(advisor.Watch(heard.watcher(), true).status()));
+  EXPECT_TRUE(advisor.Watch(heard.watcher()).ok());
 }
 
 TEST_F(SchedulerTest, WhatNobodyWaitsForAnyMoreReservesNothing) {

@@ -149,8 +149,37 @@ TEST_P(ControlledTest, RebalancingSeparatesWhoSuffersFromWhoHurtsWithinTheBudget
   EXPECT_TRUE(more->empty()) << "they are apart";
 }
 
+TEST_P(ControlledTest, WhereAllAreTakenForTheAverageOneClassesAreLeft) {
+  Start({.signatures = ControlledOptions::Signatures::kAverage, .rebalances = false});
+  Put(Loud(1), 0);
+  Put(Touchy(2), 1);
+  ReportAll();
+  // Both hurt and suffer alike, so a newcomer is best where the class counts for least.
+  EXPECT_EQ(Where(Touchy(3)), 0U);
+  const auto moves = placer_->Rebalance({.most_moves = 5});
+  ASSERT_TRUE(moves.ok()) << moves.status();
+  EXPECT_TRUE(moves->empty());
+}
+
+TEST_P(ControlledTest, WhereCpusAreShortRoomIsFoundAllTheSame) {
+  Start();
+  for (int64_t workload = 1; workload <= 3; ++workload) Put(Touchy(workload), 0);
+  for (int64_t workload = 4; workload <= 6; ++workload) Put(Loud(workload), 1);
+  ReportAll();
+  // 9 of 10 CPUs are expected to be used on both, and 12 of 20 asked for.
+  EXPECT_TRUE(Where(Loud(9)).has_value());
+}
+
+TEST(AgentStreamTest, WhoIsRefusedLearnsWhy) {
+  auto link = LinkThroughGrpc({});
+  ASSERT_TRUE(link.ok()) << link.status();
+  const absl::Status refused = (*link)->Connect(v1::Hello());
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), testing::HasSubstr("protocol version"));
+}
+
 // Hears nothing.
-class Deaf final : public ControllerLink {
+class NobodyThere final : public ControllerLink {
  public:
   absl::Status Connect(const v1::Hello&) override { return absl::UnavailableError("nobody is there"); }
   absl::Status Report(size_t, const v1::Report&) override { return absl::OkStatus(); }
@@ -165,7 +194,7 @@ class Deaf final : public ControllerLink {
 };
 
 TEST(ControlledErrorsTest, WhatAnAgentIsToldComesOutWithTheNextQuestion) {
-  Controlled placer({}, std::make_unique<Deaf>());
+  Controlled placer({}, std::make_unique<NobodyThere>());
   placer.OnHosts({{10, 100, 0}});
   EXPECT_EQ(placer.Place(Loud(1)).status().message(), "nobody is there");
   EXPECT_EQ(placer.Rebalance({.most_moves = 1}).status().message(), "nobody is there");

@@ -17,6 +17,10 @@ TEST(CensusTest, CountsWhoIsWhereAndHowLargeTheyAre) {
   EXPECT_THAT(*census.HostsOf("web"), testing::UnorderedElementsAre(testing::Pair(0, 2), testing::Pair(1, 1)));
   EXPECT_DOUBLE_EQ(census.MeanCores("web"), 2);
   EXPECT_DOUBLE_EQ(census.MeanCores("nobody"), 0);
+  census.Put(1, {{"web", 2}, {"web", 0}});
+  EXPECT_EQ(census.On(1, "web"), 2);
+  EXPECT_DOUBLE_EQ(census.MeanCores("web"), 2) << "whose size nobody knows counts for none";
+  census.Put(1, {{"web", 2}});
   census.Put(0, {{"web", 4}});
   EXPECT_DOUBLE_EQ(census.MeanCores("web"), 3);
   EXPECT_EQ(census.HostsOf("db"), nullptr);
@@ -32,7 +36,7 @@ TEST(CensusTest, WhateverComesAndGoesNothingIsLeftOver) {
   for (int i = 0; i < 10'000; ++i) {
     std::vector<std::pair<std::string, double>> there;
     for (uint64_t n = random() % 5; n > 0; --n) {
-      there.emplace_back(random() % 2 == 0 ? "a" : "b", 1e-5 * static_cast<double>(random() % 1'000'000));
+      there.emplace_back(random() % 2 == 0 ? "a" : "b", 1e-5 * static_cast<double>(random() % 4 * 100'000));
     }
     census.Put(static_cast<int32_t>(random() % 7), std::move(there));
   }

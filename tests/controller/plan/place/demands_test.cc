@@ -50,6 +50,21 @@ TEST(DemandsTest, TheForecastsPeakAndItsHeadroom) {
   EXPECT_DOUBLE_EQ(AdjustedDemandOf(host, report, report.forecasts(0), 0, &drift).demand, 2);
 }
 
+TEST(DemandsTest, AQuantileCanBeSetAsideInsteadOfThePeak) {
+  const HostState host = Host();
+  v1::WorkloadReport report = Shop(v1::RESOURCE_CPU, 1, 1.5, 2);
+  report.mutable_forecasts(0)->set_p90(0, 1.25);
+  report.mutable_forecasts(0)->set_p99(0, 1.75);
+  const auto demand = [&](SetAside set_aside) {
+    return AdjustedDemandOf(host, report, report.forecasts(0), 0, nullptr, set_aside).demand;
+  };
+  EXPECT_DOUBLE_EQ(demand(SetAside::kPeak), 2);
+  EXPECT_DOUBLE_EQ(demand(SetAside::kP50), 1);
+  EXPECT_DOUBLE_EQ(demand(SetAside::kP90), 1.25);
+  EXPECT_DOUBLE_EQ(demand(SetAside::kP95), 1.5);
+  EXPECT_DOUBLE_EQ(demand(SetAside::kP99), 1.75);
+}
+
 TEST(DemandsTest, NobodyGetsMoreThanThereIs) {
   const HostState host = Host();
   v1::WorkloadReport report = Shop(v1::RESOURCE_CPU, 1, 9, 20);

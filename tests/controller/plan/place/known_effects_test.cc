@@ -24,35 +24,52 @@ v1::Signature Signature(double hurts, double suffers) {
   return signature;
 }
 
+KnownEffects::CoresOf Each(double cores) {
+  return [cores](std::string_view) { return cores; };
+}
+
+// Ten applications, the a-th of which hurts 0.1 x 2^(a - 4); all suffer alike.
+KnownEffects TenOf(double cores) {
+  KnownEffects known;
+  for (int a = 0; a < 10; ++a) known.Learn(StrCat("app-", a), Signature(0.1 * std::exp2(a - 4), 0.03));
+  known.Redraw(Each(cores));
+  return known;
+}
+
 TEST(KnownEffectsTest, BeforeTheFirstSignatureNothingIsKnownAndThenTheRestIsUsual) {
   KnownEffects known;
   EXPECT_TRUE(known.empty());
-  EXPECT_EQ(known.Of("web").hurts[kCache], 0);
+  known.Redraw(Each(1));
+  EXPECT_EQ(known.effects().Of("web").hurts[kCache], 0);
   v1::Signature silent = Signature(1, 1);
   silent.mutable_resources(0)->clear_usual_ratio();
-  known.Learn("web", silent, 1);
+  known.Learn("web", silent);
   EXPECT_TRUE(known.empty()) << "without what is usual a ratio says nothing";
-  known.Learn("web", Signature(0.1, 0.02), 1);
-  EXPECT_DOUBLE_EQ(known.Of("web").hurts[kCache], 0.1 / 0.2);
-  EXPECT_DOUBLE_EQ(known.Of("web").suffers[kCache], 0.02 / 0.2);
-  EXPECT_TRUE(known.Of("web").known);
+  EXPECT_FALSE(known.stale());
+  known.Learn("web", Signature(0.1, 0.02));
+  EXPECT_TRUE(known.stale() && known.outgrown());
+  known.Redraw(Each(1));
+  EXPECT_FALSE(known.stale() || known.outgrown());
+  const ApplicationEffects& web = known.effects().Of("web");
+  EXPECT_DOUBLE_EQ(web.hurts[kCache], 0.1 / 0.2);
+  EXPECT_DOUBLE_EQ(web.suffers[kCache], 0.02 / 0.2);
+  EXPECT_TRUE(web.known);
   // Two that are usual slow each other by what is usual.
-  EXPECT_NEAR(known.Of("x").hurts[kCache] * known.Of("y").suffers[kCache], 0.04, 1e-12);
-  EXPECT_FALSE(known.Of("x").known);
+  const ApplicationEffects& other = known.effects().Of("x");
+  EXPECT_NEAR(other.hurts[kCache] * other.suffers[kCache], 0.04, 1e-12);
+  EXPECT_FALSE(other.known);
 }
 
 TEST(KnownEffectsTest, FromTenApplicationsOnTheMiddleOfTheFleetCountsAndDrawsTheOthersToIt) {
-  KnownEffects known;
-  // Each of two cores; by core they hurt 0.05 x 2^(a - 4) / 0.2.
-  for (int a = 0; a < 10; ++a) known.Learn(StrCat("app-", a), Signature(0.1 * std::exp2(a - 4), 0.03), 2);
-  for (int a = 0; a < 10; ++a) known.Learn(StrCat("app-", a), Signature(0.1 * std::exp2(a - 4), 0.03), 2);
-  const ApplicationEffects& middle = known.Of("nobody");
+  const KnownEffects known = TenOf(2);
+  const ApplicationEffects& middle = known.effects().Of("nobody");
   EXPECT_DOUBLE_EQ(middle.cores, 1);
   const double by_core = middle.hurts[kCache];
+  // The fifth or the sixth of them, by core.
   EXPECT_THAT(by_core, testing::AnyOf(testing::DoubleNear(0.25, 1e-9), testing::DoubleNear(0.5, 1e-9)));
   EXPECT_NEAR(middle.suffers[kCache], 0.03 / 0.2, 1e-12);
   for (int a = 0; a < 10; ++a) {
-    const ApplicationEffects& one = known.Of(StrCat("app-", a));
+    const ApplicationEffects& one = known.effects().Of(StrCat("app-", a));
     const double said = 0.1 * std::exp2(a - 4) / 0.2;
     EXPECT_NEAR(std::log(one.hurts[kCache] / (2 * by_core)), KnownEffects::kTrust * std::log(said / (2 * by_core)),
                 1e-9);
@@ -60,20 +77,46 @@ TEST(KnownEffectsTest, FromTenApplicationsOnTheMiddleOfTheFleetCountsAndDrawsThe
   }
 }
 
+TEST(KnownEffectsTest, WhatIsSaidBetweenRedrawsIsDrawnToTheMiddleOfTheLast) {
+  KnownEffects known = TenOf(2);
+  const double before = known.effects().Of("app-9").hurts[kCache];
+  const double middle = known.effects().Of("nobody").hurts[kCache];
+  known.Learn("app-9", Signature(0.1 * std::exp2(6), 0.03));
+  EXPECT_NEAR(known.effects().Of("app-9").hurts[kCache] / before, std::pow(2, KnownEffects::kTrust), 1e-9);
+  EXPECT_EQ(known.effects().Of("nobody").hurts[kCache], middle);
+  // Of a new one nobody knows the size yet: it stays as it was said.
+  known.Learn("new", Signature(7, 0.03));
+  EXPECT_DOUBLE_EQ(known.effects().Of("new").hurts[kCache], 7 / 0.2);
+  EXPECT_FALSE(known.outgrown()) << "eleven are not twice as many as ten";
+}
+
 TEST(KnownEffectsTest, WhoseSizeNobodyKnowsStaysAsItWasSaid) {
-  KnownEffects known;
-  for (int a = 0; a < 12; ++a) known.Learn(StrCat("app-", a), Signature(0.1 + a, 0.1 + a), 0);
-  EXPECT_DOUBLE_EQ(known.Of("app-3").hurts[kCache], 3.1 / 0.2);
-  EXPECT_DOUBLE_EQ(known.Of("nobody").cores, 0);
-  EXPECT_DOUBLE_EQ(known.Of("nobody").hurts[kCache], 0.2);
+  const KnownEffects known = TenOf(0);
+  EXPECT_DOUBLE_EQ(known.effects().Of("app-4").hurts[kCache], 0.1 / 0.2);
+  EXPECT_DOUBLE_EQ(known.effects().Of("nobody").cores, 0);
+  EXPECT_DOUBLE_EQ(known.effects().Of("nobody").hurts[kCache], 0.2);
 }
 
 TEST(KnownEffectsTest, ASizeThatWasKnownIsKept) {
+  KnownEffects known = TenOf(2);
+  known.Redraw(Each(0));
+  EXPECT_DOUBLE_EQ(known.effects().Of("app-3").cores, 2);
+  EXPECT_DOUBLE_EQ(known.effects().Of("nobody").cores, 1);
+}
+
+TEST(KnownEffectsTest, CrumbsDoNotMakeTheMiddleHarmful) {
+  // All of them 0.001 cores, with effects that are noise: a core of such is not a thousand times that.
+  const KnownEffects known = TenOf(0.001);
+  EXPECT_LE(known.effects().Of("nobody").hurts[kCache], 4 * 0.2 / 0.2);
+}
+
+TEST(KnownEffectsTest, ThereIsRoomForSoManyAndForTheNext) {
   KnownEffects known;
-  known.Learn("web", Signature(0.1, 0.1), 2);
-  known.Learn("web", Signature(0.2, 0.1), 0);
-  EXPECT_DOUBLE_EQ(known.Of("web").cores, 2);
-  EXPECT_DOUBLE_EQ(known.Of("web").hurts[kCache], 1);
+  for (int a = 0; a < 10'001; ++a) known.Learn(StrCat("app-", a), Signature(0.1, 0.1));
+  EXPECT_TRUE(known.effects().Of("app-10000").known);
+  EXPECT_EQ(known.effects().known.size(), 10'000U);
+  known.Redraw(Each(1));
+  EXPECT_EQ(known.effects().known.size(), 10'000U);
 }
 
 TEST(HurtsOfTest, ALargerWorkloadHurtsMoreWithinBounds) {
@@ -83,8 +126,12 @@ TEST(HurtsOfTest, ALargerWorkloadHurtsMoreWithinBounds) {
   effects.cores = 2;
   EXPECT_EQ(HurtsOf(effects, 1)[kCache], 0.25);
   EXPECT_EQ(HurtsOf(effects, 4)[kCache], 1);
-  EXPECT_EQ(HurtsOf(effects, 1e6)[kCache], 5);
-  EXPECT_EQ(HurtsOf(effects, 0)[kCache], 0.05);
+  EXPECT_EQ(HurtsOf(effects, 0)[kCache], 0.5) << "nobody knows how large it is";
+  EXPECT_EQ(HurtsOf(effects, 100)[kCache], 25) << "nothing is known of it, and it is large";
+  effects.known = true;
+  EXPECT_EQ(HurtsOf(effects, 4)[kCache], 1);
+  EXPECT_EQ(HurtsOf(effects, 100)[kCache], 5);
+  EXPECT_EQ(HurtsOf(effects, 1e-3)[kCache], 0.05);
 }
 
 }  // namespace

@@ -194,6 +194,50 @@ TEST_F(PlacesTest, WhoWouldSufferGoesWhereNobodyHurtsThoughThereIsLessRoom) {
   EXPECT_THAT(loud.neighbours_slowdown_ratio(), DoubleNear(0.5 * 1.25 * 0.01 * (0.1 + 1e-4) / 0.1, 1e-9));
 }
 
+TEST_F(PlacesTest, ALargerWorkloadOfAnApplicationHurtsMore) {
+  Host("a", {{.name = "loud", .cores = 0.5}});
+  Host("b", {{.name = "loud", .cores = 1.5}});
+  places_.OnSignature("loud", Signature(0.1, 0.1));
+  places_.OnSignature("tender", Signature(0.01, 0.1));
+  Host("a2", {{.name = "loud", .cores = 0.5}});
+  Host("b2", {{.name = "loud", .cores = 1.5}});
+  // One core in the mean: half and three halves of 1.25 x 0.1 x 0.1 / 0.1.
+  const v1::WorkloadDescription tender = Wanted("tender", 1, v1::WORKLOAD_CLASS_CRITICAL);
+  EXPECT_NEAR(places_.ScoreOn("a2", tender).slowdown_ratio(), 0.0625, 1e-9);
+  EXPECT_NEAR(places_.ScoreOn("b2", tender).slowdown_ratio(), 0.1875, 1e-9);
+  v1::PredictInterferenceRequest request;
+  *request.mutable_workload() = tender;
+  request.add_hosts("b2");
+  const auto predicted = places_.Predict(request);
+  ASSERT_TRUE(predicted.ok()) << predicted.status();
+  EXPECT_NEAR(predicted->hosts(0).slowdown_ratio(), 0.1875, 1e-9);
+  // The same of one that comes: three cores hurt three times as much, and whose size isn't said is like the others.
+  EXPECT_NEAR(places_.ScoreOn("a2", Wanted("loud", 3)).neighbours_slowdown_ratio(), 3 * 0.5 * 0.125, 1e-9);
+  EXPECT_NEAR(places_.ScoreOn("a2", Wanted("loud", 0)).neighbours_slowdown_ratio(), 0.5 * 0.125, 1e-9);
+}
+
+TEST_F(PlacesTest, AWildClaimOfCpuMakesNobodyElseHarmless) {
+  Host("liar", {{.name = "loud", .cores = 1e9}});
+  Host("a", {{.name = "loud", .cores = 1}});
+  places_.OnSignature("loud", Signature(0.1, 0.1));
+  Host("b", {{.name = "loud", .cores = 1}});
+  // At most the four cores that the liar has: 2.5, later 2, in the mean.
+  EXPECT_GE(places_.ScoreOn("b", Wanted("tender", 1)).slowdown_ratio(), 0.125 / 2.5 - 1e-9);
+}
+
+TEST_F(PlacesTest, SizesAreKnownSoonAfterAControllerStarts) {
+  // Signatures that were stored come before any host.
+  places_.OnSignature("loud", Signature(0.1, 0.1));
+  HostState& host = Host("a", {{.name = "loud", .cores = 1}});
+  Host("b", {{.name = "loud", .cores = 3}});
+  const v1::WorkloadDescription three = Wanted("loud", 3);
+  const double before = places_.ScoreOn("a", three).neighbours_slowdown_ratio();
+  clock_.Advance(absl::Minutes(1));
+  Report(host, {{.name = "loud", .cores = 1}});
+  EXPECT_NEAR(places_.ScoreOn("a", Wanted("loud", 2)).neighbours_slowdown_ratio(), before, 1e-9);
+  EXPECT_NEAR(places_.ScoreOn("a", Wanted("loud", 1)).neighbours_slowdown_ratio(), before / 2, 1e-9);
+}
+
 TEST_F(PlacesTest, AClassCountsForMoreThanAnyPriorityAndAPriorityOrdersWithin) {
   using enum v1::WorkloadClass;
   EXPECT_GT(SlowdownWeight(WORKLOAD_CLASS_CRITICAL, -1000), SlowdownWeight(WORKLOAD_CLASS_STANDARD, 1000));
