@@ -41,6 +41,8 @@ struct Options {
   OutputFormat output = OutputFormat::kTable;
   bool watch = false;
   bool dry_run = false;
+  // Of advice: have it thought out now.
+  bool anew = false;
   // The thing that the command is about: a host, a workload, a file, a certificate's name.
   std::string name;
   std::string host;

@@ -17,6 +17,8 @@ namespace {
 
 // A person waits for the answer; a dead server must be told within 5 s.
 constexpr std::chrono::milliseconds kCallTimeout(4500);
+// More than twice the longest placement.advice_time: one may be under way.
+constexpr std::chrono::milliseconds kThinkTimeout(1'500'000);
 // A fleet of 10,000 hosts with their workloads in one answer.
 constexpr int kLargestAnswer = 512 << 20;
 
@@ -149,10 +151,12 @@ TRUCE_CALL(scheduler, ExplainPlacement)
 TRUCE_CALL(scheduler, Simulate)
 #undef TRUCE_CALL
 
-absl::StatusOr<v1::WatchAdviceResponse> OperatorClient::NewestAdvice() {
+absl::StatusOr<v1::WatchAdviceResponse> OperatorClient::NewestAdvice(bool anew) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
-  const auto reader = channel_->scheduler->WatchAdvice(&context, {});
+  context.set_deadline(std::chrono::system_clock::now() + (anew ? kThinkTimeout : kCallTimeout));
+  v1::WatchAdviceRequest request;
+  request.set_anew(anew);
+  const auto reader = channel_->scheduler->WatchAdvice(&context, request);
   v1::WatchAdviceResponse response;
   if (!reader->Read(&response)) return Explained(flags_, reader->Finish());
   context.TryCancel();

@@ -51,8 +51,9 @@ class OperatorClient {
   absl::StatusOr<v1::ReleaseResponse> Release(const v1::ReleaseRequest& request);
   absl::StatusOr<v1::ExplainPlacementResponse> ExplainPlacement(const v1::ExplainPlacementRequest& request);
   absl::StatusOr<v1::SimulateResponse> Simulate(const v1::SimulateRequest& request);
-  // The first message of WatchAdvice: the newest advice, or nothing when none was thought out yet.
-  absl::StatusOr<v1::WatchAdviceResponse> NewestAdvice();
+  // The first message of WatchAdvice: the newest advice, or nothing when none was thought out yet. `anew`: one that is
+  // thought out now, which takes as long as the controller is configured to.
+  absl::StatusOr<v1::WatchAdviceResponse> NewestAdvice(bool anew);
 
  private:
   struct Channel;

@@ -9,11 +9,12 @@ namespace {
 
 absl::StatusOr<View> Fetch(Session& session) {
   TRUCE_ASSIGN_OR_RETURN(OperatorClient * controller, session.Controller());
-  TRUCE_ASSIGN_OR_RETURN(v1::WatchAdviceResponse response, controller->NewestAdvice());
+  TRUCE_ASSIGN_OR_RETURN(v1::WatchAdviceResponse response, controller->NewestAdvice(session.options().anew));
   View view;
   if (!response.has_advice()) {
     view.message = std::make_shared<v1::WatchAdviceResponse>(std::move(response));
-    view.nothing = "no advice yet: the controller gives some every placement.advice_interval (0s: never), after its start too";
+    view.nothing =
+        "no advice yet: the controller gives some every placement.advice_interval (0s: never), after its start too";
     return view;
   }
   const v1::Advice& advice = response.advice();

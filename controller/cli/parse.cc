@@ -205,7 +205,10 @@ class CommandLine {
     AddHost(leaf);
     AddLimit(leaf);
     AddOutput(leaf);
-    leaf = Leaf(get, "advice", "Which workloads would be better on other hosts", "  trucectl get advice\n", &GetAdvice);
+    leaf = Leaf(get, "advice", "Which workloads would be better on other hosts",
+                "  trucectl get advice\n  trucectl get advice --anew     after hosts were drained or came back\n",
+                &GetAdvice);
+    leaf->add_flag("--anew", options_->anew, "Have it thought out now: takes placement.advice_time of the controller");
     AddOutput(leaf);
     leaf = Leaf(get, "policy", "The policy in force",
                 "  trucectl get policy\n  trucectl get policy -o yaml >policy.yaml\n", &GetPolicy);

@@ -39,12 +39,14 @@ class FakeScheduler final : public v1::SchedulerService::Service {
   TRUCE_FAKE_CALL(ExplainPlacement, explanation)
   TRUCE_FAKE_CALL(Simulate, simulation)
 #undef TRUCE_FAKE_CALL
-  grpc::Status WatchAdvice(grpc::ServerContext*, const v1::WatchAdviceRequest*,
+  grpc::Status WatchAdvice(grpc::ServerContext*, const v1::WatchAdviceRequest* request,
                            grpc::ServerWriter<v1::WatchAdviceResponse>* writer) override {
     const absl::MutexLock lock(&mutex);
+    advice_request = *request;
     writer->Write(advice);
     return grpc::Status::OK;
   }
+  v1::WatchAdviceRequest advice_request;
   v1::WatchAdviceResponse advice;
 };
 

@@ -170,7 +170,9 @@ TEST_F(PlaceCliTest, AdviceIsShownOrThatThereIsNone) {
   const Result result = RunWith({"get", "advice"});
   EXPECT_THAT(result.out, AllOf(HasSubstr("1 move in this order"), HasSubstr("truce/stress"),
                                 HasSubstr("Left out of account: 1 of 3 hosts"), HasSubstr("0.5")));
-  EXPECT_EQ(RunWith({"get", "advice", "-o", "name"}).out, "truce/stress\n");
+  EXPECT_FALSE(controller_.scheduler.advice_request.anew());
+  EXPECT_EQ(RunWith({"get", "advice", "--anew", "-o", "name"}).out, "truce/stress\n");
+  EXPECT_TRUE(controller_.scheduler.advice_request.anew());
 }
 
 }  // namespace
