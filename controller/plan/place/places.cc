@@ -13,8 +13,9 @@ namespace {
 constexpr size_t kReportsPerArrange = 20;
 // Hosts that are copied or scored under one lock.
 constexpr size_t kAtOnce = 64;
-// Of effects: it takes milliseconds with thousands of applications, and nothing waits for it.
-constexpr absl::Duration kRedrawEvery = absl::Seconds(10);
+// Between two redraws of effects for each application: one takes about a microsecond of each.
+constexpr absl::Duration kRedrawRest = absl::Milliseconds(1);
+// Sizes change without a signature, too.
 constexpr absl::Duration kRedrawAnyway = absl::Seconds(50);
 
 }  // namespace
@@ -56,14 +57,13 @@ void Places::OnSignature(const std::string& application, const v1::Signature& si
 
 void Places::RedrawWhenDue() {
   const absl::Duration now = clock_.Monotonic();
-  // Sizes change without a signature, too.
   const bool due = now >= redraw_at_ + (known_.stale() ? absl::ZeroDuration() : kRedrawAnyway);
   if (known_.empty() || !(due || known_.outgrown())) return;
   known_.Redraw([this](std::string_view application) {
     mutex_.AssertHeld();
     return census_.MeanCores(application);
   });
-  redraw_at_ = now + kRedrawEvery;
+  redraw_at_ = now + static_cast<int64_t>(known_.effects().known.size()) * kRedrawRest;
 }
 
 void Places::SetComing(const std::map<std::string, pack::PlaceResources, std::less<>>& coming) {
