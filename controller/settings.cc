@@ -144,6 +144,9 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
                                                                 {"p99", SetAside::kP99}});
   AdvisorOptions& advisor = settings->advisor;
   reader.Read("placement.advice_interval", &advisor.interval, {absl::ZeroDuration(), absl::Hours(24)});
+  if (advisor.interval > absl::ZeroDuration() && advisor.interval < absl::Seconds(1)) {
+    reader.Error("placement.advice_interval", "must be 0s, which switches advice off, or 1s at least");
+  }
   reader.Read("placement.advice_time", &advisor.advise.time, {absl::Milliseconds(100), absl::Minutes(10)});
   reader.Read("placement.advice_moves", &advisor.advise.most_moves, {1, 100000});
   reader.Read("placement.host_cost", &advisor.advise.host_cost, {0.0, 1000.0});

@@ -14,7 +14,8 @@ absl::StatusOr<View> Fetch(Session& session) {
   if (!response.has_advice()) {
     view.message = std::make_shared<v1::WatchAdviceResponse>(std::move(response));
     view.nothing =
-        "no advice yet: the controller gives some every placement.advice_interval (0s: never), after its start too";
+        "no advice yet: the controller gives some every placement.advice_interval (unless that is 0s); --anew has one "
+        "thought out now";
     return view;
   }
   const v1::Advice& advice = response.advice();

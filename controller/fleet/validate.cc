@@ -23,6 +23,8 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+// A hundred times as long is as good as never.
+constexpr double kMostSlowdown = 100;
 // What a signature may hold beside what models/signature_limits.h says: more than any model makes, and little enough to
 // keep for 10,000 applications.
 constexpr int kSignatureResources = 16;
@@ -139,6 +141,10 @@ std::optional<Refusal> CheckSizes(const v1::Signature& signature) {
 std::optional<Refusal> CheckSlowdowns(std::initializer_list<double> ratios, std::string_view where) {
   for (const double ratio : ratios) {
     if (ratio < 0) return Refusal{"out_of_range", StrCat(where, " has the slowdown ", ratio, ", which is negative")};
+    if (ratio > kMostSlowdown) {
+      return Refusal{"out_of_range",
+                     StrCat(where, " has the slowdown ", ratio, ", more than the ", kMostSlowdown, " that make sense")};
+    }
   }
   return std::nullopt;
 }

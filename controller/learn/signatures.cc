@@ -15,6 +15,8 @@ namespace {
 
 // What the newest signature weighs at least.
 constexpr double kLeastWeight = 0.02;
+// From so many signatures on one can't outweigh the others: the weight of the fifth.
+constexpr double kBoundedFrom = 0.2;
 // A model that an application was not signed by for so long, while another signs it, is not in use any more.
 constexpr absl::Duration kAbandonedAfter = absl::Hours(24);
 
@@ -34,9 +36,22 @@ bool SameThing(const v1::KindEffect& a, const v1::KindEffect& b) {
   return a.kind() == b.kind();
 }
 
+// What an agent says that is far from what all the others said counts as if it were less far.
+double BlendBounded(double mean, double newest, double weight) {
+  constexpr double kTimes = 10;
+  constexpr double kLittle = 0.01;
+  if (weight > kBoundedFrom) return Blend(mean, newest, weight);
+  return Blend(mean, std::clamp(newest, mean / kTimes, kTimes * mean + kLittle), weight);
+}
+
+// Hosts are placed by these.
 void Blend(const v1::ResourceEffect& mean, double weight, v1::ResourceEffect* newest) {
-  newest->set_hurts_ratio(Blend(mean.hurts_ratio(), newest->hurts_ratio(), weight));
-  newest->set_suffers_ratio(Blend(mean.suffers_ratio(), newest->suffers_ratio(), weight));
+  newest->set_hurts_ratio(BlendBounded(mean.hurts_ratio(), newest->hurts_ratio(), weight));
+  newest->set_suffers_ratio(BlendBounded(mean.suffers_ratio(), newest->suffers_ratio(), weight));
+  // An agent that doesn't say what is usual says nothing against it.
+  if (mean.usual_ratio() <= 0) return;
+  newest->set_usual_ratio(newest->usual_ratio() > 0 ? BlendBounded(mean.usual_ratio(), newest->usual_ratio(), weight)
+                                                    : mean.usual_ratio());
 }
 
 void Blend(const v1::KindEffect& mean, double weight, v1::KindEffect* newest) {

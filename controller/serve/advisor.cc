@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "controller/fleet/moment.h"
+#include "src/base/text.h"
 
 namespace truce::controller {
 namespace {
@@ -60,7 +61,7 @@ void Advisor::Run() {
     }
     const absl::Time begin = absl::Now();
     Think();
-    rested = absl::Now() + std::clamp(absl::Now() - begin, kShortestRest, options_.interval);
+    rested = absl::Now() + std::max(kShortestRest, std::min(absl::Now() - begin, options_.interval));
     next = clock_.Monotonic() + options_.interval;
   }
 }
@@ -72,7 +73,10 @@ void Advisor::Think() {
   auto advice = Advise(places_.Snapshot(), options);
   if (!advice.ok()) {
     spdlog::warn("no advice on what to move: {}", std::string(advice.status().message()));
-    return;
+    // Who waits for one learns why there are no moves in it.
+    v1::Advice none;
+    none.set_incomplete(StrCat("everything: no moves could be thought out: ", StdView(advice.status().message())));
+    advice = std::move(none);
   }
   if (stop_.load()) return;
   SetDuration(clock_.Monotonic() - begin, advice->mutable_took());

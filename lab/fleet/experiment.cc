@@ -60,6 +60,9 @@ class Experiment {
       if (std::find(names.begin(), names.end(), policy) != names.end()) continue;
       return absl::InvalidArgumentError(StrCat("there is no policy '", policy, "'"));
     }
+    if (!(options().move_ratio >= 0 && options().move_ratio <= 1) || !(options().world.truth.bias >= 0)) {
+      return absl::InvalidArgumentError("the part that may be moved is 0 to 1, and the bias of pairs 0 or more");
+    }
     if (options().seeds < 1 || options().knowledge.empty() || !(options().overcommit > 0)) {
       return absl::InvalidArgumentError("at least one seed and one knowledge are needed, and an overcommit above 0");
     }

@@ -153,7 +153,9 @@ absl::StatusOr<World> MakeWorld(const WorldOptions& options) {
   const double workloads = options.workloads_per_host * static_cast<double>(options.hosts);
   if (options.hosts < 1 || !(options.hours > 0) || !(workloads >= 1) || workloads > 1e7) {
     return absl::InvalidArgumentError(StrCat("a fleet of ", options.hosts, " hosts with ", options.workloads_per_host,
-                                             " workloads each for ", options.hours, " hours can't be simulated"));
+                                             " workloads each for ", options.hours,
+                                             " hours can't be simulated; one workload in all at least, ten million at "
+                                             "most, and some time are needed"));
   }
   if (options.truth.applications < 2 * kClasses) {
     return absl::InvalidArgumentError(

@@ -27,6 +27,8 @@ void Census::Put(int32_t host, std::vector<Counted> workloads) {
     one.Count(before[i].second, -1);
     one.Count(workloads[i].second, 1);
   }
+  const bool changed = same < before.size() || same < workloads.size();
+  if (changed) Weigh(before, -1);
   for (size_t i = same; i < workloads.size(); ++i) {
     Application& one = all_[workloads[i].first];
     ++one.hosts[host];
@@ -41,6 +43,21 @@ void Census::Put(int32_t host, std::vector<Counted> workloads) {
     if (one.hosts.empty()) all_.erase(it);
   }
   before = std::move(workloads);
+  if (changed) Weigh(before, 1);
+}
+
+void Census::Weigh(const std::vector<Counted>& workloads, int64_t sign) {
+  int64_t applications = 0;
+  const auto is_first = [&workloads](size_t i) { return i == 0 || workloads[i].first != workloads[i - 1].first; };
+  for (size_t i = 0; i < workloads.size(); ++i) applications += is_first(i) ? 1 : 0;
+  for (size_t i = 0; i < workloads.size(); ++i) {
+    if (is_first(i)) all_.at(workloads[i].first).weight += sign * (kWhole / applications);
+  }
+}
+
+double Census::Weight(std::string_view application) const {
+  const auto it = all_.find(AbslView(application));
+  return it == all_.end() ? 0 : static_cast<double>(it->second.weight) / static_cast<double>(kWhole);
 }
 
 int32_t Census::On(int32_t host, std::string_view application) const {

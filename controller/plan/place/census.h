@@ -23,6 +23,9 @@ class Census {
   int32_t On(int32_t host, std::string_view application) const;
   // CPU that is set aside for a workload of the application, in the mean over those of which it is known; 0 without.
   double MeanCores(std::string_view application) const;
+  // In how much of the fleet it runs: each host counts as one, and its applications share that alike, so that no host
+  // has more of a say than another.
+  double Weight(std::string_view application) const;
   // By host, those with any; nullptr when there are none.
   const absl::flat_hash_map<int32_t, int32_t>* HostsOf(std::string_view application) const;
 
@@ -33,9 +36,15 @@ class Census {
     // same.
     int64_t sized = 0;
     int64_t millicores = 0;
+    // In kWhole-ths of a host.
+    int64_t weight = 0;
 
     void Count(double cores, int64_t sign);
   };
+
+  static constexpr int64_t kWhole = 1'000'000'000;
+  // Adds or takes away the host's say of each of its applications; they are sorted, and there.
+  void Weigh(const std::vector<Counted>& workloads, int64_t sign);
 
   absl::flat_hash_map<std::string, Application> all_;
   // By application, then by cores.

@@ -1,6 +1,7 @@
 #include "controller/plan/place/host_score.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_format.h"
 #include "controller/plan/place/interference.h"
@@ -56,7 +57,7 @@ std::string Why(const HostVerdict& verdict) {
 
 // Falls with the price everywhere: no two hosts are alike that aren't.
 double ScoreOf(double price) {
-  return 100 / (1 + std::max(0.0, price));
+  return std::isfinite(price) ? 100 / (1 + std::max(0.0, price)) : 0;
 }
 
 }  // namespace

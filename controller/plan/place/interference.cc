@@ -9,7 +9,7 @@ namespace truce::controller {
 namespace {
 
 // No agent may outweigh everybody else by what it claims: beyond that it is as bad as it gets.
-constexpr double kMostHalf = 100;
+constexpr double kMostHalf = 10;
 // Less than that is nothing between usual programs, and a quotient by it would be noise.
 constexpr double kLeastUsual = 1e-4;
 
@@ -53,10 +53,12 @@ double SlowdownWeight(v1::WorkloadClass workload_class, int priority) {
 
 pack::PlaceEffects HurtsOf(const ApplicationEffects& effects, double cores) {
   constexpr double kMostTimes = 10;
+  // More than any host has.
+  constexpr double kMostCores = 10'000;
   pack::PlaceEffects hurts = effects.hurts;
   if (!(effects.cores > 0) || !(cores > 0)) return hurts;
   double times = cores / effects.cores;
-  if (effects.known) times = std::clamp(times, 1 / kMostTimes, kMostTimes);
+  times = effects.known ? std::clamp(times, 1 / kMostTimes, kMostTimes) : std::min(times, kMostCores);
   for (double& one : hurts) one *= times;
   return hurts;
 }

@@ -36,7 +36,7 @@ struct ApplicationEffects {
   bool known = false;
 };
 
-// Of a signature whose agent doesn't say what is usual nothing is taken. Each half is at most 100.
+// Of a signature whose agent doesn't say what is usual nothing is taken. Each half is at most 10.
 ApplicationEffects EffectsOf(const v1::Signature& signature);
 // Of an application that nothing is known of, where others are signed like `signature`.
 ApplicationEffects UsualEffects(const v1::Signature& signature);

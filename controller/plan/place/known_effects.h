@@ -28,23 +28,27 @@ struct EffectsByApplication {
 
 class KnownEffects {
  public:
-  // Of so many applications whose size is known the middle is taken; with fewer, what the model says is usual, and
-  // nothing is drawn.
+  // Of so many applications that run and whose size is known the middle is taken; with fewer, what the model says is
+  // usual, and nothing is drawn.
   static constexpr size_t kFewest = 10;
   // Of how much the logarithms of an effect differ from their middle, what is believed: 1 all. With a model as wrong as
   // the shipped one is of programs that it never saw, 0.5 to 0.7 served critical workloads best in the simulated fleet
   // (truce-lab fleet).
   static constexpr double kTrust = 0.6;
-  // CPU of an application's workloads, in the mean; 0 when nobody knows.
-  using CoresOf = std::function<double(std::string_view application)>;
+  // CPU of an application's workloads, in the mean, 0 when nobody knows; and in how much of the fleet it runs (Census).
+  struct Size {
+    double cores = 0;
+    double weight = 0;
+  };
+  using SizeOf = std::function<Size(std::string_view application)>;
 
   // An application's signature, new or changed. One without a word on what is usual says nothing.
   void Learn(const std::string& application, const v1::Signature& signature);
   // Whether Redraw would change anything; and whether so much came since that the middle may be another by far.
   bool stale() const { return age_ > 0; }
   bool outgrown() const { return said_.size() >= 2 * drawn_from_; }
-  // Looks for the middle, and draws all towards it. O(applications).
-  void Redraw(const CoresOf& cores_of);
+  // Looks for the middle, weighted by how much of the fleet each runs in, and draws all towards it. O(applications).
+  void Redraw(const SizeOf& size_of);
 
   const EffectsByApplication& effects() const { return effects_; }
   bool empty() const { return said_.empty(); }
@@ -54,6 +58,7 @@ class KnownEffects {
     ApplicationEffects effects;
     // What its model says is usual; hosts may have different models.
     ApplicationEffects usual;
+    double weight = 0;
   };
   // The middle over applications, of one core where sizes are known of enough of them.
   ApplicationEffects Middle() const;

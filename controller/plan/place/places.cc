@@ -61,7 +61,7 @@ void Places::RedrawWhenDue() {
   if (known_.empty() || !(due || known_.outgrown())) return;
   known_.Redraw([this](std::string_view application) {
     mutex_.AssertHeld();
-    return census_.MeanCores(application);
+    return KnownEffects::Size{census_.MeanCores(application), census_.Weight(application)};
   });
   redraw_at_ = now + static_cast<int64_t>(known_.effects().known.size()) * kRedrawRest;
 }

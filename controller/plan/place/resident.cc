@@ -28,6 +28,19 @@ absl::flat_hash_map<absl::string_view, double> RisksOf(const v1::Report& report)
   return innocent;
 }
 
+// More than any host has of anything.
+constexpr double kMostDemand = 1e15;
+
+// Nobody uses more than there is, whatever is said; a resource of which nobody knows how much there is, is bounded all
+// the same, so that sums stay numbers.
+pack::PlaceResources Bounded(pack::PlaceResources demand, const pack::PlaceResources& capacity) {
+  for (size_t r = 0; r < kPlaceResourceCount; ++r) {
+    const bool known = (r == kPlaceCpuCores || r == kPlaceMemoryBytes) && capacity[r] > 0;
+    demand[r] = std::isfinite(demand[r]) ? std::clamp(demand[r], 0.0, known ? capacity[r] : kMostDemand) : kMostDemand;
+  }
+  return demand;
+}
+
 double Larger(double a, double b) {
   return std::isfinite(a) && std::isfinite(b) ? std::max({a, b, 0.0}) : 0;
 }
@@ -104,7 +117,6 @@ std::vector<HostPicture::Node> NodesOf(const v1::HostInventory& inventory) {
   return all;
 }
 
-constexpr double kMostDemand = 1e15;
 constexpr size_t kMostName = 1024;
 constexpr int kMostNames = 64;
 
@@ -143,7 +155,8 @@ HostPicture PictureOf(const HostState& host, const DriftOf& drift_of, SetAside s
          .application = workload.application(),
          .workload_class = workload.workload_class(),
          .priority = workload.priority(),
-         .demand = DemandOf(host, report, risk == risks.end() ? 0 : risk->second, drift_of, set_aside),
+         .demand = Bounded(DemandOf(host, report, risk == risks.end() ? 0 : risk->second, drift_of, set_aside),
+                           picture.capacity),
          .movable = IsMovable(workload)});
   }
   return picture;

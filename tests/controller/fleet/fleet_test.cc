@@ -208,6 +208,8 @@ TEST(FleetTest, AnUnsoundSignatureIsLeftOutAndTheRestOfItsReportTaken) {
       {"hurts_on_own_cpus_ratio is inf", [](auto& s) { s.mutable_kinds(0)->set_hurts_on_own_cpus_ratio(INFINITY); }},
       {"slowdown -0.1", [](auto& s) { s.mutable_kinds(0)->set_suffers_on_own_cpus_ratio(-0.1); }},
       {"slowdown -0.1", [](auto& s) { s.mutable_resources(0)->set_suffers_ratio(-0.1); }},
+      {"slowdown 101", [](auto& s) { s.mutable_resources(0)->set_hurts_ratio(101); }},
+      {"slowdown 1e+300", [](auto& s) { s.mutable_resources(0)->set_usual_ratio(1e300); }},
       {"familiarity 1.1", [](auto& s) { s.set_familiarity(1.1); }},
       {"similarity 1.1", [](auto& s) { s.add_resembles()->set_similarity(1.1); }},
   };

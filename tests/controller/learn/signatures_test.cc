@@ -76,6 +76,23 @@ TEST(SignaturesTest, AfterManyTheNewestStillWeighsTwoPerCent) {
   EXPECT_NEAR(mean.embedding(0), 0.02, 1e-6);
 }
 
+TEST(SignaturesTest, OneOfManyCantOutweighTheOthers) {
+  Signatures signatures;
+  v1::Signature usual = MakeSignature("m1", {0}, 0.1);
+  for (v1::ResourceEffect& effect : *usual.mutable_resources()) effect.set_usual_ratio(0.05);
+  for (int i = 0; i < 60; ++i) signatures.Learn("cache", usual, At(i));
+  v1::Signature wild = MakeSignature("m1", {0}, 100);
+  wild.mutable_resources(0)->set_usual_ratio(1e-4);
+  signatures.Learn("cache", wild, At(60));
+  const v1::ResourceEffect& mean = signatures.Find("cache")->signature().resources(0);
+  EXPECT_NEAR(mean.hurts_ratio(), 0.1 + 0.02 * (1.01 - 0.1), 1e-9);
+  EXPECT_NEAR(mean.usual_ratio(), 0.05 + 0.02 * (0.005 - 0.05), 1e-9);
+  usual.mutable_resources(0)->clear_usual_ratio();
+  const double before = mean.usual_ratio();
+  signatures.Learn("cache", usual, At(61));
+  EXPECT_DOUBLE_EQ(signatures.Find("cache")->signature().resources(0).usual_ratio(), before);
+}
+
 TEST(SignaturesTest, EffectsAreMatchedByNameAndTheNewestSaysWhichThereAre) {
   v1::Signature first = MakeSignature("m1", {0}, 0.2);
   first.add_kinds()->set_kind("compression");

@@ -17,6 +17,8 @@ TEST(CensusTest, CountsWhoIsWhereAndHowLargeTheyAre) {
   EXPECT_THAT(*census.HostsOf("web"), testing::UnorderedElementsAre(testing::Pair(0, 2), testing::Pair(1, 1)));
   EXPECT_DOUBLE_EQ(census.MeanCores("web"), 2);
   EXPECT_DOUBLE_EQ(census.MeanCores("nobody"), 0);
+  EXPECT_NEAR(census.Weight("web"), 1.5, 1e-8) << "the first host has a second application";
+  EXPECT_NEAR(census.Weight("db"), 0.5, 1e-8);
   census.Put(1, {{"web", 2}, {"web", 0}});
   EXPECT_EQ(census.On(1, "web"), 2);
   EXPECT_DOUBLE_EQ(census.MeanCores("web"), 2) << "whose size nobody knows counts for none";
@@ -44,6 +46,7 @@ TEST(CensusTest, WhateverComesAndGoesNothingIsLeftOver) {
   census.Put(3, {{"a", 0.125}});
   EXPECT_DOUBLE_EQ(census.MeanCores("a"), 0.125);
   EXPECT_EQ(census.HostsOf("b"), nullptr);
+  EXPECT_DOUBLE_EQ(census.Weight("a"), 1);
 }
 
 }  // namespace

@@ -24,14 +24,14 @@ v1::Signature Signature(double hurts, double suffers) {
   return signature;
 }
 
-KnownEffects::CoresOf Each(double cores) {
-  return [cores](std::string_view) { return cores; };
+KnownEffects::SizeOf Each(double cores) {
+  return [cores](std::string_view) { return KnownEffects::Size{cores, 1}; };
 }
 
-// Ten applications, the a-th of which hurts 0.1 x 2^(a - 4); all suffer alike.
+// Ten applications, the a-th of which hurts 0.02 x 2^(a - 4); all suffer alike.
 KnownEffects TenOf(double cores) {
   KnownEffects known;
-  for (int a = 0; a < 10; ++a) known.Learn(StrCat("app-", a), Signature(0.1 * std::exp2(a - 4), 0.03));
+  for (int a = 0; a < 10; ++a) known.Learn(StrCat("app-", a), Signature(0.02 * std::exp2(a - 4), 0.03));
   known.Redraw(Each(cores));
   return known;
 }
@@ -66,11 +66,11 @@ TEST(KnownEffectsTest, FromTenApplicationsOnTheMiddleOfTheFleetCountsAndDrawsThe
   EXPECT_DOUBLE_EQ(middle.cores, 1);
   const double by_core = middle.hurts[kCache];
   // The fifth or the sixth of them, by core.
-  EXPECT_THAT(by_core, testing::AnyOf(testing::DoubleNear(0.25, 1e-9), testing::DoubleNear(0.5, 1e-9)));
+  EXPECT_THAT(by_core, testing::AnyOf(testing::DoubleNear(0.05, 1e-9), testing::DoubleNear(0.1, 1e-9)));
   EXPECT_NEAR(middle.suffers[kCache], 0.03 / 0.2, 1e-12);
   for (int a = 0; a < 10; ++a) {
     const ApplicationEffects& one = known.effects().Of(StrCat("app-", a));
-    const double said = 0.1 * std::exp2(a - 4) / 0.2;
+    const double said = 0.02 * std::exp2(a - 4) / 0.2;
     EXPECT_NEAR(std::log(one.hurts[kCache] / (2 * by_core)), KnownEffects::kTrust * std::log(said / (2 * by_core)),
                 1e-9);
     EXPECT_NEAR(one.suffers[kCache], 0.03 / 0.2, 1e-9) << "all say the same";
@@ -81,25 +81,25 @@ TEST(KnownEffectsTest, WhatIsSaidBetweenRedrawsIsDrawnToTheMiddleOfTheLast) {
   KnownEffects known = TenOf(2);
   const double before = known.effects().Of("app-9").hurts[kCache];
   const double middle = known.effects().Of("nobody").hurts[kCache];
-  known.Learn("app-9", Signature(0.1 * std::exp2(6), 0.03));
+  known.Learn("app-9", Signature(0.02 * std::exp2(6), 0.03));
   EXPECT_NEAR(known.effects().Of("app-9").hurts[kCache] / before, std::pow(2, KnownEffects::kTrust), 1e-9);
   EXPECT_EQ(known.effects().Of("nobody").hurts[kCache], middle);
   // Of a new one nobody knows the size yet: it stays as it was said.
-  known.Learn("new", Signature(7, 0.03));
-  EXPECT_DOUBLE_EQ(known.effects().Of("new").hurts[kCache], 7 / 0.2);
+  known.Learn("new", Signature(1, 0.03));
+  EXPECT_DOUBLE_EQ(known.effects().Of("new").hurts[kCache], 1 / 0.2);
   EXPECT_FALSE(known.outgrown()) << "eleven are not twice as many as ten";
 }
 
 TEST(KnownEffectsTest, WhoseSizeNobodyKnowsStaysAsItWasSaid) {
   const KnownEffects known = TenOf(0);
-  EXPECT_DOUBLE_EQ(known.effects().Of("app-4").hurts[kCache], 0.1 / 0.2);
+  EXPECT_DOUBLE_EQ(known.effects().Of("app-4").hurts[kCache], 0.02 / 0.2);
   EXPECT_DOUBLE_EQ(known.effects().Of("nobody").cores, 0);
   EXPECT_DOUBLE_EQ(known.effects().Of("nobody").hurts[kCache], 0.2);
 }
 
 TEST(KnownEffectsTest, ASizeThatWasKnownIsKept) {
   KnownEffects known = TenOf(2);
-  known.Redraw(Each(0));
+  known.Redraw([](std::string_view) { return KnownEffects::Size{0, 1}; });
   EXPECT_DOUBLE_EQ(known.effects().Of("app-3").cores, 2);
   EXPECT_DOUBLE_EQ(known.effects().Of("nobody").cores, 1);
 }
@@ -110,13 +110,30 @@ TEST(KnownEffectsTest, CrumbsDoNotMakeTheMiddleHarmful) {
   EXPECT_LE(known.effects().Of("nobody").hurts[kCache], 4 * 0.2 / 0.2);
 }
 
-TEST(KnownEffectsTest, ThereIsRoomForSoManyAndForTheNext) {
+TEST(KnownEffectsTest, WhoInventsApplicationsOnOneHostDoesNotMoveTheMiddle) {
+  KnownEffects known;
+  for (int a = 0; a < 12; ++a) known.Learn(StrCat("app-", a), Signature(0.1, 0.03));
+  for (int a = 0; a < 60; ++a) known.Learn(StrCat("fake-", a), Signature(10, 10));
+  // The twelve are on forty hosts, the sixty on one.
+  known.Redraw([](std::string_view name) {
+    return name.starts_with("app-") ? KnownEffects::Size{2, 40.0 / 12} : KnownEffects::Size{0.01, 1.0 / 60};
+  });
+  EXPECT_NEAR(known.effects().Of("nobody").hurts[kCache], 0.1 / 0.2 / 2, 1e-9);
+  EXPECT_NEAR(known.effects().Of("app-3").hurts[kCache], 0.1 / 0.2, 1e-9);
+}
+
+TEST(KnownEffectsTest, WhateverNewNamesComeWhoRunsStaysKnown) {
   KnownEffects known;
   for (int a = 0; a < 10'001; ++a) known.Learn(StrCat("app-", a), Signature(0.1, 0.1));
-  EXPECT_TRUE(known.effects().Of("app-10000").known);
+  EXPECT_FALSE(known.effects().Of("app-10000").known) << "there is no room";
   EXPECT_EQ(known.effects().known.size(), 10'000U);
-  known.Redraw(Each(1));
-  EXPECT_EQ(known.effects().known.size(), 10'000U);
+  // Of those that are there ten run.
+  known.Redraw([](std::string_view name) {
+    return name.size() == 5 ? KnownEffects::Size{1, 1} : KnownEffects::Size{};
+  });
+  EXPECT_EQ(known.effects().known.size(), 10U);
+  known.Learn("new", Signature(0.1, 0.1));
+  EXPECT_TRUE(known.effects().Of("new").known);
 }
 
 TEST(HurtsOfTest, ALargerWorkloadHurtsMoreWithinBounds) {
@@ -128,6 +145,7 @@ TEST(HurtsOfTest, ALargerWorkloadHurtsMoreWithinBounds) {
   EXPECT_EQ(HurtsOf(effects, 4)[kCache], 1);
   EXPECT_EQ(HurtsOf(effects, 0)[kCache], 0.5) << "nobody knows how large it is";
   EXPECT_EQ(HurtsOf(effects, 100)[kCache], 25) << "nothing is known of it, and it is large";
+  EXPECT_EQ(HurtsOf(effects, 1e300)[kCache], 5000);
   effects.known = true;
   EXPECT_EQ(HurtsOf(effects, 4)[kCache], 1);
   EXPECT_EQ(HurtsOf(effects, 100)[kCache], 5);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <random>
 
+#include "controller/plan/place/advise.h"
 #include "src/base/text.h"
 #include "tests/controller/host_builder.h"
 
@@ -223,6 +224,30 @@ TEST_F(PlacesTest, AWildClaimOfCpuMakesNobodyElseHarmless) {
   Host("b", {{.name = "loud", .cores = 1}});
   // At most the four cores that the liar has: 2.5, later 2, in the mean.
   EXPECT_GE(places_.ScoreOn("b", Wanted("tender", 1)).slowdown_ratio(), 0.125 / 2.5 - 1e-9);
+}
+
+TEST_F(PlacesTest, NoNumberThatIsReportedMakesAPriceThatIsNone) {
+  HostState& liar =
+      Host("liar", {{.name = "x", .cores = 1.7e308, .memory_bytes = 1e300}, {.name = "y", .cores = 1e308}});
+  v1::Report report = liar.report;
+  report.mutable_workloads(0)->mutable_readings()->set_disk_read_bytes_per_second(1.7e308);
+  report.mutable_workloads(0)->mutable_readings()->set_disk_write_bytes_per_second(1.7e308);
+  ASSERT_FALSE(fleet_.OnReport(liar, report, MomentOf(clock_)).has_value());
+  places_.OnHost(liar, {});
+  places_.OnSignature("calm", Signature(0, 0));
+  places_.OnSignature("wild", Signature(100, 100));
+  for (const char* application : {"calm", "wild", "nobody"}) {
+    for (const double cores : {0.0, 1.0, 1e15}) {
+      const v1::HostScore score = places_.ScoreOn("liar", Wanted(application, cores));
+      EXPECT_TRUE(std::isfinite(score.price()) && std::isfinite(score.slowdown_ratio()) &&
+                  std::isfinite(score.neighbours_slowdown_ratio()))
+          << score.DebugString();
+    }
+  }
+  AdviseOptions advise;
+  advise.iterations = 1000;
+  Host("b");
+  EXPECT_TRUE(Advise(places_.Snapshot(), advise).ok());
 }
 
 TEST_F(PlacesTest, SizesAreKnownSoonAfterAControllerStarts) {
