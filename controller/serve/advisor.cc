@@ -45,13 +45,15 @@ void Advisor::Run() {
   (void)setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kLowestPriority);
   absl::Duration next = clock_.Monotonic() + options_.interval;
   // Whoever asks for one anew doesn't get more than half of a CPU for it.
-  absl::Time rested = absl::InfinitePast();
+  // By the host's own clock: whoever waits does so by that.
+  const Clock& host = SystemClock();
+  absl::Duration rested = -absl::InfiniteDuration();
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
-      const auto called = [this, &rested] {
+      const auto called = [this, &host, &rested] {
         mutex_.AssertHeld();
-        return stop_.load() || (IsWanted() && absl::Now() >= rested);
+        return stop_.load() || (IsWanted() && host.Monotonic() >= rested);
       };
       // In short steps: the clock may be another than the one that waits.
       const bool wanted = mutex_.AwaitWithTimeout(absl::Condition(&called), absl::Milliseconds(200));
@@ -59,9 +61,10 @@ void Advisor::Run() {
       if (!wanted && clock_.Monotonic() < next) continue;
       ++version_;
     }
-    const absl::Time begin = absl::Now();
+    const absl::Duration begin = host.Monotonic();
     Think();
-    rested = absl::Now() + std::max(kShortestRest, std::min(absl::Now() - begin, options_.interval));
+    const absl::Duration end = host.Monotonic();
+    rested = end + std::max(kShortestRest, std::min(end - begin, options_.interval));
     next = clock_.Monotonic() + options_.interval;
   }
 }
