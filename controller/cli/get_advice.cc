@@ -26,7 +26,8 @@ absl::StatusOr<View> Fetch(Session& session) {
   }
   const std::string age = FormatAge(session.Now(), advice.made_at(), advice.has_made_at());
   std::vector<std::string> lines = {
-      advice.moves().empty()
+      !advice.failure().empty() ? StrCat("No advice could be thought out, ", age, " ago: ", advice.failure(), ".")
+      : advice.moves().empty()
           ? StrCat("All is well where it is, as of ", age, " ago.")
           : StrCat(advice.moves_size(), advice.moves_size() == 1 ? " move" : " moves", " in this order, as of ", age,
                    " ago; each step has room. Nothing is moved by itself: trucectl migrate does.")};

@@ -78,7 +78,7 @@ void Advisor::Think() {
     spdlog::warn("no advice on what to move: {}", std::string(advice.status().message()));
     // Who waits for one learns why there are no moves in it.
     v1::Advice none;
-    none.set_incomplete(StrCat("everything: no moves could be thought out: ", StdView(advice.status().message())));
+    none.set_failure(std::string(StdView(advice.status().message())));
     advice = std::move(none);
   }
   if (stop_.load()) return;

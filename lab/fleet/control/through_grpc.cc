@@ -86,6 +86,7 @@ class ThroughGrpc final : public ControllerLink {
     if (!stream->Read(&response)) return rpc::FromGrpc(stream->Finish());
     context.TryCancel();
     (void)stream->Finish();
+    if (!response.advice().failure().empty()) return absl::InternalError(response.advice().failure());
     return response.advice();
   }
 

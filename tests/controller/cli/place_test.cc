@@ -8,6 +8,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class PlaceCliTest : public CliTest {
  protected:
@@ -161,6 +162,11 @@ TEST_F(PlaceCliTest, AdviceIsShownOrThatThereIsNone) {
   advice.set_version(1);
   *advice.mutable_made_at() = Ago(absl::Minutes(2));
   EXPECT_THAT(RunWith({"get", "advice"}).out, HasSubstr("All is well where it is, as of 2m ago."));
+  advice.set_failure("costs overflow");
+  EXPECT_THAT(
+      RunWith({"get", "advice"}).out,
+      AllOf(HasSubstr("No advice could be thought out, 2m ago: costs overflow."), Not(HasSubstr("All is well"))));
+  advice.clear_failure();
   v1::AdvisedMove& move = *advice.add_moves();
   move.set_workload("truce/stress");
   move.set_source_host("web-17");
