@@ -104,7 +104,7 @@ class Builder {
       const Resident& resident = host.picture.residents[i];
       const double weight = SlowdownWeight(resident.workload_class, resident.priority);
       for (size_t r = 0; r < kPlaceResourceCount; ++r) problem().demand.push_back(Asked(resident.demand[r], r));
-      const pack::PlaceEffects hurts = HurtsOf(host.effects[i], resident.demand[kPlaceCpuCores]);
+      const pack::PlaceEffects hurts = HurtsOf(resident, host.effects[i]);
       for (size_t k = 0; k < kResourceEffects; ++k) {
         // As if all hosts had as many CPUs as there are in the mean.
         const double share = EffectShare(k, cpus_);

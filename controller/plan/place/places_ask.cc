@@ -127,7 +127,7 @@ v1::HostScore Places::Score(int32_t host, const Ask& ask) const {
   verdict.rule = Forbids(host, ask);
   if (!known_.empty()) {
     verdict.slowdown = Loss(ask.effects.suffers, entry.state.hurts);
-    verdict.neighbours_slowdown = Loss(entry.state.suffers, HurtsOf(ask.effects, ask.resident.demand[kPlaceCpuCores]));
+    verdict.neighbours_slowdown = Loss(entry.state.suffers, HurtsOf(ask.resident, ask.effects));
   }
   return Describe(verdict);
 }

@@ -60,15 +60,14 @@ void Places::AddInterference(int32_t host, const Ask& ask, std::string_view itse
   const Entry& entry = At(host);
   const double cpus = std::max(1.0, entry.picture.capacity[kPlaceCpuCores]);
   const double weight = SlowdownWeight(ask.workload->workload_class(), ask.workload->priority());
-  const pack::PlaceEffects hurts = HurtsOf(ask.effects, ask.resident.demand[kPlaceCpuCores]);
+  const pack::PlaceEffects hurts = HurtsOf(ask.resident, ask.effects);
   pack::PlaceEffects suffered{};
   pack::PlaceEffects caused{};
   std::vector<Neighbour> neighbours;
   const auto meet = [&](const Resident& resident) {
     mutex_.AssertHeld();
     const ApplicationEffects& theirs = EffectsOfApplication(resident.application);
-    const pack::PlaceEffects here =
-        LossByResource(ask.effects.suffers, HurtsOf(theirs, resident.demand[kPlaceCpuCores]), cpus);
+    const pack::PlaceEffects here = LossByResource(ask.effects.suffers, HurtsOf(resident, theirs), cpus);
     const pack::PlaceEffects there = LossByResource(theirs.suffers, hurts, cpus);
     for (size_t k = 0; k < kResourceEffects; ++k) {
       suffered[k] += here[k];

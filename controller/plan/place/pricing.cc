@@ -28,7 +28,7 @@ void HostSum::Add(const pack::PlaceResources& coming) {
 void HostSum::Add(const Resident& resident, const ApplicationEffects& effects) {
   Add(resident.demand);
   const double weight = SlowdownWeight(resident.workload_class, resident.priority);
-  const pack::PlaceEffects hurts = HurtsOf(effects, resident.demand[kPlaceCpuCores]);
+  const pack::PlaceEffects hurts = HurtsOf(resident, effects);
   for (size_t k = 0; k < kResourceEffects; ++k) {
     const double share = EffectShare(k, cpus_);
     state_.suffers[k] += share * weight * effects.suffers[k];
@@ -40,7 +40,7 @@ pack::PlaceDemand DemandOn(const Resident& resident, const ApplicationEffects& e
   pack::PlaceDemand demand;
   demand.demand = resident.demand;
   const double weight = SlowdownWeight(resident.workload_class, resident.priority);
-  const pack::PlaceEffects hurts = HurtsOf(effects, resident.demand[kPlaceCpuCores]);
+  const pack::PlaceEffects hurts = HurtsOf(resident, effects);
   for (size_t k = 0; k < kResourceEffects; ++k) {
     demand.suffers[k] = weight * effects.suffers[k] / kFullHostSlowdown;
     demand.hurts[k] = hurts[k] / kFullHostSlowdown;

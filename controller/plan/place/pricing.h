@@ -42,6 +42,10 @@ class HostSum {
   pack::PlaceHost state_;
 };
 
+// What the workload hurts by, at its size.
+inline pack::PlaceEffects HurtsOf(const Resident& resident, const ApplicationEffects& effects) {
+  return HurtsOf(effects, resident.demand[kPlaceCpuCores]);
+}
 // What a workload asks of a host.
 pack::PlaceDemand DemandOn(const Resident& resident, const ApplicationEffects& effects);
 

@@ -79,7 +79,7 @@ v1::FleetFigures Sketch::Figures() const {
       pack::PlaceEffects suffers = host.effects[w].suffers;
       suffers[EffectOf(v1::RESOURCE_CPU)] /= cpus;
       slowdown -= SlowdownWeight(resident.workload_class, resident.priority) *
-                  Loss(suffers, HurtsOf(host.effects[w], resident.demand[kPlaceCpuCores]));
+                  Loss(suffers, HurtsOf(resident, host.effects[w]));
     }
   }
   figures.set_slowdown_ratio_sum(std::max(0.0, slowdown));
