@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/act/restore.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/writer_cgroup.h"
@@ -72,7 +73,7 @@ absl::Status Undo(const absl::Status& cause, const std::vector<PlannedWrite>& un
                   host::ControlWriter& writer, Journal& journal) {
   absl::Status reason = cause;
   for (auto step = undo.rbegin(); step != undo.rend(); ++step) {
-    const absl::Status status = writer.Write(step->control, step->value);
+    const absl::Status status = WriteBack(step->control, step->value, writer).status();
     if (status.ok() || absl::IsNotFound(status)) continue;
     reason = absl::Status(reason.code(), AbslView(StrCat(StdView(reason.message()),
                                                          "; undoing it failed too: ", StdView(status.message()))));

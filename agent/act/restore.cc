@@ -13,6 +13,7 @@
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/file.h"
+#include "src/host/inventory.h"
 #include "src/host/writer_cgroup.h"
 #include "src/host/writer_nested.h"
 
@@ -20,6 +21,8 @@ namespace truce::agent {
 namespace {
 
 using Result = RestoredFile::Result;
+
+constexpr char kCpus[] = "cpuset.cpus";
 
 void Order(std::vector<JournalEntry>* entries) {
   auto depth = [](const JournalEntry& entry) { return std::count(entry.path.begin(), entry.path.end(), '/'); };
@@ -85,7 +88,7 @@ void AdoptInherited(const host::CgroupLayout& layout, host::ControlWriter& write
 absl::StatusOr<std::string> WithoutOfflineCpus(const JournalEntry& entry, const host::CgroupLayout& layout,
                                                host::ControlWriter& writer) {
   TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<host::Cgroup> root, host::Cgroup::Open(layout, ""));
-  TRUCE_ASSIGN_OR_RETURN(const std::string all, writer.Read({root.get(), entry.controller, "cpuset.cpus"}));
+  TRUCE_ASSIGN_OR_RETURN(const std::string all, writer.Read({root.get(), entry.controller, kCpus}));
   TRUCE_ASSIGN_OR_RETURN(const std::vector<int> online, host::ParseCpuList(host::TrimControl(all)));
   TRUCE_ASSIGN_OR_RETURN(std::vector<int> cpus, host::ParseCpuList(host::TrimControl(entry.original)));
   std::erase_if(cpus, [&](int cpu) { return !std::binary_search(online.begin(), online.end(), cpu); });
@@ -93,32 +96,60 @@ absl::StatusOr<std::string> WithoutOfflineCpus(const JournalEntry& entry, const 
   return InFormOf(entry.original, host::FormatCpuList(cpus));
 }
 
+// What the cgroup that was changed says afterwards. NotFound when it is gone.
+absl::StatusOr<std::string> RestoreThere(const JournalEntry& entry, const host::CgroupLayout& layout,
+                                         host::ControlWriter& writer) {
+  TRUCE_ASSIGN_OR_RETURN(const std::unique_ptr<host::Cgroup> cgroup, host::Cgroup::Open(layout, entry.path));
+  const host::ControlFile control{cgroup.get(), entry.controller, entry.file};
+  if (host::ControlInode(control) != entry.inode) return absl::NotFoundError("another cgroup has its name now");
+  auto written = WriteBack(control, entry.original, writer);
+  if (absl::IsInvalidArgument(written.status()) && entry.file == kCpus && cgroup->version(entry.controller) == 1) {
+    TRUCE_ASSIGN_OR_RETURN(written, WithoutOfflineCpus(entry, layout, writer));
+    TRUCE_RETURN_IF_ERROR(writer.Write(control, *written));
+  }
+  if (!written.ok()) return written.status();
+  TRUCE_ASSIGN_OR_RETURN(std::string content, writer.Read(control));
+  for (const std::string& good : {*written, entry.original}) {
+    if (host::SameControlValue(entry.file, content, good)) return content;
+  }
+  return absl::InternalError(StrCat(control.Name(), " reads back as '", host::TrimControl(content), "' and not as '",
+                                    host::TrimControl(*written), "'; it will be tried again"));
+}
+
 // NotFound when there is nothing left to restore.
 absl::StatusOr<std::string> RestoreOne(const JournalEntry& entry, const host::CgroupLayout& layout,
                                        host::ControlWriter& writer) {
-  const auto cgroup = host::Cgroup::Open(layout, entry.path);
-  if (!cgroup.ok() && !absl::IsNotFound(cgroup.status())) return cgroup.status();
-  const host::ControlFile control{cgroup.ok() ? cgroup->get() : nullptr, entry.controller, entry.file};
-  if (!cgroup.ok() || host::ControlInode(control) != entry.inode) {
+  auto content = RestoreThere(entry, layout, writer);
+  if (absl::IsNotFound(content.status())) {
     TRUCE_RETURN_IF_ERROR(writer.Forget(entry.path, entry.controller, entry.file, entry.original));
-    return absl::NotFoundError("the cgroup is gone, or another one has its name now");
-  }
-  std::string original = entry.original;
-  absl::Status written = writer.Write(control, original);
-  if (absl::IsInvalidArgument(written) && entry.file == "cpuset.cpus" && (*cgroup)->version(entry.controller) == 1) {
-    TRUCE_ASSIGN_OR_RETURN(original, WithoutOfflineCpus(entry, layout, writer));
-    written = writer.Write(control, original);
-  }
-  TRUCE_RETURN_IF_ERROR(written);
-  TRUCE_ASSIGN_OR_RETURN(std::string content, writer.Read(control));
-  if (!host::SameControlValue(entry.file, content, original)) {
-    return absl::InternalError(StrCat(control.Name(), " reads back as '", host::TrimControl(content), "' and not as '",
-                                      host::TrimControl(original), "'; it will be tried again"));
   }
   return content;
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> WriteBack(const host::ControlFile& control, const std::string& original,
+                                      host::ControlWriter& writer) {
+  const bool unbinds =
+      control.file == kCpus && control.cgroup->version(control.controller) == 2 && host::TrimControl(original).empty();
+  // systemd would fail at it in our place and tell nobody, so where the unit is bound that is not tried.
+  bool bound_unit = false;
+  if (unbinds && writer.Outlives(control)) {
+    TRUCE_ASSIGN_OR_RETURN(const std::string content, writer.Read(control));
+    bound_unit = !host::TrimControl(content).empty();
+  }
+  if (!bound_unit) {
+    const absl::Status written = writer.Write(control, original);
+    if (written.ok()) return original;
+    if (!unbinds || !absl::IsResourceExhausted(written)) return written;
+  }
+  TRUCE_ASSIGN_OR_RETURN(const std::string cpus, host::PossibleCpus());
+  TRUCE_RETURN_IF_ERROR(writer.Write(control, cpus));
+  if (bound_unit) {
+    TRUCE_RETURN_IF_ERROR(writer.Forget(control.cgroup->path(), control.controller, control.file, original));
+  }
+  return cpus;
+}
 
 std::string EntryName(const JournalEntry& entry, const host::CgroupLayout& layout) {
   const auto hierarchy = layout.hierarchy_of(entry.controller);

@@ -188,6 +188,14 @@ absl::StatusOr<std::vector<int>> OnlineCpus(const std::string& sysfs) {
   return cpus;
 }
 
+absl::StatusOr<std::string> PossibleCpus() {
+  constexpr char kPath[] = "/sys/devices/system/cpu/possible";
+  TRUCE_ASSIGN_OR_RETURN(std::string text, ReadFile(kPath));
+  while (text.ends_with('\n')) text.pop_back();
+  if (text.empty()) return absl::FailedPreconditionError(StrCat(kPath, " lists no CPU"));
+  return text;
+}
+
 absl::StatusOr<v1::HostInventory> TakeInventory(const InventoryOptions& options, const CgroupLayout& layout,
                                                 const CounterStatus& counters) {
   v1::HostInventory inventory;

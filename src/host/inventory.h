@@ -33,5 +33,8 @@ std::optional<v1::Disk> DescribeDisk(const std::string& sysfs, const std::string
 
 // CPUs online, by sysfs.
 absl::StatusOr<std::vector<int>> OnlineCpus(const std::string& sysfs);
+// The list of all CPUs that this machine's kernel can ever have, "0-63". There is one such kernel, so no path is asked
+// for.
+absl::StatusOr<std::string> PossibleCpus();
 
 }  // namespace truce::host

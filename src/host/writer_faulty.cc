@@ -28,6 +28,9 @@ absl::Status FaultyControlWriter::Write(const ControlFile& control, std::string_
   for (const auto& [suffix, error] : failing_files_) {
     if (name.ends_with(suffix)) return ControlWriteError(error, control, value);
   }
+  if (refused_.error != 0 && name.ends_with(refused_.suffix) && TrimControl(value) == refused_.value) {
+    return ControlWriteError(refused_.error, control, value);
+  }
   Step("before", control);
   absl::Status status = inner_.Write(control, value);
   Step("after", control);

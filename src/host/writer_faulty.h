@@ -22,6 +22,11 @@ class FaultyControlWriter final : public ControlWriter {
   void FailWrite(int n, int error) { failures_[writes_ + n] = error; }
   // Makes every write to files whose name ends with `suffix` fail with `error` until told otherwise by error 0.
   void FailFile(std::string_view suffix, int error);
+  // Makes every write of just this value to files whose name ends with `suffix` fail with `error`, as a kernel does
+  // that does not take it now.
+  void RefuseValue(std::string_view suffix, std::string_view value, int error) {
+    refused_ = {std::string(suffix), std::string(value), error};
+  }
   // Called as hook("before write FILE") and hook("after write FILE").
   void SetHook(std::function<void(std::string_view step)> hook) { hook_ = std::move(hook); }
   // Writes asked for so far.
@@ -42,6 +47,11 @@ class FaultyControlWriter final : public ControlWriter {
   int writes_ = 0;
   std::map<int, int> failures_;                            // by number of the write
   std::map<std::string, int, std::less<>> failing_files_;  // by suffix
+  struct Refused {
+    std::string suffix;
+    std::string value;
+    int error = 0;
+  } refused_;
   std::function<void(std::string_view)> hook_;
 };
 

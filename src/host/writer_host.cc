@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/host/inventory.h"
 
 namespace truce::host {
 namespace {
@@ -117,7 +118,14 @@ absl::Status HostControlWriter::Forget(const std::string& path, Controller contr
   if (options_.units == nullptr || !unit || !written || !SystemdRuns(options_.run_directory)) return absl::OkStatus();
   constexpr std::string_view kUsualPeriod = "100000";
   TRUCE_ASSIGN_OR_RETURN(const std::vector<UnitProperty> properties, UnitPropertiesFor(file, value, kUsualPeriod));
-  const absl::Status done = options_.units->SetProperties(*unit, properties);
+  absl::Status done;
+  if (file == "cpuset.cpus" && TrimControl(value).empty()) {
+    // The kernel takes no empty one where tasks are, and systemd says so to nobody.
+    TRUCE_ASSIGN_OR_RETURN(const std::string all, PossibleCpus());
+    TRUCE_ASSIGN_OR_RETURN(const std::vector<UnitProperty> first, UnitPropertiesFor(file, all, kUsualPeriod));
+    done = options_.units->SetProperties(*unit, first);
+  }
+  if (done.ok()) done = options_.units->SetProperties(*unit, properties);
   if (done.ok()) spdlog::info("control {}/{}: the unit's property is '{}' again", path, file, TrimControl(value));
   // A transient unit goes with its cgroup, and its properties with it.
   return absl::IsNotFound(done) ? absl::OkStatus() : done;

@@ -32,14 +32,21 @@ constexpr char kBatch[] = R"([Service]
 ExecStart=/bin/sh -c 'for i in 1 2 3 4; do perl -e "1 while 1" & done; wait'
 )";
 
-// The unit's controls, also those whose controller systemd has not switched on: then what they would say.
+// The unit's controls, also those whose controller systemd has not switched on: then what they would say. All CPUs are
+// what is left of a pin where tasks are, since the kernel takes no empty list there.
 constexpr char kControls[] = R"sh(cd /sys/fs/cgroup/system.slice/batch-job.service &&
 show() { echo "$1=$(cat $1 2>/dev/null || echo $2)"; }
-show cpu.max 'max 100000'; show cpu.weight 100; show cpu.idle 0; show cpuset.cpus ''; show memory.high max; show io.max ''
+show cpu.max 'max 100000'; show cpu.weight 100; show cpu.idle 0; show memory.high max; show io.max ''
+show cpuset.cpus '' | sed "s/=$(cat /sys/devices/system/cpu/possible)$/=/"
+)sh";
+
+// What systemd keeps for the unit, and what the agent last did to it.
+constexpr char kUnitState[] = R"sh(head -50 /run/systemd/system.control/batch-job.service.d/* 2>/dev/null | grep -v '^#'
+journalctl -u truce-agent -o short-monotonic | grep -E 'batch-job|control |onnect' | cut -c1-200 | tail -12
 )sh";
 
 // What they say of a unit that nobody bounds.
-constexpr char kUnbound[] = "cpu.max=max 100000\ncpu.weight=100\ncpu.idle=0\ncpuset.cpus=\nmemory.high=max\nio.max=";
+constexpr char kUnbound[] = "cpu.max=max 100000\ncpu.weight=100\ncpu.idle=0\nmemory.high=max\nio.max=\ncpuset.cpus=";
 
 class VmTest : public testing::Test {
  protected:
@@ -72,7 +79,12 @@ class VmTest : public testing::Test {
   }
   void TearDown() override {
     if (!HasFailure()) return;
-    for (const char* noun : {"hosts", "pairs", "actions", "decisions", "receipts", "events"}) {
+    // The short first, since what is printed may be cut.
+    for (const auto& guest : guests_) {
+      std::fprintf(stderr, "--- %s\n%s\n%s\n", guest->name().c_str(), guest->Run(kControls).output.c_str(),
+                   guest->Run(kUnitState).output.c_str());
+    }
+    for (const char* noun : {"hosts", "pairs", "actions", "receipts", "decisions", "events"}) {
       std::fprintf(stderr, "--- %s\n%s\n", noun, fleet_->Ctl({"get", noun}).output.c_str());
     }
     for (const auto& guest : guests_) {
@@ -92,7 +104,9 @@ class VmTest : public testing::Test {
               StrCat("host: ", guest.name(), "\nsample: {interval: 1s}\nscore: {interval: 2s, from: evidence}\n",
                      "fingerprint: {least_samples: 20}\n",
                      "discovery:\n  rules:\n    - {match: system.slice/shop-*.service, class: critical}\n",
-                     "    - {match: system.slice/batch-*.service, class: best_effort}\n",
+                     "    - {match: system.slice/batch-*.service, class: best_effort",
+                     // Chance is not to leave out the lever whose end takes most.
+                     delegated ? ", levers: [cpu_pin]}\n" : ", levers: [cpu_pin, cpu_quota, cpu_weight]}\n",
                      "controller:\n  address: ", kOutside, port, "\n  longest_backoff: 5s\n"));
     guest.Put("/etc/truce/pki/ca.crt", ReadText(fleet_->Path("pki/ca.crt")));
     for (const char* kind : {".crt", ".key"}) {
@@ -100,7 +114,8 @@ class VmTest : public testing::Test {
                 "0400");
     }
     guest.Get("chown truce-agent /etc/truce/pki/agent.*");
-    guest.Put("/etc/systemd/system/shop-web.service", kWeb);
+    // A delegated unit keeps every controller on for the units beside it.
+    guest.Put("/etc/systemd/system/shop-web.service", StrCat(kWeb, "Delegate=yes\n"));
     guest.Put("/etc/systemd/system/batch-job.service", StrCat(kBatch, delegated ? "Delegate=yes\n" : ""));
     guest.Get("systemctl daemon-reload && systemctl enable --now truce-agent && systemctl start shop-web");
   }
@@ -183,7 +198,7 @@ TEST_F(VmTest, AUnitIsChangedThroughSystemdAndADaemonReloadChangesNothing) {
   ComeUnderAction(guest);
   EXPECT_THAT(guest.Get("systemctl show batch-job -p AllowedCPUs -p CPUQuotaPerSecUSec -p CPUWeight"),
               testing::AnyOf(HasSubstr("AllowedCPUs=0"), HasSubstr("AllowedCPUs=1"),
-                             Not(HasSubstr("CPUQuotaPerSecUSec=infinity"))));
+                             Not(HasSubstr("CPUQuotaPerSecUSec=infinity")), HasSubstr("CPUWeight=10\n")));
   const std::string victim = guest.Get("systemctl show shop-web -p AllowedCPUs -p CPUQuotaPerSecUSec -p CPUWeight");
   EXPECT_THAT(victim, HasSubstr("CPUQuotaPerSecUSec=infinity")) << "a critical workload is never reduced";
   guest.Get("systemctl daemon-reload && sleep 5");

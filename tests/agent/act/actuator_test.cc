@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "src/host/inventory.h"
 #include "tests/agent/act/rig.h"
 
 namespace truce::agent {
@@ -272,6 +273,19 @@ TEST_P(Acting, DamagedJournalStillRestoresWhatItCan) {
   EXPECT_THAT(std::string(restored.status().message()), HasSubstr("restored 1 files"));
   EXPECT_EQ(rig.tree.Get(rig.tree.Quota("batch/b")), rig.tree.QuotaText(-1));
   EXPECT_TRUE(rig->Restore().ok()) << "told once";
+}
+
+// A cgroup2 kernel takes an empty cpuset.cpus only of a cgroup without tasks.
+TEST_P(Acting, PinEndsAlsoWhereTheKernelTakesNoEmptyCpuset) {
+  if (GetParam() != TreeKind::kV2) GTEST_SKIP() << "a v1 cpuset is never empty";
+  rig->writer.RefuseValue("/cpuset.cpus", "", ENOSPC);
+  ASSERT_TRUE(rig.Apply({Pin("p", "batch/b", "2")}).accepted());
+  ASSERT_TRUE(rig.Apply({}).accepted());
+  EXPECT_EQ(rig.tree.Get(rig.tree.Cpus("batch/b")), *host::PossibleCpus());
+  EXPECT_THAT(rig.actuator().held(), IsEmpty());
+  const v1::Receipt receipt = rig.actuator().TakeReceipts()[0];
+  EXPECT_EQ(receipt.outcome(), v1::RECEIPT_OUTCOME_RELEASED) << receipt.detail();
+  EXPECT_EQ(receipt.changes(0).restored(), *host::PossibleCpus()) << "says what it is";
 }
 
 TEST_P(Acting, BrakeRefusesTheChangeTooMany) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "src/host/inventory.h"
 #include "src/host/writer_host.h"
 #include "tests/agent/act/rig.h"
 #include "tests/fixtures/fake_systemd.h"
@@ -99,6 +100,36 @@ TEST_F(UnitActions, EveryLeverIsAskedOfSystemdAndTakenBack) {
   for (const v1::Receipt& receipt : actuator->TakeReceipts()) {
     EXPECT_EQ(receipt.outcome(), v1::RECEIPT_OUTCOME_RELEASED) << receipt.detail();
   }
+}
+
+// A kernel takes no empty cpuset.cpus of a cgroup that tasks are in, and systemd logs that and says it is done.
+TEST_F(UnitActions, APinIsTakenBackThoughTheCpusetStays) {
+  systemd_.KeepCpusets();
+  const std::string all = StrCat(*host::PossibleCpus(), "\n");
+  const host::ControlFile cpus{cgroup_.get(), host::Controller::kCpuset, "cpuset.cpus"};
+  const auto actuator = Open();
+  for (const char* pinned : {"1", "0"}) {
+    ASSERT_TRUE(actuator->Apply(Set({Pin("pin", kUnit, pinned)}), Lookup()).accepted());
+    ASSERT_EQ(*writer_->Read(cpus), StrCat(pinned, "\n"));
+    ASSERT_TRUE(actuator->Apply(Set({}), Lookup()).accepted());
+    EXPECT_EQ(*writer_->Read(cpus), all);
+    EXPECT_THAT(actuator->held(), IsEmpty());
+  }
+  EXPECT_EQ(actuator->TakeReceipts()[0].outcome(), v1::RECEIPT_OUTCOME_RELEASED);
+}
+
+TEST_F(UnitActions, AUnitThatIsStartedAnewIsFreeThoughItsCpusetStays) {
+  systemd_.KeepCpusets();
+  const auto actuator = Open();
+  ASSERT_TRUE(actuator->Apply(Set({Pin("pin", kUnit, "1")}), Lookup()).accepted());
+  systemd_.Restart(kUnit);
+  cgroup_ = *host::Cgroup::Open(*layout_, kUnit);
+  const host::ControlFile cpus{cgroup_.get(), host::Controller::kCpuset, "cpuset.cpus"};
+  ASSERT_EQ(*writer_->Read(cpus), "1\n") << "as systemd does";
+  clock_.Advance(absl::Seconds(1));
+  actuator->Tick(Lookup());
+  EXPECT_EQ(*writer_->Read(cpus), StrCat(*host::PossibleCpus(), "\n"));
+  EXPECT_THAT(systemd_.SetOf(kUnit), IsEmpty());
 }
 
 // systemd would write a disk cap anew; one that is refused leaves nothing to be restored.
