@@ -12,6 +12,9 @@ constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 // The mean change forgets after so many steps.
 constexpr double kMostChanges = 720;
 
+// Of one forecast, in mean changes.
+constexpr double kMostLoss = 100;
+
 // Koenker and Bassett, Econometrica 46, 1978.
 double QuantileLoss(double level, double said, double came) {
   return came >= said ? level * (came - said) : (1 - level) * (said - came);
@@ -70,8 +73,14 @@ void DemandSeries::Judge(double value, DueByHorizon* due) const {
     if (kDemandHorizons[h] > told_.size()) return;
     const Told& told = told_[kDemandHorizons[h] - 1];
     if (!std::isfinite(told.newest)) continue;
-    const double loss = (QuantileLoss(0.5, told.median[h], value) + QuantileLoss(0.95, told.p95[h], value)) / unit;
-    const double naive = (QuantileLoss(0.5, told.newest, value) + QuantileLoss(0.95, told.newest, value)) / unit;
+    double loss = (QuantileLoss(0.5, told.median[h], value) + QuantileLoss(0.95, told.p95[h], value)) / unit;
+    double naive = (QuantileLoss(0.5, told.newest, value) + QuantileLoss(0.95, told.newest, value)) / unit;
+    // A series that hardly ever moved and then did would outweigh all the others. What is compared is the two.
+    const double over = std::max(loss, naive) / kMostLoss;
+    if (over > 1) {
+      loss /= over;
+      naive /= over;
+    }
     DueErrors& errors = (*due)[h];
     ++errors.count;
     errors.loss += loss;

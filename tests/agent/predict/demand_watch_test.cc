@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -109,6 +110,27 @@ TEST_F(DemandWatchTest, ErrorsAreCountedByApplicationAndHorizon) {
   }
   EXPECT_EQ(cpu, static_cast<int>(2 * kDemandHorizons.size()));
   EXPECT_THAT(watch_.TakeErrors(), IsEmpty()) << "not yet again";
+}
+
+// One that hardly ever moves has next to no mean change to measure its errors by.
+TEST_F(DemandWatchTest, ASeriesThatDidNotMoveUntilNowOutweighsNoOther) {
+  Seconds(600);
+  (void)watch_.TakeErrors();
+  stage_["web"].cores = 40;
+  Seconds(60);
+  stage_["web"].cores = 1;
+  Seconds(60);
+  const auto all = watch_.TakeErrors();
+  ASSERT_THAT(all, testing::Not(IsEmpty()));
+  double most = 0;
+  for (const auto& errors : all) {
+    const double bound = 100.0 * static_cast<double>(errors.count());
+    EXPECT_LE(errors.loss_sum(), bound);
+    EXPECT_LE(errors.naive_loss_sum(), bound);
+    EXPECT_LE(errors.squared_gain_sum(), 100 * bound);
+    most = std::max(most, errors.naive_loss_sum() / static_cast<double>(errors.count()));
+  }
+  EXPECT_GT(most, 20) << "it was one that would have";
 }
 
 // A report takes so many; those of no application are left out for good.
