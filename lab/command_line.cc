@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "absl/strings/numbers.h"
 #include "src/base/text.h"
 
 namespace truce::lab {
@@ -26,6 +27,15 @@ absl::StatusOr<absl::Duration> ReadDuration(const std::string& flag, const std::
   if (absl::ParseDuration(text, &duration) && duration >= least && duration <= most) return duration;
   return absl::InvalidArgumentError(StrCat(flag, " ", text, " is no duration from ", absl::FormatDuration(least),
                                            " to ", absl::FormatDuration(most)));
+}
+
+CLI::Validator Between(double least, double most) {
+  const auto check = [least, most](const std::string& text) {
+    double value = 0;
+    if (absl::SimpleAtod(text, &value) && value >= least && value <= most) return std::string();
+    return StrCat(text, " is no number from ", least, " to ", most);
+  };
+  return CLI::Validator(check, StrCat("NUMBER in [", least, " - ", most, "]"));
 }
 
 void AddFormat(CLI::App* command, OutputFormat& format) {

@@ -10,6 +10,7 @@
 
 namespace CLI {
 class App;
+class Validator;
 }
 
 namespace truce::lab {
@@ -23,6 +24,9 @@ std::string Absolute(const std::string& directory);
 // `text`, such as "8m", which `flag` was given; InvalidArgument unless it is a duration from `least` to `most`.
 absl::StatusOr<absl::Duration> ReadDuration(const std::string& flag, const std::string& text, absl::Duration least,
                                             absl::Duration most);
+
+// What an option is checked by: a number from `least` to `most`, which CLI11's own Range also takes "nan" for.
+CLI::Validator Between(double least, double most);
 
 // How figures are shown.
 struct OutputFormat {

@@ -136,12 +136,12 @@ void AddCollect(CLI::App& app, truce::lab::CollectOptions& collect, std::string&
   command->add_option("--cpus", collect.cpus, "CPUs to run them on, such as 0-3 (default: all)");
   command->add_option("--work-directory", collect.work_directory, "Where their input is made")->capture_default_str();
   command->add_option("--triples", collect.triple_ratio, "Share of meetings that a third program joins")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(truce::lab::Between(0.0, 1.0))
       ->capture_default_str();
   command->add_option("--repeats", collect.repeat_ratio, "Share of chains that are run twice, to know the noise")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(truce::lab::Between(0.0, 1.0))
       ->capture_default_str();
-  command->add_option("--seed", collect.seed, "Of the order")->capture_default_str();
+  command->add_option("--seed", collect.seed, "Of the order")->check(CLI::NonNegativeNumber)->capture_default_str();
   command->callback([&] { chosen = [&] { return RunCollect(collect, budget); }; });
 }
 

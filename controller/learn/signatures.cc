@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "controller/fleet/moment.h"
 #include "google/protobuf/repeated_ptr_field.h"
 #include "models/similarity.h"
@@ -17,6 +18,8 @@ namespace {
 constexpr double kLeastWeight = 0.02;
 // From so many signatures on one can't outweigh the others: the weight of the fifth.
 constexpr double kBoundedFrom = 0.2;
+// Hosts that a model must be signed by to speak for an application, if as many sign by another one.
+constexpr uint32_t kEnoughHosts = 3;
 // A model that an application was not signed by for so long, while another signs it, is not in use any more.
 constexpr absl::Duration kAbandonedAfter = absl::Hours(24);
 
@@ -88,7 +91,9 @@ void Blend(const v1::Signature& mean, double weight, v1::Signature* newest) {
 
 }  // namespace
 
-void Signatures::Learn(const std::string& application, const v1::Signature& signature, absl::Time now) {
+void Signatures::Learn(std::string_view host, const std::string& application, const v1::Signature& signature,
+                       absl::Time now) {
+  Entry entry;
   auto learned = std::make_shared<v1::ApplicationSignature>();
   learned->set_application(application);
   *learned->mutable_signature() = signature;
@@ -96,20 +101,29 @@ void Signatures::Learn(const std::string& application, const v1::Signature& sign
   SetTime(now, learned->mutable_first_learned_at());
   SetTime(now, learned->mutable_last_learned_at());
   if (const auto place = PlaceOf(application, signature.model_version())) {
-    const Learned before = Remove(*place);
-    const uint64_t samples = before->sample_count() + 1;
-    Blend(before->signature(), std::max(1.0 / static_cast<double>(samples), kLeastWeight),
+    Entry before = Remove(*place);
+    const uint64_t samples = before.learned->sample_count() + 1;
+    Blend(before.learned->signature(), std::max(1.0 / static_cast<double>(samples), kLeastWeight),
           learned->mutable_signature());
     learned->set_sample_count(samples);
-    *learned->mutable_first_learned_at() = before->first_learned_at();
+    *learned->mutable_first_learned_at() = before.learned->first_learned_at();
+    learned->set_host_count(before.learned->host_count());
+    entry.signers = std::move(before.signers);
   }
-  Append(std::move(learned), true);
+  const size_t signer = absl::HashOf(host);
+  const bool signed_before = std::find(entry.signers.begin(), entry.signers.end(), signer) != entry.signers.end();
+  if (!signed_before && entry.signers.size() < kEnoughHosts) entry.signers.push_back(signer);
+  learned->set_host_count(std::max(learned->host_count(), static_cast<uint32_t>(entry.signers.size())));
+  entry.learned = std::move(learned);
+  entry.dirty = true;
+  Append(std::move(entry));
 }
 
 void Signatures::Restore(v1::ApplicationSignature learned) {
   // What the store can't read comes without a name.
   if (learned.application().empty()) return;
-  Append(std::make_shared<const v1::ApplicationSignature>(std::move(learned)), false);
+  learned.set_host_count(std::clamp<uint32_t>(learned.host_count(), 1, kEnoughHosts));
+  Append({.learned = std::make_shared<const v1::ApplicationSignature>(std::move(learned))});
 }
 
 const v1::ApplicationSignature* Signatures::Find(std::string_view application) const {
@@ -156,10 +170,18 @@ std::vector<v1::ApplicationSignature> Signatures::TakeDirty(size_t most) {
 
 const v1::ApplicationSignature& Signatures::Latest(const std::vector<uint64_t>& places) const {
   const absl::Time last = ToTime(entries_.at(places.back()).learned->last_learned_at());
-  const auto came = [this, last](uint64_t place) {
+  const auto is_in_use = [&](const v1::ApplicationSignature& learned) {
+    return last - ToTime(learned.last_learned_at()) < kAbandonedAfter;
+  };
+  uint32_t most_hosts = 0;
+  for (const uint64_t place : places) {
     const v1::ApplicationSignature& learned = *entries_.at(place).learned;
-    const absl::Time heard = ToTime(learned.last_learned_at());
-    return std::tuple(last - heard < kAbandonedAfter, ToTime(learned.first_learned_at()), heard);
+    if (is_in_use(learned)) most_hosts = std::max(most_hosts, learned.host_count());
+  }
+  const auto came = [&](uint64_t place) {
+    const v1::ApplicationSignature& learned = *entries_.at(place).learned;
+    return std::tuple(is_in_use(learned), learned.host_count() >= most_hosts, ToTime(learned.first_learned_at()),
+                      ToTime(learned.last_learned_at()));
   };
   const auto latest =
       std::max_element(places.begin(), places.end(), [&came](uint64_t a, uint64_t b) { return came(a) < came(b); });
@@ -175,20 +197,21 @@ std::optional<uint64_t> Signatures::PlaceOf(const std::string& application, cons
   return std::nullopt;
 }
 
-Signatures::Learned Signatures::Remove(uint64_t place) {
-  Learned learned = std::move(entries_.extract(place).mapped().learned);
-  const auto places = places_.find(learned->application());
+Signatures::Entry Signatures::Remove(uint64_t place) {
+  Entry entry = std::move(entries_.extract(place).mapped());
+  const auto places = places_.find(entry.learned->application());
   std::erase(places->second, place);
   if (places->second.empty()) places_.erase(places);
-  return learned;
+  return entry;
 }
 
-void Signatures::Append(Learned learned, bool dirty) {
-  const auto found = places_.find(learned->application());
+void Signatures::Append(Entry entry) {
+  const std::string& application = entry.learned->application();
+  const auto found = places_.find(application);
   if (found != places_.end() && found->second.size() >= kModelsPerApplication) Remove(found->second.front());
   if (entries_.size() >= kMost) Remove(entries_.begin()->first);
-  places_[learned->application()].push_back(next_place_);
-  entries_.emplace(next_place_++, Entry{std::move(learned), dirty});
+  places_[application].push_back(next_place_);
+  entries_.emplace(next_place_++, std::move(entry));
 }
 
 }  // namespace truce::controller

@@ -31,14 +31,15 @@ class Signatures {
   // Moves the application's mean towards `signature`, which LeaveOutUnsound (controller/fleet) let through: by
   // 1 / (n + 1) after n signatures, but never by less than 0.02, so that an application that changes is known by its
   // new ways after some 50 signatures. Resources and kinds are matched by name, and those that `signature` lacks are
-  // dropped; what it resembles is taken over.
-  void Learn(const std::string& application, const v1::Signature& signature, absl::Time now);
+  // dropped; what it resembles is taken over. `host` signed it.
+  void Learn(std::string_view host, const std::string& application, const v1::Signature& signature, absl::Time now);
   // Takes over what was stored, the longest unlearned first, before anything is learned.
   void Restore(v1::ApplicationSignature learned);
 
   // The mean of the model that was new to the application last (the latest first_learned_at, then the latest
-  // last_learned_at), or nullptr: a model that is rolled out takes over with its first signature, however many hosts
-  // still sign by an older one, until it has not been heard of for a day while another was: then it was rolled back.
+  // last_learned_at), or nullptr. A model that is rolled out takes over once three hosts sign by it, or as many as by
+  // any other model where those are fewer, however many still sign by an older one: so no host that makes up a model
+  // speaks for all. One that has not been heard of for a day while another was has no say: it was rolled back.
   const v1::ApplicationSignature* Find(std::string_view application) const;
   // The same of every application, by name.
   std::vector<const v1::ApplicationSignature*> All() const;
@@ -57,14 +58,16 @@ class Signatures {
   struct Entry {
     Learned learned;
     bool dirty = false;
+    // By a hash of their names, hosts that signed since this began to run; no more than are needed.
+    std::vector<size_t> signers;
   };
 
   // Of one application's entries the one that Find returns.
   const v1::ApplicationSignature& Latest(const std::vector<uint64_t>& places) const;
   std::optional<uint64_t> PlaceOf(const std::string& application, const std::string& model) const;
-  Learned Remove(uint64_t place);
+  Entry Remove(uint64_t place);
   // Adds it as the last learned, and forgets what there is no room for.
-  void Append(Learned learned, bool dirty);
+  void Append(Entry entry);
 
   // In the order in which they were last learned.
   std::map<uint64_t, Entry> entries_;

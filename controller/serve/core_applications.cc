@@ -41,7 +41,7 @@ void ControllerCore::Learn(const HostState& host) {
   for (const auto& report : host.report.workloads()) {
     const std::string& application = report.workload().application();
     if (!report.has_signature() || application.empty()) continue;
-    signatures_.Learn(application, report.signature(), clock_.Now());
+    signatures_.Learn(host.name, application, report.signature(), clock_.Now());
     places_.OnSignature(application, signatures_.Find(application)->signature());
   }
   for (const auto& errors : host.report.forecast_errors()) {

@@ -62,7 +62,7 @@ void AddConsolidateCommand(CLI::App& app, std::function<int()>& chosen) {
       ->check(CLI::IsMember({"foresight", "thr-mmt", "dvfs"}))
       ->capture_default_str();
   consolidate->add_option("--threshold", arguments->threshold, "thr-mmt: a host in use beyond that is relieved")
-      ->check(CLI::Range(0.01, 1.0))
+      ->check(Between(0.01, 1.0))
       ->capture_default_str();
   consolidate
       ->add_option("--fill", arguments->foresight.fill_sigmas,

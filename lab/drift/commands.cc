@@ -73,12 +73,12 @@ void AddDriftCommand(CLI::App& app, std::function<int()>& chosen) {
   drift->add_option("--path.cgroup,--cgroup-root", live->cgroup_root, "--live: where cgroups are mounted")
       ->capture_default_str();
   drift->add_option("--days", options->days, "Length of what is made of each life without a change, in days")
-      ->check(CLI::Range(0.01, 1000.0))
+      ->check(Between(0.01, 1000.0))
       ->capture_default_str();
   drift->add_option("--changes", options->changes, "Changes of one program for another")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  drift->add_option("--seed", options->seed, "Of what is drawn")->capture_default_str();
+  drift->add_option("--seed", options->seed, "Of what is drawn")->check(CLI::NonNegativeNumber)->capture_default_str();
   AddFormat(drift, *format);
   drift->callback([=, &chosen] {
     if (!words->live && input->empty()) throw CLI::RequiredError("--input or --live");

@@ -28,7 +28,8 @@ int RunFleetCommand(const FleetArguments& arguments) {
   ShutdownSignals signals;
   spdlog::set_level(spdlog::level::warn);  // that a thousand hosts connect is no news
   fleet::FleetOptions options = arguments.options;
-  if (arguments.policies != std::vector<std::string>{"all"}) options.policies = arguments.policies;
+  const std::vector<std::string>& wanted = arguments.policies;
+  if (std::find(wanted.begin(), wanted.end(), "all") == wanted.end()) options.policies = wanted;
   if (arguments.knowledge != "both") options.knowledge = {arguments.knowledge};
   const auto result = fleet::RunFleet(options, signals, std::cerr);
   if (absl::IsCancelled(result.status())) {
@@ -64,12 +65,14 @@ void AddFleetCommand(CLI::App& app, std::function<int()>& chosen) {
       ->check(CLI::Range(size_t{2}, size_t{100'000}))
       ->capture_default_str();
   command->add_option("--workloads", options.world.workloads_per_host, "Workloads that run at a time, for each host")
-      ->check(CLI::Range(0.1, 1000.0))
+      ->check(Between(0.1, 1000.0))
       ->capture_default_str();
   command->add_option("--hours", options.world.hours, "Hours that count, after two that don't")
-      ->check(CLI::Range(0.1, 10'000.0))
+      ->check(Between(0.1, 10'000.0))
       ->capture_default_str();
-  command->add_option("--seed", options.world.seed, "Of the first world")->capture_default_str();
+  command->add_option("--seed", options.world.seed, "Of the first world")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--seeds", options.seeds, "Worlds")->check(CLI::Range(1, 1000))->capture_default_str();
   std::vector<std::string> names = fleet::PolicyNames();
   names.emplace_back("all");
@@ -83,15 +86,15 @@ void AddFleetCommand(CLI::App& app, std::function<int()>& chosen) {
   command->add_option("--traces", options.world.traces,
                       "A day of CPU use: lines of vm,t0..t287 in percent (default: made-up days)");
   command->add_option("--overcommit", options.overcommit, "CPUs that may be asked for, for each that a host has")
-      ->check(CLI::Range(0.1, 100.0))
+      ->check(Between(0.1, 100.0))
       ->capture_default_str();
   command->add_option("--moves", options.move_ratio, "Part of the workloads that may be moved each hour")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(Between(0.0, 1.0))
       ->capture_default_str();
   command
       ->add_option("--bias", options.world.truth.bias,
                    "How much pairs differ from what each of them says of itself (deviation of the logarithm)")
-      ->check(CLI::Range(0.0, 3.0))
+      ->check(Between(0.0, 3.0))
       ->capture_default_str();
   command->add_option("--threads", options.threads, "Simulations beside each other")
       ->check(CLI::Range(1, 256))

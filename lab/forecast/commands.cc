@@ -121,7 +121,7 @@ void AddProcesses(CLI::App* command, ProcessesOptions& options) {
       ->excludes(distributed)
       ->capture_default_str();
   command->add_option("--timeout", options.timeout_seconds, "Seconds that processes wait for each other")
-      ->check(CLI::Range(1.0, 86400.0))
+      ->check(Between(1.0, 86400.0))
       ->capture_default_str();
 }
 
@@ -153,12 +153,14 @@ void AddTrain(CLI::App& train, std::function<int()>& chosen) {
   command
       ->add_option("--held-out", options->held_out_ratio,
                    "Part of the series that is not learned from but says which pass was best")
-      ->check(CLI::Range(0.0, 0.9))
+      ->check(Between(0.0, 0.9))
       ->capture_default_str();
   command->add_option("--patience", options->patience, "Passes without a better one that end it (0: none)")
       ->check(CLI::Range(0, 1'000))
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "Of everything random")->capture_default_str();
+  command->add_option("--seed", options->seed, "Of everything random")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   AddProcesses(command, options->processes);
   command->callback([options, &chosen] { chosen = [options] { return RunTrain(*options); }; });
 }

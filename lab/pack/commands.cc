@@ -77,13 +77,13 @@ void AddPackCommands(CLI::App& app, std::function<int()>& chosen) {
       ->check(CLI::IsMember({"ours", "ours-online", "first-fit", "best-fit"}))
       ->capture_default_str();
   CLI::Option* seconds = pack->add_option("--seconds", arguments->seconds, "To search for")
-                             ->check(CLI::Range(0.01, 1e6))
+                             ->check(Between(0.01, 1e6))
                              ->capture_default_str();
   pack->add_option("--iterations", arguments->iterations,
                    "Instead: changes that each thread tries; the same plan every time")
       ->check(CLI::Range(int64_t{1}, INT64_MAX))
       ->excludes(seconds);
-  pack->add_option("--seed", arguments->seed, "Of what is drawn")->capture_default_str();
+  pack->add_option("--seed", arguments->seed, "Of what is drawn")->check(CLI::NonNegativeNumber)->capture_default_str();
   pack->add_option("--threads", arguments->threads, "Searches beside each other")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();

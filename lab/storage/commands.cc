@@ -121,7 +121,7 @@ void AddStorageCommand(CLI::App& app, std::function<int()>& chosen) {
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   storage->add_option("--most-iops", arguments->most_iops, "Operations a second at most (default: what the disk does)")
-      ->check(CLI::Range(1.0, 1e9));
+      ->check(Between(1.0, 1e9));
   storage->add_option("--most-bytes", arguments->most_bytes, "Bytes a second at most (default: what the disk does)")
       ->check(CLI::Range(1e4, 1e15));
   storage->add_flag("--json", arguments->json, "The figures as JSON");

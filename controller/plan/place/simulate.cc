@@ -139,7 +139,9 @@ absl::StatusOr<v1::SimulateResponse> Simulate(PlacesSnapshot snapshot, const v1:
       placement.set_target_host(sketch.host(*target).name);
       sketch.Put(*target, std::move(one.resident), one.effects);
     } else {
-      placement.set_reason("no host has room for it");
+      placement.set_reason(sketch.AnyOpen() ? "no host has room for it"
+                                            : "no host is left that takes workloads: the others failed or are drained, "
+                                              "as asked, or are not connected");
       response.set_homeless_count(response.homeless_count() + 1);
     }
   }

@@ -32,6 +32,11 @@ void Sketch::Close(size_t host, std::string why) {
   Refresh(host);
 }
 
+bool Sketch::AnyOpen() const {
+  return std::any_of(snapshot_.hosts.begin(), snapshot_.hosts.end(),
+                     [](const PlacesSnapshot::Host& host) { return host.picture.closed.empty(); });
+}
+
 void Sketch::Put(size_t host, Resident resident, const ApplicationEffects& effects) {
   snapshot_.hosts[host].picture.residents.push_back(std::move(resident));
   snapshot_.hosts[host].effects.push_back(effects);

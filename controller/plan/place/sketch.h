@@ -25,6 +25,8 @@ class Sketch {
   size_t hosts() const { return snapshot_.hosts.size(); }
   // Nothing more goes there.
   void Close(size_t host, std::string why);
+  // Whether anything may go to any of them.
+  bool AnyOpen() const;
   void Put(size_t host, Resident resident, const ApplicationEffects& effects);
   // The one at that place of the host's residents.
   void Take(size_t host, size_t resident);

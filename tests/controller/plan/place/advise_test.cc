@@ -93,6 +93,19 @@ TEST(SimulateTest, WhoeverLosesMostGetsTheFirstChoiceWhenAHostFails) {
   EXPECT_THAT(response->after().mean_fullness_ratio(), DoubleNear(3.5 / 4, 1e-9));
 }
 
+TEST(SimulateTest, WhereNoHostIsLeftItSaysSo) {
+  PlacesSnapshot snapshot;
+  snapshot.hosts = {Host("a"), Host("b")};
+  Add({.name = "web"}, &snapshot.hosts[0]);
+  snapshot.hosts[1].picture.closed = "its agent is not connected";
+  v1::SimulateRequest request;
+  request.add_fail_hosts("a");
+  const auto response = Simulate(snapshot, request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  ASSERT_THAT(response->placements(), SizeIs(1));
+  EXPECT_THAT(response->placements(0).reason(), HasSubstr("no host is left that takes workloads"));
+}
+
 TEST(SimulateTest, ADrainedHostKeepsWhatNobodyMayMove) {
   PlacesSnapshot snapshot;
   snapshot.hosts = {Host("a"), Host("b")};
