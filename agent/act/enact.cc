@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "agent/act/restore.h"
+#include "agent/act/write_back.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/writer_cgroup.h"
@@ -67,14 +67,24 @@ absl::Status Prove(const LeverPlan& plan, host::ControlWriter& writer) {
   return absl::OkStatus();
 }
 
+JournalEntry StepBack(const PlannedWrite& step) {
+  return {.controller = step.control.controller,
+          .path = step.control.cgroup->path(),
+          .file = step.control.file,
+          .inode = host::ControlInode(step.control),
+          .original = step.value};
+}
+
 // Goes the way back step by step, since each step on the way was one that the kernel takes. Returns the reason for the
 // refusal, and closes those of `intents` whose files are as they were.
 absl::Status Undo(const absl::Status& cause, const std::vector<PlannedWrite>& undo, std::vector<JournalEntry> intents,
                   host::ControlWriter& writer, Journal& journal) {
   absl::Status reason = cause;
   for (auto step = undo.rbegin(); step != undo.rend(); ++step) {
-    const absl::Status status = WriteBack(step->control, step->value, writer).status();
-    if (status.ok() || absl::IsNotFound(status)) continue;
+    absl::Status status = WriteBack(step->control, step->value, writer).status();
+    // What was asked of systemd outlives the cgroup.
+    if (absl::IsNotFound(status)) status = ForgetGone(StepBack(*step), step->control.cgroup->layout(), writer);
+    if (status.ok()) continue;
     reason = absl::Status(reason.code(), AbslView(StrCat(StdView(reason.message()),
                                                          "; undoing it failed too: ", StdView(status.message()))));
     std::erase_if(intents, [&](const JournalEntry& intent) {

@@ -26,8 +26,9 @@ struct EnactedFile {
 };
 
 // Makes the files hold what `plan` wants and returns them, in the plan's order. Atomic: on any error the files hold
-// what they held before the call and the error says why, as a refusal. Should even the undo fail, what is not back
-// stays outstanding in the journal under `owner`. FailedPrecondition when another owner holds one of the files.
+// what they held before the call, or what means the same (write_back.h), and the error says why, as a refusal. Should
+// even the undo fail, what is not back stays outstanding in the journal under `owner`. FailedPrecondition when another
+// owner holds one of the files.
 absl::StatusOr<std::vector<EnactedFile>> Enact(const LeverPlan& plan, const std::string& owner,
                                                const std::string& held_action, host::ControlWriter& writer,
                                                Journal& journal);

@@ -10,10 +10,10 @@
 
 #include "agent/act/actuator.h"
 #include "agent/act/lever.h"
+#include "agent/act/write_back.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/host/file.h"
-#include "src/host/inventory.h"
 #include "src/host/writer_cgroup.h"
 #include "src/host/writer_nested.h"
 
@@ -104,52 +104,28 @@ absl::StatusOr<std::string> RestoreThere(const JournalEntry& entry, const host::
   if (host::ControlInode(control) != entry.inode) return absl::NotFoundError("another cgroup has its name now");
   auto written = WriteBack(control, entry.original, writer);
   if (absl::IsInvalidArgument(written.status()) && entry.file == kCpus && cgroup->version(entry.controller) == 1) {
-    TRUCE_ASSIGN_OR_RETURN(written, WithoutOfflineCpus(entry, layout, writer));
-    TRUCE_RETURN_IF_ERROR(writer.Write(control, *written));
+    TRUCE_ASSIGN_OR_RETURN(const std::string cpus, WithoutOfflineCpus(entry, layout, writer));
+    TRUCE_RETURN_IF_ERROR(writer.Write(control, cpus));
+    written = std::vector<std::string>{cpus};
   }
   if (!written.ok()) return written.status();
   TRUCE_ASSIGN_OR_RETURN(std::string content, writer.Read(control));
-  for (const std::string& good : {*written, entry.original}) {
+  for (const std::string& good : *written) {
     if (host::SameControlValue(entry.file, content, good)) return content;
   }
   return absl::InternalError(StrCat(control.Name(), " reads back as '", host::TrimControl(content), "' and not as '",
-                                    host::TrimControl(*written), "'; it will be tried again"));
+                                    host::TrimControl(written->front()), "'; it will be tried again"));
 }
 
 // NotFound when there is nothing left to restore.
 absl::StatusOr<std::string> RestoreOne(const JournalEntry& entry, const host::CgroupLayout& layout,
                                        host::ControlWriter& writer) {
   auto content = RestoreThere(entry, layout, writer);
-  if (absl::IsNotFound(content.status())) {
-    TRUCE_RETURN_IF_ERROR(writer.Forget(entry.path, entry.controller, entry.file, entry.original));
-  }
+  if (absl::IsNotFound(content.status())) TRUCE_RETURN_IF_ERROR(ForgetGone(entry, layout, writer));
   return content;
 }
 
 }  // namespace
-
-absl::StatusOr<std::string> WriteBack(const host::ControlFile& control, const std::string& original,
-                                      host::ControlWriter& writer) {
-  const bool unbinds =
-      control.file == kCpus && control.cgroup->version(control.controller) == 2 && host::TrimControl(original).empty();
-  // systemd would fail at it in our place and tell nobody, so where the unit is bound that is not tried.
-  bool bound_unit = false;
-  if (unbinds && writer.Outlives(control)) {
-    TRUCE_ASSIGN_OR_RETURN(const std::string content, writer.Read(control));
-    bound_unit = !host::TrimControl(content).empty();
-  }
-  if (!bound_unit) {
-    const absl::Status written = writer.Write(control, original);
-    if (written.ok()) return original;
-    if (!unbinds || !absl::IsResourceExhausted(written)) return written;
-  }
-  TRUCE_ASSIGN_OR_RETURN(const std::string cpus, host::PossibleCpus());
-  TRUCE_RETURN_IF_ERROR(writer.Write(control, cpus));
-  if (bound_unit) {
-    TRUCE_RETURN_IF_ERROR(writer.Forget(control.cgroup->path(), control.controller, control.file, original));
-  }
-  return cpus;
-}
 
 std::string EntryName(const JournalEntry& entry, const host::CgroupLayout& layout) {
   const auto hierarchy = layout.hierarchy_of(entry.controller);

@@ -37,12 +37,6 @@ struct RestoredFile {
 std::vector<RestoredFile> RestoreEntries(std::vector<JournalEntry> entries, const host::CgroupLayout& layout,
                                          host::ControlWriter& writer, Journal& journal);
 
-// Writes `original` back and returns what was written: that, or what means the same where the kernel does not take it.
-// A cgroup2 kernel takes an empty cpuset.cpus of a cgroup without tasks only; all CPUs that the machine can have leave
-// the cgroup what its parent has just as well, also after CPUs come or the parent's change.
-absl::StatusOr<std::string> WriteBack(const host::ControlFile& control, const std::string& original,
-                                      host::ControlWriter& writer);
-
 // "cpu/truce/redis/cpu.cfs_quota_us": the entry's file below the cgroup root.
 std::string EntryName(const JournalEntry& entry, const host::CgroupLayout& layout);
 

@@ -208,7 +208,12 @@ Signatures::Entry Signatures::Remove(uint64_t place) {
 void Signatures::Append(Entry entry) {
   const std::string& application = entry.learned->application();
   const auto found = places_.find(application);
-  if (found != places_.end() && found->second.size() >= kModelsPerApplication) Remove(found->second.front());
+  if (found != places_.end() && found->second.size() >= kModelsPerApplication) {
+    // Models that one host makes up don't drive out the one that all sign by.
+    Remove(*std::min_element(found->second.begin(), found->second.end(), [this](uint64_t a, uint64_t b) {
+      return entries_.at(a).learned->host_count() < entries_.at(b).learned->host_count();
+    }));
+  }
   if (entries_.size() >= kMost) Remove(entries_.begin()->first);
   places_[application].push_back(next_place_);
   entries_.emplace(next_place_++, std::move(entry));

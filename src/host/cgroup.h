@@ -65,6 +65,7 @@ class Cgroup {
   static absl::StatusOr<std::unique_ptr<Cgroup>> Open(const CgroupLayout& layout, std::string_view path);
 
   const std::string& path() const { return path_; }
+  const CgroupLayout& layout() const { return *layout_; }
   // Inode of the directory in the first tree that has it, identity hierarchy first.
   uint64_t instance() const { return instance_; }
   // Whether the tree that serves `controller` has this cgroup.

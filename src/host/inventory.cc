@@ -190,9 +190,8 @@ absl::StatusOr<std::vector<int>> OnlineCpus(const std::string& sysfs) {
 
 absl::StatusOr<std::string> PossibleCpus() {
   constexpr char kPath[] = "/sys/devices/system/cpu/possible";
-  TRUCE_ASSIGN_OR_RETURN(std::string text, ReadFile(kPath));
-  while (text.ends_with('\n')) text.pop_back();
-  if (text.empty()) return absl::FailedPreconditionError(StrCat(kPath, " lists no CPU"));
+  std::string text = ReadTrimmed(kPath);
+  if (text.empty()) return absl::FailedPreconditionError(StrCat(kPath, " does not say which CPUs there can be"));
   return text;
 }
 

@@ -36,8 +36,8 @@ class ControlWriter {
     (void)control;
     return false;
   }
-  // The cgroup at `path` is gone, or another one has its name, and a control of it was to be made `value` again. OK
-  // when nothing of that outlives a cgroup, or what does is `value` by now.
+  // Makes what outlives the cgroup at `path` of a control `value`, whether there is such a cgroup now or not; what it
+  // says is not looked at. OK when nothing outlives it, or what does is `value` by now.
   virtual absl::Status Forget(const std::string& path, Controller controller, const std::string& file,
                               std::string_view value) {
     (void)path, (void)controller, (void)file, (void)value;

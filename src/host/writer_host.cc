@@ -1,6 +1,7 @@
 #include "src/host/writer_host.h"
 
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <optional>
@@ -10,7 +11,6 @@
 #include "absl/time/clock.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
-#include "src/host/inventory.h"
 
 namespace truce::host {
 namespace {
@@ -108,6 +108,15 @@ absl::Status HostControlWriter::WriteOfUnit(const ControlFile& control, std::str
   return WaitForUnit(control, value);
 }
 
+// systemd keeps what it is told of a unit at run time in files below one of these.
+bool HostControlWriter::WasTold(const std::string& unit) const {
+  for (const char* kind : {"system.control", "transient"}) {
+    const std::string directory = StrCat(options_.run_directory, "/systemd/", kind, "/", unit, ".d");
+    if (access(directory.c_str(), F_OK) == 0) return true;
+  }
+  return false;
+}
+
 // A unit that is started anew has its properties of before.
 absl::Status HostControlWriter::Forget(const std::string& path, Controller controller, const std::string& file,
                                        std::string_view value) {
@@ -115,17 +124,10 @@ absl::Status HostControlWriter::Forget(const std::string& path, Controller contr
   if (file == kCacheClass && options_.resctrl != nullptr) options_.resctrl->Forget(path);
   const auto unit = UnitOf(path);
   const bool written = SystemdWrites(file, 2) || SystemdWrites(file, 1);
-  if (options_.units == nullptr || !unit || !written || !SystemdRuns(options_.run_directory)) return absl::OkStatus();
+  if (options_.units == nullptr || !unit || !written || !WasTold(*unit)) return absl::OkStatus();
   constexpr std::string_view kUsualPeriod = "100000";
   TRUCE_ASSIGN_OR_RETURN(const std::vector<UnitProperty> properties, UnitPropertiesFor(file, value, kUsualPeriod));
-  absl::Status done;
-  if (file == "cpuset.cpus" && TrimControl(value).empty()) {
-    // The kernel takes no empty one where tasks are, and systemd says so to nobody.
-    TRUCE_ASSIGN_OR_RETURN(const std::string all, PossibleCpus());
-    TRUCE_ASSIGN_OR_RETURN(const std::vector<UnitProperty> first, UnitPropertiesFor(file, all, kUsualPeriod));
-    done = options_.units->SetProperties(*unit, first);
-  }
-  if (done.ok()) done = options_.units->SetProperties(*unit, properties);
+  const absl::Status done = options_.units->SetProperties(*unit, properties);
   if (done.ok()) spdlog::info("control {}/{}: the unit's property is '{}' again", path, file, TrimControl(value));
   // A transient unit goes with its cgroup, and its properties with it.
   return absl::IsNotFound(done) ? absl::OkStatus() : done;

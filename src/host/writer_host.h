@@ -79,6 +79,7 @@ class HostControlWriter final : public ControlWriter {
 
  private:
   bool IsOfUnit(const ControlFile& control) const;
+  bool WasTold(const std::string& unit) const;
   // Whether the file is not there because systemd has not switched its controller on for the unit.
   bool IsUnset(const ControlFile& control);
   absl::Status WriteOfUnit(const ControlFile& control, std::string_view value);

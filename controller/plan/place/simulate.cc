@@ -141,7 +141,7 @@ absl::StatusOr<v1::SimulateResponse> Simulate(PlacesSnapshot snapshot, const v1:
     } else {
       placement.set_reason(sketch.AnyOpen() ? "no host has room for it"
                                             : "no host is left that takes workloads: the others failed or are drained, "
-                                              "as asked, or are not connected");
+                                              "as asked, are not connected or have not reported");
       response.set_homeless_count(response.homeless_count() + 1);
     }
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "src/host/inventory.h"
 #include "tests/agent/act/rig.h"
@@ -286,6 +287,34 @@ TEST_P(Acting, PinEndsAlsoWhereTheKernelTakesNoEmptyCpuset) {
   const v1::Receipt receipt = rig.actuator().TakeReceipts()[0];
   EXPECT_EQ(receipt.outcome(), v1::RECEIPT_OUTCOME_RELEASED) << receipt.detail();
   EXPECT_EQ(receipt.changes(0).restored(), *host::PossibleCpus()) << "says what it is";
+}
+
+TEST_P(Acting, PinThatDoesNotHoldIsUndoneWhereTheKernelTakesNoEmptyCpuset) {
+  if (GetParam() != TreeKind::kV2) GTEST_SKIP() << "a v1 cpuset is never empty";
+  bool disturbed = false;
+  rig->writer.SetHook([&](std::string_view step) {
+    if (!step.starts_with("after") || std::exchange(disturbed, true)) return;
+    rig.tree.Put(rig.tree.Cpus("batch/b"), "3\n");
+    rig->writer.RefuseValue("/cpuset.cpus", "", ENOSPC);
+  });
+  const auto result = rig.Apply({Pin("p", "batch/b", "2")});
+  EXPECT_THAT(result.results(0).reason(), HasSubstr("something else sets it too"));
+  EXPECT_THAT(result.results(0).reason(), Not(HasSubstr("undoing it failed")));
+  EXPECT_EQ(rig.tree.Get(rig.tree.Cpus("batch/b")), *host::PossibleCpus());
+  rig.Crash();
+  EXPECT_EQ(*rig->Restore(), 0) << "nothing is outstanding";
+}
+
+// The kernel would end a partition whose CPUs another cgroup lists.
+TEST_P(Acting, WhatEndsAPinLeavesAPartitionBesideItsCpus) {
+  if (GetParam() != TreeKind::kV2) GTEST_SKIP() << "v1 has no partitions";
+  rig->writer.RefuseValue("/cpuset.cpus", "", ENOSPC);
+  rig.tree.Put("batch/a/cpuset.cpus.partition", "root\n");
+  rig.tree.Put("batch/cpuset.cpus.effective", "1-3\n");
+  ASSERT_TRUE(rig.Apply({Pin("p", "batch/b", "2")}).accepted());
+  ASSERT_TRUE(rig.Apply({}).accepted());
+  EXPECT_EQ(rig.tree.Get(rig.tree.Cpus("batch/b")), "1-3");
+  EXPECT_THAT(rig.actuator().held(), IsEmpty());
 }
 
 TEST_P(Acting, BrakeRefusesTheChangeTooMany) {

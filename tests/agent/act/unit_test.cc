@@ -21,7 +21,7 @@ constexpr char kUnit[] = "system.slice/job.service";
 
 class UnitActions : public testing::Test {
  protected:
-  UnitActions() : systemd_(tree_) {
+  UnitActions() : systemd_(tree_, run_) {
     spdlog::set_level(spdlog::level::off);
     tree_.Put("cgroup.controllers", "cpuset cpu io memory\n");
     tree_.Put("cpuset.cpus.effective", "0-3\n");
@@ -113,9 +113,37 @@ TEST_F(UnitActions, APinIsTakenBackThoughTheCpusetStays) {
     ASSERT_EQ(*writer_->Read(cpus), StrCat(pinned, "\n"));
     ASSERT_TRUE(actuator->Apply(Set({}), Lookup()).accepted());
     EXPECT_EQ(*writer_->Read(cpus), all);
+    EXPECT_THAT(systemd_.SetOf(kUnit), IsEmpty()) << "also of the second, whose original is what the first left";
     EXPECT_THAT(actuator->held(), IsEmpty());
   }
   EXPECT_EQ(actuator->TakeReceipts()[0].outcome(), v1::RECEIPT_OUTCOME_RELEASED);
+}
+
+TEST_F(UnitActions, AUnitThatIsStartedAnewWhileItIsPinnedIsFree) {
+  systemd_.KeepCpusets();
+  systemd_.RestartWhenTold();
+  const auto actuator = Open();
+  const v1::DesiredSetResult result = actuator->Apply(Set({Pin("pin", kUnit, "1")}), Lookup());
+  EXPECT_EQ(result.results(0).state(), v1::ACTION_STATE_REFUSED);
+  cgroup_ = *host::Cgroup::Open(*layout_, kUnit);
+  EXPECT_EQ(*writer_->Read({cgroup_.get(), host::Controller::kCpuset, "cpuset.cpus"}),
+            StrCat(*host::PossibleCpus(), "\n"));
+  EXPECT_THAT(systemd_.SetOf(kUnit), IsEmpty());
+  EXPECT_THAT(actuator->held(), IsEmpty());
+}
+
+// Who may not ask systemd need not, of a unit that is delegated.
+TEST_F(UnitActions, OfAUnitThatSystemdWasToldNothingOfNothingIsTakenBack) {
+  run_.Remove("systemd/system");
+  const auto actuator = Open();
+  tree_.Put(StrCat(kUnit, "/cpuset.cpus"), "\n");
+  ASSERT_TRUE(actuator->Apply(Set({Pin("pin", kUnit, "1")}), Lookup()).accepted());
+  run_.MakeDirectory("systemd/system");
+  tree_.Remove(kUnit);
+  clock_.Advance(absl::Seconds(1));
+  actuator->Tick(Lookup());
+  EXPECT_EQ(systemd_.calls(), 0);
+  EXPECT_EQ(actuator->TakeReceipts()[0].outcome(), v1::RECEIPT_OUTCOME_WORKLOAD_GONE);
 }
 
 TEST_F(UnitActions, AUnitThatIsStartedAnewIsFreeThoughItsCpusetStays) {

@@ -155,6 +155,7 @@ TEST(SignaturesTest, AModelThatOneOfManyHostsSignsByDoesNotSpeakForAll) {
   };
   for (int i = 1; i <= 5; ++i) EXPECT_EQ(learn(StrCat("web-", i), "m1"), "m1");
   for (int i = 0; i < 5; ++i) EXPECT_EQ(learn("web-6", "made-up"), "m1");
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(learn("web-6", StrCat("made-up-", i)), "m1");
   EXPECT_EQ(learn("web-1", "m2"), "m1");
   EXPECT_EQ(learn("web-2", "m2"), "m1");
   // What was stored knows how many there were.

@@ -95,7 +95,7 @@ TEST_F(UnitTest, NonsenseIsRefused) {
 }
 
 TEST_F(UnitTest, AUnitWithoutTheControllerReadsAsUnbound) {
-  test::FakeSystemd systemd(tree_);
+  test::FakeSystemd systemd(tree_, run_);
   HostControlWriter writer = Writer(&systemd);
   EXPECT_EQ(*writer.Read(Control(Controller::kCpu, "cpu.max")), "max 100000\n");
   EXPECT_EQ(*writer.Read(Control(Controller::kCpuset, "cpuset.cpus")), "\n");
@@ -111,7 +111,7 @@ TEST_F(UnitTest, AUnitWithoutTheControllerReadsAsUnbound) {
 }
 
 TEST_F(UnitTest, WritesThroughSystemdAndTakesItBack) {
-  test::FakeSystemd systemd(tree_);
+  test::FakeSystemd systemd(tree_, run_);
   systemd.Add(kUnit);
   HostControlWriter writer = Writer(&systemd);
   const ControlFile pin = Control(Controller::kCpuset, "cpuset.cpus");
@@ -129,7 +129,7 @@ TEST_F(UnitTest, WritesThroughSystemdAndTakesItBack) {
 }
 
 TEST_F(UnitTest, WhatSystemdRefusesOrLeavesUndoneIsSaid) {
-  test::FakeSystemd systemd(tree_);
+  test::FakeSystemd systemd(tree_, run_);
   HostControlWriter writer = Writer(&systemd);
   const ControlFile quota = Control(Controller::kCpu, "cpu.max");
   EXPECT_TRUE(absl::IsNotFound(writer.Write(quota, "50000 100000"))) << "no such unit";
@@ -146,7 +146,7 @@ TEST_F(UnitTest, WhatSystemdRefusesOrLeavesUndoneIsSaid) {
 }
 
 TEST_F(UnitTest, WhatOutlivesACgroupIsTakenBackByName) {
-  test::FakeSystemd systemd(tree_);
+  test::FakeSystemd systemd(tree_, run_);
   systemd.Add(kUnit);
   HostControlWriter writer = Writer(&systemd);
   ASSERT_TRUE(writer.Write(Control(Controller::kCpuset, "cpuset.cpus"), "1\n").ok());
