@@ -19,7 +19,7 @@ using host::Controller;
 constexpr char kCpus[] = "cpuset.cpus";
 constexpr char kNothing[] = "\n";
 
-// One that can't be looked at may be one.
+// One that can't be looked at may be one; one that is gone, or without the file, is none.
 bool HasPartition(const host::Cgroup& parent, host::ControlWriter& writer) {
   const auto paths = host::NestedCgroups(parent, Controller::kCpuset);
   if (!paths.ok()) return true;
@@ -27,9 +27,9 @@ bool HasPartition(const host::Cgroup& parent, host::ControlWriter& writer) {
   for (const std::string& path : *paths) {
     if (path.find('/', begin) != std::string::npos) continue;
     const auto cgroup = host::Cgroup::Open(parent.layout(), path);
-    if (!cgroup.ok()) continue;
-    const auto partition = writer.Read({cgroup->get(), Controller::kCpuset, "cpuset.cpus.partition"});
-    if (partition.ok() && !partition->starts_with("member")) return true;
+    const auto partition = cgroup.ok() ? writer.Read({cgroup->get(), Controller::kCpuset, "cpuset.cpus.partition"})
+                                       : absl::StatusOr<std::string>(cgroup.status());
+    if (partition.ok() ? !partition->starts_with("member") : !absl::IsNotFound(partition.status())) return true;
   }
   return false;
 }
@@ -42,12 +42,11 @@ absl::StatusOr<std::string> ParentsCpus(const host::Cgroup& cgroup, host::Contro
   if (!HasPartition(*parent, writer)) {
     if (auto possible = host::PossibleCpus(); possible.ok()) return possible;
   }
-  TRUCE_ASSIGN_OR_RETURN(const std::string now,
-                         writer.Read({parent.get(), Controller::kCpuset, "cpuset.cpus.effective"}));
-  if (host::TrimControl(now).empty()) {
-    return absl::FailedPreconditionError(StrCat("what CPUs ", cgroup.path(), " may have without a pin is not known"));
+  const auto now = writer.Read({parent.get(), Controller::kCpuset, "cpuset.cpus.effective"});
+  if (!now.ok() || host::TrimControl(*now).empty()) {
+    return absl::FailedPreconditionError(StrCat("which CPUs ", cgroup.path(), " may have without a pin is not known"));
   }
-  return std::string(host::TrimControl(now));
+  return std::string(host::TrimControl(*now));
 }
 
 bool IsAll(std::string_view cpus) {
@@ -82,24 +81,26 @@ absl::StatusOr<std::vector<std::string>> WriteBack(const host::ControlFile& cont
   TRUCE_ASSIGN_OR_RETURN(const std::string cpus, ParentsCpus(*control.cgroup, writer));
   TRUCE_RETURN_IF_ERROR(writer.Write(control, cpus));
   if (of_unit) {
-    TRUCE_RETURN_IF_ERROR(writer.Forget(control.cgroup->path(), control.controller, control.file, kNothing));
+    TRUCE_RETURN_IF_ERROR(writer.Forget(control.cgroup->path(), control.controller, control.file, kNothing).status());
   }
   return std::vector<std::string>{cpus, kNothing};
 }
 
 absl::Status ForgetGone(const JournalEntry& entry, const host::CgroupLayout& layout, host::ControlWriter& writer) {
-  const auto cgroup = host::Cgroup::Open(layout, entry.path);
-  if (cgroup.ok()) {
-    const host::ControlFile control{cgroup->get(), entry.controller, entry.file};
-    const bool is_another = host::ControlInode(control) != entry.inode;
-    if (writer.Outlives(control)) {
-      const absl::Status status = WriteBack(control, OfUnit(entry), writer).status();
-      if (!absl::IsNotFound(status)) return status;
-    } else if (!is_another) {
-      return absl::OkStatus();
-    }
+  if (const auto same = host::Cgroup::Open(layout, entry.path); same.ok()) {
+    const host::ControlFile control{same->get(), entry.controller, entry.file};
+    // The control alone is gone, and nobody but the kernel was asked for it.
+    if (host::ControlInode(control) == entry.inode && !writer.Outlives(control)) return absl::OkStatus();
   }
-  return writer.Forget(entry.path, entry.controller, entry.file, OfUnit(entry));
+  TRUCE_ASSIGN_OR_RETURN(const bool outlived, writer.Forget(entry.path, entry.controller, entry.file, OfUnit(entry)));
+  if (!outlived) return absl::OkStatus();
+  // Only now, since the unit may have been started with it until then.
+  const auto cgroup = host::Cgroup::Open(layout, entry.path);
+  if (!cgroup.ok()) return absl::IsNotFound(cgroup.status()) ? absl::OkStatus() : cgroup.status();
+  const host::ControlFile control{cgroup->get(), entry.controller, entry.file};
+  if (!writer.Outlives(control)) return absl::OkStatus();
+  const absl::Status written = WriteBack(control, OfUnit(entry), writer).status();
+  return absl::IsNotFound(written) ? absl::OkStatus() : written;
 }
 
 }  // namespace truce::agent

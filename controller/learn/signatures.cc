@@ -209,10 +209,14 @@ void Signatures::Append(Entry entry) {
   const std::string& application = entry.learned->application();
   const auto found = places_.find(application);
   if (found != places_.end() && found->second.size() >= kModelsPerApplication) {
-    // Models that one host makes up don't drive out the one that all sign by.
-    Remove(*std::min_element(found->second.begin(), found->second.end(), [this](uint64_t a, uint64_t b) {
-      return entries_.at(a).learned->host_count() < entries_.at(b).learned->host_count();
-    }));
+    // Models that one host makes up don't drive out the one that all sign by, while that is in use.
+    const absl::Time now = ToTime(entry.learned->last_learned_at());
+    const auto counts = [&](uint64_t place) {
+      const v1::ApplicationSignature& learned = *entries_.at(place).learned;
+      return std::pair(now - ToTime(learned.last_learned_at()) < kAbandonedAfter, learned.host_count());
+    };
+    Remove(*std::min_element(found->second.begin(), found->second.end(),
+                             [&counts](uint64_t a, uint64_t b) { return counts(a) < counts(b); }));
   }
   if (entries_.size() >= kMost) Remove(entries_.begin()->first);
   places_[application].push_back(next_place_);

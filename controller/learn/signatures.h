@@ -40,7 +40,8 @@ class Signatures {
   // The mean of the model that was new to the application last (the latest first_learned_at, then the latest
   // last_learned_at), or nullptr. A model that is rolled out takes over once three hosts sign by it, or as many as by
   // any other model where those are fewer, however many still sign by an older one: so one host that makes up a model
-  // does not speak for several. One that has not been heard of for a day while another was has no say: it was rolled back.
+  // does not speak for several. One that has not been heard of for a day while another was has no say: it was rolled
+  // back.
   const v1::ApplicationSignature* Find(std::string_view application) const;
   // The same of every application, by name.
   std::vector<const v1::ApplicationSignature*> All() const;

@@ -37,11 +37,11 @@ class ControlWriter {
     return false;
   }
   // Makes what outlives the cgroup at `path` of a control `value`, whether there is such a cgroup now or not; what it
-  // says is not looked at. OK when nothing outlives it, or what does is `value` by now.
-  virtual absl::Status Forget(const std::string& path, Controller controller, const std::string& file,
-                              std::string_view value) {
+  // says is not looked at. False when nothing outlives it.
+  virtual absl::StatusOr<bool> Forget(const std::string& path, Controller controller, const std::string& file,
+                                      std::string_view value) {
     (void)path, (void)controller, (void)file, (void)value;
-    return absl::OkStatus();
+    return false;
   }
 };
 

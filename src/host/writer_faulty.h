@@ -35,8 +35,8 @@ class FaultyControlWriter final : public ControlWriter {
   absl::StatusOr<std::string> Read(const ControlFile& control) override { return inner_.Read(control); }
   absl::Status Write(const ControlFile& control, std::string_view value) override;
   bool Outlives(const ControlFile& control) const override { return inner_.Outlives(control); }
-  absl::Status Forget(const std::string& path, Controller controller, const std::string& file,
-                      std::string_view value) override {
+  absl::StatusOr<bool> Forget(const std::string& path, Controller controller, const std::string& file,
+                              std::string_view value) override {
     return inner_.Forget(path, controller, file, value);
   }
 

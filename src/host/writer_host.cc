@@ -118,19 +118,21 @@ bool HostControlWriter::WasTold(const std::string& unit) const {
 }
 
 // A unit that is started anew has its properties of before.
-absl::Status HostControlWriter::Forget(const std::string& path, Controller controller, const std::string& file,
-                                       std::string_view value) {
+absl::StatusOr<bool> HostControlWriter::Forget(const std::string& path, Controller controller, const std::string& file,
+                                               std::string_view value) {
   (void)controller;
   if (file == kCacheClass && options_.resctrl != nullptr) options_.resctrl->Forget(path);
   const auto unit = UnitOf(path);
   const bool written = SystemdWrites(file, 2) || SystemdWrites(file, 1);
-  if (options_.units == nullptr || !unit || !written || !WasTold(*unit)) return absl::OkStatus();
+  if (options_.units == nullptr || !unit || !written || !WasTold(*unit)) return false;
   constexpr std::string_view kUsualPeriod = "100000";
   TRUCE_ASSIGN_OR_RETURN(const std::vector<UnitProperty> properties, UnitPropertiesFor(file, value, kUsualPeriod));
   const absl::Status done = options_.units->SetProperties(*unit, properties);
   if (done.ok()) spdlog::info("control {}/{}: the unit's property is '{}' again", path, file, TrimControl(value));
   // A transient unit goes with its cgroup, and its properties with it.
-  return absl::IsNotFound(done) ? absl::OkStatus() : done;
+  if (absl::IsNotFound(done)) return false;
+  TRUCE_RETURN_IF_ERROR(done);
+  return true;
 }
 
 absl::Status HostControlWriter::WaitForUnit(const ControlFile& control, std::string_view value) {

@@ -74,8 +74,8 @@ class HostControlWriter final : public ControlWriter {
   // Also asks systemd for what the file of a unit holds already: a property that it did not come from may differ.
   absl::Status Write(const ControlFile& control, std::string_view value) override;
   bool Outlives(const ControlFile& control) const override { return IsOfUnit(control); }
-  absl::Status Forget(const std::string& path, Controller controller, const std::string& file,
-                      std::string_view value) override;
+  absl::StatusOr<bool> Forget(const std::string& path, Controller controller, const std::string& file,
+                              std::string_view value) override;
 
  private:
   bool IsOfUnit(const ControlFile& control) const;

@@ -132,6 +132,20 @@ TEST_F(UnitActions, AUnitThatIsStartedAnewWhileItIsPinnedIsFree) {
   EXPECT_THAT(actuator->held(), IsEmpty());
 }
 
+TEST_F(UnitActions, AUnitThatComesBackWhileItIsForgottenIsFree) {
+  systemd_.KeepCpusets();
+  const auto actuator = Open();
+  ASSERT_TRUE(actuator->Apply(Set({Pin("pin", kUnit, "1")}), Lookup()).accepted());
+  tree_.Remove(kUnit);
+  systemd_.RestartBeforeTold();
+  clock_.Advance(absl::Seconds(1));
+  actuator->Tick(Lookup());
+  cgroup_ = *host::Cgroup::Open(*layout_, kUnit);
+  EXPECT_EQ(*writer_->Read({cgroup_.get(), host::Controller::kCpuset, "cpuset.cpus"}),
+            StrCat(*host::PossibleCpus(), "\n"));
+  EXPECT_THAT(systemd_.SetOf(kUnit), IsEmpty());
+}
+
 // Who may not ask systemd need not, of a unit that is delegated.
 TEST_F(UnitActions, OfAUnitThatSystemdWasToldNothingOfNothingIsTakenBack) {
   run_.Remove("systemd/system");

@@ -151,13 +151,13 @@ TEST_F(UnitTest, WhatOutlivesACgroupIsTakenBackByName) {
   HostControlWriter writer = Writer(&systemd);
   ASSERT_TRUE(writer.Write(Control(Controller::kCpuset, "cpuset.cpus"), "1\n").ok());
   tree_.Remove(kUnit);
-  EXPECT_TRUE(writer.Forget(kUnit, Controller::kCpuset, "cpuset.cpus", "\n").ok());
+  EXPECT_TRUE(*writer.Forget(kUnit, Controller::kCpuset, "cpuset.cpus", "\n"));
   EXPECT_THAT(systemd.SetOf(kUnit), IsEmpty());
   const int calls = systemd.calls();
-  EXPECT_TRUE(writer.Forget("docker/3f", Controller::kCpuset, "cpuset.cpus", "\n").ok());
-  EXPECT_TRUE(writer.Forget(kUnit, Controller::kIo, "io.max[8:0]", "").ok());
+  EXPECT_FALSE(*writer.Forget("docker/3f", Controller::kCpuset, "cpuset.cpus", "\n"));
+  EXPECT_FALSE(*writer.Forget(kUnit, Controller::kIo, "io.max[8:0]", ""));
   EXPECT_EQ(systemd.calls(), calls) << "nothing of those is left anywhere";
-  EXPECT_TRUE(writer.Forget("system.slice/gone.scope", Controller::kCpuset, "cpuset.cpus", "\n").ok())
+  EXPECT_FALSE(*writer.Forget("system.slice/gone.scope", Controller::kCpuset, "cpuset.cpus", "\n"))
       << "a unit that is gone has no properties";
 }
 
