@@ -196,7 +196,7 @@ TEST_F(VmTest, TheAgentsConnectAndLackNothingThatTheyNeed) {
 TEST_F(VmTest, AUnitIsChangedThroughSystemdAndADaemonReloadChangesNothing) {
   Guest& guest = *guests_[0];
   ComeUnderAction(guest);
-  EXPECT_THAT(guest.Get("systemctl show batch-job -p AllowedCPUs -p CPUQuotaPerSecUSec -p CPUWeight"),
+  EXPECT_THAT(guest.Get("systemctl show batch-job -p AllowedCPUs -p CPUQuotaPerSecUSec -p CPUWeight") + "\n",
               testing::AnyOf(HasSubstr("AllowedCPUs=0\n"), HasSubstr("AllowedCPUs=1\n"),
                              Not(HasSubstr("CPUQuotaPerSecUSec=infinity")), HasSubstr("CPUWeight=10\n")));
   const std::string victim = guest.Get("systemctl show shop-web -p AllowedCPUs -p CPUQuotaPerSecUSec -p CPUWeight");
