@@ -103,6 +103,8 @@ class VmTest : public testing::Test {
     guest.Put("/etc/truce/agent.yaml",
               StrCat("host: ", guest.name(), "\nsample: {interval: 1s}\nscore: {interval: 2s, from: evidence}\n",
                      "fingerprint: {least_samples: 20}\n",
+                     // How an action ends is looked at here, not whether it helps an emulated machine.
+                     "guard: {help_window: 30m}\n",
                      "discovery:\n  rules:\n    - {match: system.slice/shop-*.service, class: critical}\n",
                      "    - {match: system.slice/batch-*.service, class: best_effort",
                      // Chance is not to leave out the lever whose end takes most.
