@@ -10,12 +10,12 @@
 namespace truce::agent {
 namespace {
 
-JournalEntry EntryOf(const PlannedFile& file) {
-  return {.controller = file.control.controller,
-          .path = file.control.cgroup->path(),
-          .file = file.control.file,
-          .inode = host::ControlInode(file.control),
-          .original = file.original};
+JournalEntry EntryOf(const host::ControlFile& control, const std::string& original) {
+  return {.controller = control.controller,
+          .path = control.cgroup->path(),
+          .file = control.file,
+          .inode = host::ControlInode(control),
+          .original = original};
 }
 
 // The files whose originals the journal does not hold yet.
@@ -23,7 +23,7 @@ absl::StatusOr<std::vector<JournalEntry>> NewIntents(const LeverPlan& plan, cons
                                                      Journal& journal) {
   std::vector<JournalEntry> intents;
   for (const PlannedFile& file : plan.files) {
-    JournalEntry intent = EntryOf(file);
+    JournalEntry intent = EntryOf(file.control, file.original);
     if (intent.inode == 0) return absl::NotFoundError(StrCat(intent.path, " went away"));
     const JournalEntry* held = journal.Find(intent.controller, intent.path, intent.file);
     if (held != nullptr && held->inode != intent.inode) {
@@ -67,14 +67,6 @@ absl::Status Prove(const LeverPlan& plan, host::ControlWriter& writer) {
   return absl::OkStatus();
 }
 
-JournalEntry StepBack(const PlannedWrite& step) {
-  return {.controller = step.control.controller,
-          .path = step.control.cgroup->path(),
-          .file = step.control.file,
-          .inode = host::ControlInode(step.control),
-          .original = step.value};
-}
-
 // Goes the way back step by step, since each step on the way was one that the kernel takes. Returns the reason for the
 // refusal, and closes those of `intents` whose files are as they were.
 absl::Status Undo(const absl::Status& cause, const std::vector<PlannedWrite>& undo, std::vector<JournalEntry> intents,
@@ -83,7 +75,8 @@ absl::Status Undo(const absl::Status& cause, const std::vector<PlannedWrite>& un
   for (auto step = undo.rbegin(); step != undo.rend(); ++step) {
     absl::Status status = WriteBack(step->control, step->value, writer).status();
     // What was asked of systemd outlives the cgroup.
-    if (absl::IsNotFound(status)) status = ForgetGone(StepBack(*step), step->control.cgroup->layout(), writer);
+    if (absl::IsNotFound(status))
+      status = ForgetGone(EntryOf(step->control, step->value), step->control.cgroup->layout(), writer);
     if (status.ok()) continue;
     reason = absl::Status(reason.code(), AbslView(StrCat(StdView(reason.message()),
                                                          "; undoing it failed too: ", StdView(status.message()))));

@@ -23,6 +23,11 @@ constexpr uint32_t kEnoughHosts = 3;
 // A model that an application was not signed by for so long, while another signs it, is not in use any more.
 constexpr absl::Duration kAbandonedAfter = absl::Hours(24);
 
+// `last`: when its application was last signed by any model.
+bool IsInUse(const v1::ApplicationSignature& learned, absl::Time last) {
+  return last - ToTime(learned.last_learned_at()) < kAbandonedAfter;
+}
+
 std::span<const float> Embedding(const v1::ApplicationSignature& learned) {
   const auto& embedding = learned.signature().embedding();
   return {embedding.data(), static_cast<size_t>(embedding.size())};
@@ -170,17 +175,14 @@ std::vector<v1::ApplicationSignature> Signatures::TakeDirty(size_t most) {
 
 const v1::ApplicationSignature& Signatures::Latest(const std::vector<uint64_t>& places) const {
   const absl::Time last = ToTime(entries_.at(places.back()).learned->last_learned_at());
-  const auto is_in_use = [&](const v1::ApplicationSignature& learned) {
-    return last - ToTime(learned.last_learned_at()) < kAbandonedAfter;
-  };
   uint32_t most_hosts = 0;
   for (const uint64_t place : places) {
     const v1::ApplicationSignature& learned = *entries_.at(place).learned;
-    if (is_in_use(learned)) most_hosts = std::max(most_hosts, learned.host_count());
+    if (IsInUse(learned, last)) most_hosts = std::max(most_hosts, learned.host_count());
   }
   const auto came = [&](uint64_t place) {
     const v1::ApplicationSignature& learned = *entries_.at(place).learned;
-    return std::tuple(is_in_use(learned), learned.host_count() >= most_hosts, ToTime(learned.first_learned_at()),
+    return std::tuple(IsInUse(learned, last), learned.host_count() >= most_hosts, ToTime(learned.first_learned_at()),
                       ToTime(learned.last_learned_at()));
   };
   const auto latest =
@@ -213,7 +215,7 @@ void Signatures::Append(Entry entry) {
     const absl::Time now = ToTime(entry.learned->last_learned_at());
     const auto counts = [&](uint64_t place) {
       const v1::ApplicationSignature& learned = *entries_.at(place).learned;
-      return std::pair(now - ToTime(learned.last_learned_at()) < kAbandonedAfter, learned.host_count());
+      return std::pair(IsInUse(learned, now), learned.host_count());
     };
     Remove(*std::min_element(found->second.begin(), found->second.end(),
                              [&counts](uint64_t a, uint64_t b) { return counts(a) < counts(b); }));
