@@ -1,6 +1,7 @@
 #include "lab/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
@@ -36,6 +37,14 @@ CLI::Validator Between(double least, double most) {
     return StrCat(text, " is no number from ", least, " to ", most);
   };
   return CLI::Validator(check, StrCat("NUMBER in [", least, " - ", most, "]"));
+}
+
+CLI::Validator Seed() {
+  const auto check = [](const std::string& text) {
+    uint64_t seed = 0;
+    return absl::SimpleAtoi(text, &seed) ? std::string() : text + " is no seed; give a whole number from 0 on";
+  };
+  return CLI::Validator(check, "SEED");
 }
 
 void AddFormat(CLI::App* command, OutputFormat& format) {

@@ -27,6 +27,8 @@ absl::StatusOr<absl::Duration> ReadDuration(const std::string& flag, const std::
 
 // What an option is checked by: a number from `least` to `most`, which CLI11's own Range also takes "nan" for.
 CLI::Validator Between(double least, double most);
+// The same of a seed, which CLI11 would take -1 for.
+CLI::Validator Seed();
 
 // How figures are shown.
 struct OutputFormat {

@@ -141,7 +141,7 @@ void AddCollect(CLI::App& app, truce::lab::CollectOptions& collect, std::string&
   command->add_option("--repeats", collect.repeat_ratio, "Share of chains that are run twice, to know the noise")
       ->check(truce::lab::Between(0.0, 1.0))
       ->capture_default_str();
-  command->add_option("--seed", collect.seed, "Of the order")->check(CLI::NonNegativeNumber)->capture_default_str();
+  command->add_option("--seed", collect.seed, "Of the order")->check(truce::lab::Seed())->capture_default_str();
   command->callback([&] { chosen = [&] { return RunCollect(collect, budget); }; });
 }
 

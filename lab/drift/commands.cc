@@ -78,7 +78,7 @@ void AddDriftCommand(CLI::App& app, std::function<int()>& chosen) {
   drift->add_option("--changes", options->changes, "Changes of one program for another")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  drift->add_option("--seed", options->seed, "Of what is drawn")->check(CLI::NonNegativeNumber)->capture_default_str();
+  drift->add_option("--seed", options->seed, "Of what is drawn")->check(Seed())->capture_default_str();
   AddFormat(drift, *format);
   drift->callback([=, &chosen] {
     if (!words->live && input->empty()) throw CLI::RequiredError("--input or --live");

@@ -70,9 +70,7 @@ void AddFleetCommand(CLI::App& app, std::function<int()>& chosen) {
   command->add_option("--hours", options.world.hours, "Hours that count, after two that don't")
       ->check(Between(0.1, 10'000.0))
       ->capture_default_str();
-  command->add_option("--seed", options.world.seed, "Of the first world")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  command->add_option("--seed", options.world.seed, "Of the first world")->check(Seed())->capture_default_str();
   command->add_option("--seeds", options.seeds, "Worlds")->check(CLI::Range(1, 1000))->capture_default_str();
   std::vector<std::string> names = fleet::PolicyNames();
   names.emplace_back("all");

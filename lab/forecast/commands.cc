@@ -158,9 +158,7 @@ void AddTrain(CLI::App& train, std::function<int()>& chosen) {
   command->add_option("--patience", options->patience, "Passes without a better one that end it (0: none)")
       ->check(CLI::Range(0, 1'000))
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "Of everything random")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Of everything random")->check(Seed())->capture_default_str();
   AddProcesses(command, options->processes);
   command->callback([options, &chosen] { chosen = [options] { return RunTrain(*options); }; });
 }

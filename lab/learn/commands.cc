@@ -96,9 +96,7 @@ void AddTrain(CLI::App& app, std::function<int()>& chosen) {
       ->capture_default_str();
   train->add_option("--checkpoints", options->checkpoints,
                     "Directory of its own; with it a training that was ended goes on");
-  train->add_option("--seed", options->training.seed, "Of everything random")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  train->add_option("--seed", options->training.seed, "Of everything random")->check(Seed())->capture_default_str();
   train->callback([train, file, options, &chosen] {
     if (!train->get_subcommands().empty()) return;
     if (file->count() == 0) throw CLI::RequiredError("FILE");
@@ -132,9 +130,7 @@ void AddLearningCommands(CLI::App& app, std::function<int()>& chosen) {
   evaluate->add_option("--html", options->html, "Also write a page with pictures to this file");
   evaluate->add_option("--checkpoints", output->checkpoints,
                        "Directory of its own; with it a training that was ended goes on");
-  evaluate->add_option("--seed", options->seed, "Of everything random")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  evaluate->add_option("--seed", options->seed, "Of everything random")->check(Seed())->capture_default_str();
   AddFormat(evaluate, *output);
   evaluate->callback([evaluate, file, options, output, &chosen] {
     if (!evaluate->get_subcommands().empty()) return;

@@ -83,7 +83,7 @@ void AddPackCommands(CLI::App& app, std::function<int()>& chosen) {
                    "Instead: changes that each thread tries; the same plan every time")
       ->check(CLI::Range(int64_t{1}, INT64_MAX))
       ->excludes(seconds);
-  pack->add_option("--seed", arguments->seed, "Of what is drawn")->check(CLI::NonNegativeNumber)->capture_default_str();
+  pack->add_option("--seed", arguments->seed, "Of what is drawn")->check(Seed())->capture_default_str();
   pack->add_option("--threads", arguments->threads, "Searches beside each other")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();

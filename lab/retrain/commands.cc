@@ -45,9 +45,7 @@ void AddRetrainCommand(CLI::App& app, std::function<int()>& chosen) {
   command->add_option("--threads", options->threads, "Threads that judge")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "Of everything random")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Of everything random")->check(Seed())->capture_default_str();
   command->callback([options, &chosen] { chosen = [options] { return RunRetrain(*options); }; });
 }
 
