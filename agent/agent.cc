@@ -271,6 +271,7 @@ std::optional<ActionTarget> Agent::FindTarget(const std::string& name) {
   }
   if (auto verdict = scores_.verdicts.find(workload->identity.key); verdict != scores_.verdicts.end()) {
     target.slowdown_ratio = verdict->second.slowdown_ratio;
+    target.slowdown_since_onset = verdict->second.slowdown_since_onset;
   }
   return target;
 }

@@ -236,7 +236,7 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std:
   }
   // The help check looks at the second half of its window, and must find verdicts there that were made after the
   // action.
-  const absl::Duration verdict_age =
+  const absl::Duration verdict_age = settings.actuator.verdict_age =
       settings.score_interval + settings.evidence.recent_samples * settings.sample_interval;
   if (settings.actuator.help_window < 2 * verdict_age) {
     reader.Error("guard.help_window",

@@ -56,7 +56,9 @@ struct ActionTarget {
   std::optional<double> disk_bytes_per_second;
   std::optional<double> network_transmit_bytes_per_second;
   std::optional<double> instructions_per_second;
+  // Of WorkloadVerdict.
   std::optional<double> slowdown_ratio;
+  std::optional<double> slowdown_since_onset;
   MemoryState memory;
 };
 
@@ -72,6 +74,8 @@ struct ActuatorOptions {
   int changes_per_minute = 60;
   // Leases longer than this are cut to it.
   absl::Duration longest_lease = absl::Minutes(5);
+  // What is said of a victim looks back so far: for so long after an action began it still shows what was before.
+  absl::Duration verdict_age = absl::Seconds(10);
   // An action whose victim has not improved by at least this share of its slowdown after the window is reverted.
   absl::Duration help_window = absl::Seconds(20);
   double help_ratio = 0.1;

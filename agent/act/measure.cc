@@ -21,8 +21,10 @@ std::optional<double> Measurement::Loss::ratio() const {
   return lost / (*before * mean.seconds);
 }
 
-Measurement::Measurement(absl::Duration now, std::optional<double> slowdown_before, const WorkloadUse& before)
+Measurement::Measurement(absl::Duration now, absl::Duration verdict_age, std::optional<double> slowdown_before,
+                         const WorkloadUse& before)
     : started_(now),
+      verdict_age_(verdict_age),
       slowdown_before_(slowdown_before),
       observed_(now),
       window_start_(now),
@@ -36,7 +38,7 @@ void Measurement::Observe(absl::Duration now, std::optional<double> slowdown, co
   observed_ = now;
   if (seconds <= 0) return;
   if (slowdown) {
-    slowdown_.Add(*slowdown, seconds);
+    if (now - started_ > verdict_age_) slowdown_.Add(*slowdown, seconds);
     if (!judged_) window_.push_back({now, *slowdown, seconds});
   }
   cores_.Add(use.cores, seconds);

@@ -23,8 +23,10 @@ struct WorkloadUse {
 // All times are Clock::Monotonic. Not thread-safe.
 class Measurement {
  public:
-  // The victim's slowdown (a fraction) and the changed workload's use just before the action.
-  Measurement(absl::Duration now, std::optional<double> slowdown_before, const WorkloadUse& before);
+  // The victim's slowdown (a fraction) and the changed workload's use just before the action. For `verdict_age` from
+  // now on, slowdowns that are observed still show some of what was before.
+  Measurement(absl::Duration now, absl::Duration verdict_age, std::optional<double> slowdown_before,
+              const WorkloadUse& before);
 
   // What is seen now; it holds for the time since the last call.
   void Observe(absl::Duration now, std::optional<double> slowdown, const WorkloadUse& use);
@@ -42,7 +44,8 @@ class Measurement {
   // since the first may show what was before.
   Help Judge(absl::Duration now, absl::Duration window, double ratio);
 
-  // The victim's time-weighted mean slowdown while the action was in force.
+  // The victim's time-weighted mean slowdown while the action was in force; nullopt as long as that can't be told apart
+  // from what was before.
   std::optional<double> slowdown_before() const { return slowdown_before_; }
   std::optional<double> slowdown_after() const { return slowdown_.value(); }
   // Fills the slowdowns, the uses and the costs, each the integral of max(0, before - now), in the units of the
@@ -82,6 +85,7 @@ class Measurement {
   };
 
   const absl::Duration started_;
+  const absl::Duration verdict_age_;
   const std::optional<double> slowdown_before_;
   absl::Duration observed_;
   absl::Duration window_start_;

@@ -63,9 +63,8 @@ WorkloadVerdict EvidenceScorer::Judge(const Profiles& profiles, int least_sample
     return verdict;
   }
 
-  double slowdown = 0;
-  const std::vector<Outlier> outliers = FindOutliers(victim, &slowdown);
-  verdict.slowdown_ratio = slowdown;
+  const std::vector<Outlier> outliers = FindOutliers(victim, &verdict);
+  const double slowdown = *verdict.slowdown_ratio;
   const double stolen = recent.steal < 1 ? recent.steal / (1 - recent.steal) : 1;
   if (recent.throttled >= options_.own_quota_ratio) {
     verdict.diagnosis = v1::DIAGNOSIS_OWN_QUOTA;
@@ -75,6 +74,7 @@ WorkloadVerdict EvidenceScorer::Judge(const Profiles& profiles, int least_sample
   if (recent.steal >= options_.steal_ratio && (outliers.empty() || slowdown < 2 * stolen)) {
     verdict.diagnosis = v1::DIAGNOSIS_STEAL;
     verdict.slowdown_ratio = std::max(slowdown, stolen);
+    verdict.slowdown_since_onset = std::max(*verdict.slowdown_since_onset, stolen);
     verdict.detail = StrCat("the hypervisor takes ", Percent(recent.steal), " of the host's CPU time");
     return verdict;
   }
@@ -173,9 +173,11 @@ std::optional<Reading> EvidenceScorer::MeasuredBy(const Profile& suspect, Signal
   return best;
 }
 
-std::vector<EvidenceScorer::Outlier> EvidenceScorer::FindOutliers(const Profile& victim, double* slowdown) const {
+std::vector<EvidenceScorer::Outlier> EvidenceScorer::FindOutliers(const Profile& victim,
+                                                                  WorkloadVerdict* verdict) const {
   std::vector<Outlier> outliers;
-  *slowdown = 0;
+  verdict->slowdown_ratio = 0;
+  verdict->slowdown_since_onset = 0;
   for (Signal which : kSignals) {
     const Baseline& baseline = victim.signal(which);
     if (baseline.count() < 2) continue;
@@ -185,6 +187,7 @@ std::vector<EvidenceScorer::Outlier> EvidenceScorer::FindOutliers(const Profile&
     double sum = 0;
     double slowdown_sum = 0;
     double slowdown_squares = 0;
+    double since_onset = 0;
     int count = 0;
     for (size_t age = 0; age < victim.window.size() && age < static_cast<size_t>(options_.recent_samples); ++age) {
       const auto value = SignalValue(which, victim.window.back(age));
@@ -194,7 +197,10 @@ std::vector<EvidenceScorer::Outlier> EvidenceScorer::FindOutliers(const Profile&
       sum += *value;
       slowdown_sum += slowed;
       slowdown_squares += slowed * slowed;
-      if (*value > threshold) ++outlier.count;
+      if (*value <= threshold) continue;
+      ++outlier.count;
+      // The oldest that lies beyond has the last word.
+      since_onset = slowdown_sum / count;
     }
     if (count == 0) continue;
     outlier.observed = sum / count;
@@ -202,7 +208,10 @@ std::vector<EvidenceScorer::Outlier> EvidenceScorer::FindOutliers(const Profile&
     outlier.slowdown = slowdown_sum / count;
     const double variance = std::max(0.0, slowdown_squares / count - outlier.slowdown * outlier.slowdown);
     outlier.slowdown_error = std::max(kLeastError, std::sqrt(variance / count));
-    *slowdown = std::max(*slowdown, outlier.slowdown);
+    if (outlier.slowdown >= *verdict->slowdown_ratio) {
+      verdict->slowdown_ratio = outlier.slowdown;
+      verdict->slowdown_since_onset = outlier.count > 0 ? since_onset : outlier.slowdown;
+    }
     if (outlier.count >= options_.least_outliers) outliers.push_back(outlier);
   }
   std::sort(outliers.begin(), outliers.end(),

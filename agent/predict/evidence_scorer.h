@@ -80,7 +80,8 @@ class EvidenceScorer {
   // What all who may be to blame are measured by: use in different units cannot be shared out.
   Reading CommonReading(const Profiles& profiles, const Profile& victim, Signal signal) const;
   std::optional<Reading> MeasuredBy(const Profile& suspect, Signal signal, Reading common) const;
-  std::vector<Outlier> FindOutliers(const Profile& victim, double* slowdown) const;
+  // Fills the verdict's slowdowns too: those of the signal that says most.
+  std::vector<Outlier> FindOutliers(const Profile& victim, WorkloadVerdict* verdict) const;
   std::vector<Suspect> FindSuspects(const Profiles& profiles, const Profile& victim, const Outlier& outlier);
   void ScoreSuspects(const Profile& victim, const Outlier& outlier, const std::vector<Suspect>& suspects,
                      uint64_t least_samples, absl::Time now, std::vector<v1::PairScore>* pairs) const;

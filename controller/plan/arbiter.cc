@@ -135,8 +135,10 @@ void Arbiter::Learn(const Contention& contention, v1::Lever lever, double recove
   Pair& pair = row.pairs[{contention.victim_application, contention.giver_application}];
   row.recovery -= pair.recovery.mean;
   row.cost -= pair.cost.mean;
-  // A victim may get worse beyond any measure for reasons of its own.
-  pair.recovery.Add(std::clamp(recovery, -1.0, 1.0), options_.most_receipts);
+  // A victim may get worse beyond any measure for reasons of its own, and one such receipt must not turn a lever off for
+  // good: where a critical victim has no other, nothing would ever put it right.
+  constexpr double kWorst = -0.25;
+  pair.recovery.Add(std::clamp(recovery, kWorst, 1.0), options_.most_receipts);
   if (std::isfinite(cost)) pair.cost.Add(std::clamp(cost, 0.0, 1.0), options_.most_receipts);
   row.recovery += pair.recovery.mean;
   row.cost += pair.cost.mean;

@@ -81,7 +81,7 @@ class CacheClass : public testing::Test {
       target.cgroup = cgroups_[name].get();
       target.cpu_usage_cores = 2;
       target.instructions_per_second = instructions_;
-      if (name == "web") target.slowdown_ratio = slowdown_;
+      if (name == "web") target.slowdown_ratio = target.slowdown_since_onset = slowdown_;
       return target;
     };
   }

@@ -217,7 +217,7 @@ TEST_P(Failing, EqualContentIsNoReset) {
 
 TEST_P(Failing, ActionThatDoesNotHelpIsRevertedAndNotRepeated) {
   const auto before = rig.tree.Snapshot();
-  rig->workloads["web"].slowdown_ratio = 0.5;
+  rig->workloads["web"].slowdown_since_onset = rig->workloads["web"].slowdown_ratio = 0.5;
   rig->workloads["batch/b"].cpu_usage_cores = 2;
   const auto action = For("web", Quota("q", "batch/b", 0.5));
   ASSERT_TRUE(rig.Apply({action}).accepted());
@@ -243,7 +243,7 @@ TEST_P(Failing, ActionThatDoesNotHelpIsRevertedAndNotRepeated) {
 }
 
 TEST_P(Failing, ActionThatHelpsStaysAlsoWhenItIsReplaced) {
-  rig->workloads["web"].slowdown_ratio = 0.5;
+  rig->workloads["web"].slowdown_since_onset = rig->workloads["web"].slowdown_ratio = 0.5;
   ASSERT_TRUE(rig.Apply({For("web", Quota("q1", "batch/b", 0.5))}).accepted());
   rig->workloads["web"].slowdown_ratio = 0.1;
   for (int i = 0; i < 15; ++i) rig.Tick();

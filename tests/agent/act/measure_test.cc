@@ -9,6 +9,7 @@ namespace {
 using Help = Measurement::Help;
 constexpr absl::Duration kWindow = absl::Seconds(20);
 constexpr absl::Duration kStart = absl::Seconds(1000);
+constexpr absl::Duration kVerdictAge = absl::Seconds(2);
 
 WorkloadUse Cores(double cores) {
   return {.cores = cores};
@@ -20,21 +21,21 @@ void Seconds(Measurement* measurement, int from, int to, std::optional<double> s
 }
 
 TEST(Measurement, IntegratesWhatTheWorkloadWentWithout) {
-  Measurement measurement(kStart, 0.8, Cores(2.0));
+  Measurement measurement(kStart, kVerdictAge, 0.8, Cores(2.0));
   measurement.Observe(kStart + absl::Seconds(1), 0.6, Cores(0.5));  // 1 s with 1.5 cores less
-  measurement.Observe(kStart + absl::Seconds(4), 0.2, Cores(1.0));  // 3 s with 1.0 less
+  measurement.Observe(kStart + absl::Seconds(4), 0.3, Cores(1.0));  // 3 s with 1.0 less
   measurement.Observe(kStart + absl::Seconds(6), 0.2, Cores(3.0));  // 2 s with more than before: no cost, no credit
   v1::Receipt receipt;
   measurement.FillReceipt(&receipt);
   EXPECT_DOUBLE_EQ(receipt.cost_core_seconds(), 1.5 + 3.0);
   EXPECT_DOUBLE_EQ(receipt.victim_slowdown_before(), 0.8);
-  EXPECT_DOUBLE_EQ(receipt.victim_slowdown_after(), (0.6 * 1 + 0.2 * 3 + 0.2 * 2) / 6);
+  EXPECT_DOUBLE_EQ(receipt.victim_slowdown_after(), (0.3 * 3 + 0.2 * 2) / 5) << "not what was seen in the first 2 s";
   EXPECT_DOUBLE_EQ(receipt.workload_usage_before_cores(), 2.0);
   EXPECT_DOUBLE_EQ(receipt.workload_usage_after_cores(), (0.5 * 1 + 1.0 * 3 + 3.0 * 2) / 6);
 }
 
 TEST(Measurement, CountsTheCostInTheUnitOfTheLever) {
-  Measurement measurement(kStart, 0.8, {.cores = 1.0, .memory_bytes = 8e9, .bytes_per_second = 100e6});
+  Measurement measurement(kStart, kVerdictAge, 0.8, {.cores = 1.0, .memory_bytes = 8e9, .bytes_per_second = 100e6});
   measurement.Observe(kStart + absl::Seconds(2), 0.6, {.cores = 0.5, .memory_bytes = 6e9, .bytes_per_second = 20e6});
   measurement.Observe(kStart + absl::Seconds(4), 0.6, {.cores = 1.0, .memory_bytes = 9e9, .bytes_per_second = 100e6});
   v1::Receipt squeeze;
@@ -59,7 +60,7 @@ TEST(Measurement, CountsTheCostInTheUnitOfTheLever) {
 }
 
 TEST(Measurement, WhatIsNotKnownStaysAbsent) {
-  Measurement measurement(kStart, std::nullopt, {});
+  Measurement measurement(kStart, kVerdictAge, std::nullopt, {});
   measurement.Observe(kStart + absl::Seconds(1), std::nullopt, Cores(1.0));
   v1::Receipt receipt;
   measurement.FillReceipt(&receipt);
@@ -69,14 +70,27 @@ TEST(Measurement, WhatIsNotKnownStaysAbsent) {
   EXPECT_TRUE(receipt.has_workload_usage_after_cores());
   EXPECT_FALSE(receipt.has_cost_core_seconds());
   EXPECT_FALSE(receipt.has_workload_loss_ratio());
-  Measurement idle(kStart, 1.0, Cores(0));
+  Measurement idle(kStart, kVerdictAge, 1.0, Cores(0));
   idle.Observe(kStart + absl::Seconds(1), 1.0, Cores(0));
   idle.FillReceipt(&receipt);
   EXPECT_FALSE(receipt.has_workload_loss_ratio()) << "of nothing, nothing can be lost";
 }
 
+// What an action did can't be told from a slowdown that still shows what was before.
+TEST(Measurement, AnActionThatEndsAtOnceSaysNothingOfTheVictim) {
+  Measurement measurement(kStart, absl::Seconds(10), 0.5, Cores(2.0));
+  for (int second = 1; second <= 10; ++second) measurement.Observe(kStart + absl::Seconds(second), 0.9, Cores(1.0));
+  v1::Receipt receipt;
+  measurement.FillReceipt(&receipt);
+  EXPECT_FALSE(receipt.has_victim_slowdown_after());
+  EXPECT_DOUBLE_EQ(receipt.cost_core_seconds(), 10) << "what it cost is known";
+  measurement.Observe(kStart + absl::Seconds(11), 0.1, Cores(1.0));
+  measurement.FillReceipt(&receipt);
+  EXPECT_DOUBLE_EQ(receipt.victim_slowdown_after(), 0.1);
+}
+
 TEST(Measurement, JudgesOnceWhenTheWindowIsOver) {
-  Measurement measurement(kStart, 1.0, {});
+  Measurement measurement(kStart, kVerdictAge, 1.0, {});
   Seconds(&measurement, 0, 19, 1.0);
   EXPECT_EQ(measurement.Judge(kStart + absl::Seconds(19), kWindow, 0.1), Help::kNotDue);
   Seconds(&measurement, 19, 20, 1.0);
@@ -85,31 +99,31 @@ TEST(Measurement, JudgesOnceWhenTheWindowIsOver) {
 }
 
 TEST(Measurement, FirstHalfOfTheWindowDoesNotCount) {
-  Measurement helped(kStart, 1.0, {});
+  Measurement helped(kStart, kVerdictAge, 1.0, {});
   Seconds(&helped, 0, 10, 5.0);
   Seconds(&helped, 10, 20, 0.89);
   EXPECT_EQ(helped.Judge(kStart + kWindow, kWindow, 0.1), Help::kHelped);
-  Measurement faded(kStart, 1.0, {});
+  Measurement faded(kStart, kVerdictAge, 1.0, {});
   Seconds(&faded, 0, 10, 0.0);
   Seconds(&faded, 10, 20, 0.95);
   EXPECT_EQ(faded.Judge(kStart + kWindow, kWindow, 0.1), Help::kDidNot);
 }
 
 TEST(Measurement, WithoutSlowdownThereIsNothingToJudge) {
-  Measurement none_before(kStart, std::nullopt, {});
+  Measurement none_before(kStart, kVerdictAge, std::nullopt, {});
   Seconds(&none_before, 0, 20, 3.0);
   EXPECT_EQ(none_before.Judge(kStart + kWindow, kWindow, 0.1), Help::kNotKnown);
-  Measurement zero_before(kStart, 0.0, {});
+  Measurement zero_before(kStart, kVerdictAge, 0.0, {});
   Seconds(&zero_before, 0, 20, 3.0);
   EXPECT_EQ(zero_before.Judge(kStart + kWindow, kWindow, 0.1), Help::kNotKnown);
-  Measurement none_after(kStart, 1.0, {});
+  Measurement none_after(kStart, kVerdictAge, 1.0, {});
   Seconds(&none_after, 0, 20, std::nullopt);
   EXPECT_EQ(none_after.Judge(kStart + kWindow, kWindow, 0.1), Help::kNotKnown);
 }
 
 // A controller that tightens in small steps gets time for each, yet not for ever.
 TEST(Measurement, NewValueBeginsTheWindowAnewThreeTimesAtMost) {
-  Measurement measurement(kStart, 1.0, {});
+  Measurement measurement(kStart, kVerdictAge, 1.0, {});
   for (int second = 1; second < 60; ++second) {
     measurement.Observe(kStart + absl::Seconds(second), 1.0, {});
     if (second % 10 == 0) measurement.ValueChanged(kStart + absl::Seconds(second));

@@ -132,6 +132,33 @@ TEST(EvidenceScorerTest, MoreSufferingThanStealExplainsIsANeighboursAllTheSame) 
   EXPECT_GE(stage.Score("victim", "hog"), kTrigger);
 }
 
+// An action begins when three of five samples stand out; measured by all five it would seem to make things worse.
+TEST(EvidenceScorerTest, WhatHasJustBegunIsNotAveragedWithWhatWasBefore) {
+  Stage stage;
+  stage["victim"] = {.cores = 1, .cpu_waiting = 0.02};
+  stage["hog"] = {.cores = 0.1};
+  stage.Rounds(20);
+  EXPECT_LT(*stage.Verdict("victim").slowdown_since_onset, 0.03);
+  // Two quiet samples and three others.
+  for (int i = 0; i < 2; ++i) stage.Second();
+  stage["victim"].cpu_waiting = 0.5;
+  stage["hog"].cores = 3;
+  for (int i = 0; i < 3; ++i) stage.Second();
+  stage.Score();
+  const double lasting = 1.5 / 1.02 - 1;
+  EXPECT_NEAR(*stage.Verdict("victim").slowdown_since_onset, lasting, 0.03);
+  EXPECT_NEAR(*stage.Verdict("victim").slowdown_ratio, 0.6 * lasting, 0.03);
+  stage.Round();
+  EXPECT_NEAR(*stage.Verdict("victim").slowdown_since_onset, lasting, 0.03);
+  // One that comes and goes is not what it is at its worst.
+  for (int i = 0; i < 5; ++i) {
+    stage["victim"].cpu_waiting = i % 2 == 0 ? 0.5 : 0.02;
+    stage.Second();
+  }
+  stage.Score();
+  EXPECT_NEAR(*stage.Verdict("victim").slowdown_since_onset, 0.6 * lasting, 0.03);
+}
+
 TEST(EvidenceScorerTest, TooYoungIsUnknownWithTheReason) {
   Stage stage;
   SetUsualDay(stage, 5);

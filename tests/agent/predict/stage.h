@@ -54,6 +54,9 @@ class Stage {
   // Five seconds and a scoring, as an agent does by default.
   const Scores& Round() {
     for (int i = 0; i < 5; ++i) Second();
+    return Score();
+  }
+  const Scores& Score() {
     scores_ = scorer_.Score(profiler_.profiles(), profiler_.options().least_samples, rig_.clock.Now());
     return scores_;
   }

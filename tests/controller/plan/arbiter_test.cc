@@ -68,6 +68,16 @@ TEST(ArbiterTest, WhereNothingHelpsNothingIsDone) {
   EXPECT_EQ(arbiter.Choose(Cpu(), kCpuLevers, 0), std::nullopt);
 }
 
+// Whatever else happened to the victim meanwhile.
+TEST(ArbiterTest, OneReceiptDoesNotTurnAVictimsOnlyLeverOffForGood) {
+  Arbiter arbiter;
+  arbiter.Learn(Cpu(), v1::LEVER_CPU_PIN, -5, 0.4);
+  EXPECT_THAT(arbiter.Choose(Cpu(), {v1::LEVER_CPU_PIN}, 0), Optional(v1::LEVER_CPU_PIN));
+  EXPECT_THAT(arbiter.Choose(Cpu(), kCpuLevers, 0), Optional(v1::LEVER_CPU_QUOTA)) << "others are better by now";
+  arbiter.Learn(Cpu(), v1::LEVER_CPU_PIN, -5, 0.4);
+  EXPECT_EQ(arbiter.Choose(Cpu(), {v1::LEVER_CPU_PIN}, 0), std::nullopt) << "it is no chance any more";
+}
+
 TEST(ArbiterTest, ACriticalVictimIsNoPlaceForExperiments) {
   Arbiter arbiter;
   Contention contention = Cpu();
