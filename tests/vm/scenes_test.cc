@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <sstream>
 
@@ -173,14 +174,31 @@ class VmTest : public testing::Test {
     return guest.Get(StrCat("cd /sys/fs/cgroup/system.slice/", job_, ".service || exit 1\n", kControls));
   }
   bool IsBound(Guest& guest) const { return Controls(guest) != kUnbound; }
-  // A quiet machine whose victim is known, then a job beside it, and an action on that.
+  // A quiet machine whose victim is known, then a job beside it, and what comes of that. An agent that learned what is
+  // usual amid the noise of another machine may see nothing in the job, so a second one begins anew: what is looked at
+  // here is how actions end.
+  void StartJob(Guest& guest, const std::function<bool()>& consequence) const {
+    constexpr int kAttempts = 4;
+    bool came = false;
+    for (int attempt = 1; attempt <= kAttempts && !came; ++attempt) {
+      if (attempt > 1) RestartAgent(guest);
+      EXPECT_TRUE(Eventually([&] { return Host(guest).connected() && IsWatched(guest, kVictim); }));
+      guest.Get(StrCat("systemctl start ", job_));
+      const absl::Time began = absl::Now();
+      came = Eventually(consequence, absl::Minutes(1));
+      std::printf("%s: %s %.0f s after the job's start: %s\n", guest.name().c_str(),
+                  came ? "acted upon" : "not acted upon", absl::ToDoubleSeconds(absl::Now() - began),
+                  Changes(guest).c_str());
+    }
+    EXPECT_TRUE(came);
+  }
   void ComeUnderAction(Guest& guest) const {
-    EXPECT_TRUE(Eventually([&] { return Host(guest).connected() && IsWatched(guest, kVictim); }));
-    guest.Get(StrCat("systemctl start ", job_));
-    const absl::Time began = absl::Now();
-    EXPECT_TRUE(Eventually([&] { return IsBound(guest); }));
-    std::printf("%s: acted upon %.0f s after the job's start: %s\n", guest.name().c_str(),
-                absl::ToDoubleSeconds(absl::Now() - began), Changes(guest).c_str());
+    StartJob(guest, [&] { return IsBound(guest); });
+  }
+  // It learns anew what is usual, on a quiet machine; what it said before must not be taken for that.
+  void RestartAgent(Guest& guest) const {
+    guest.Get(StrCat("systemctl stop ", job_, "; systemctl restart truce-agent"));
+    EXPECT_TRUE(Eventually([&] { return !IsWatched(guest, kVictim); }));
   }
   // What is bound, in one line.
   std::string Changes(Guest& guest) const {
@@ -246,7 +264,7 @@ TEST_F(VmTest, AUnitIsChangedThroughSystemdAndADaemonReloadChangesNothing) {
   guest.Get("systemctl stop truce-agent");
   EXPECT_EQ(Controls(guest), kUnbound) << "an agent that stops leaves nothing";
   EXPECT_EQ(guest.Get(StrCat("systemctl show -P AllowedCPUs ", job_)), "") << "nor with systemd";
-  guest.Get("systemctl start truce-agent");
+  guest.Get(StrCat("systemctl stop ", job_, "; systemctl start truce-agent"));
 }
 
 TEST_F(VmTest, ADelegatedUnitIsChangedDirectlyAndHeldAgainstADaemonReload) {
@@ -272,6 +290,8 @@ TEST_F(VmTest, AKilledAgentLeavesNothingBehind) {
   EXPECT_THAT(guest.Get("journalctl -u truce-agent -o cat"),
               testing::ContainsRegex("[1-9][0-9]* control files? restored"))
       << "by ExecStopPost";
+  // The next agent is not to learn that the job is usual.
+  guest.Get(StrCat("systemctl stop ", job_));
   EXPECT_TRUE(Eventually([&] { return guest.Get("systemctl show -P NRestarts truce-agent") != "0"; }));
   EXPECT_TRUE(Eventually([&] { return Host(guest).connected(); }));
 }
@@ -302,9 +322,7 @@ TEST_F(VmTest, WithoutARuleForPolkitUnitsAreOnlyWatched) {
       return missing.name() == "systemd" && missing.reason().find("50-truce-agent.rules") != std::string::npos;
     });
   })) << fleet_->Ctl({"describe", "host", guest.name()}).output;
-  EXPECT_TRUE(Eventually([&] { return IsWatched(guest, kVictim); }));
-  guest.Get(StrCat("systemctl start ", job_));
-  EXPECT_TRUE(Eventually([&] { return Events(guest).find("systemd owns the controls") != std::string::npos; }));
+  StartJob(guest, [&] { return Events(guest).find("systemd owns the controls") != std::string::npos; });
   EXPECT_EQ(Controls(guest), kUnbound);
 }
 
@@ -340,11 +358,8 @@ TEST_F(VmTest, EveryLeverDoesWhatItSaysAndLeavesEveryFileAsItWas) {
 // What was set at run time outlives the unit's cgroup, and must not outlive the action.
 TEST_F(VmTest, AUnitThatIsRestartedUnderAnActionIsFree) {
   Guest& guest = *guests_[0];
-  guest.Get(
-      "mv /tmp/50-truce-agent.rules /etc/polkit-1/rules.d/ && "
-      "systemctl restart polkit truce-agent");
-  // The agent learns anew what is usual, which what it said before must not be taken for.
-  EXPECT_TRUE(Eventually([&] { return !IsWatched(guest, kVictim); }));
+  guest.Get("mv /tmp/50-truce-agent.rules /etc/polkit-1/rules.d/ && systemctl restart polkit");
+  RestartAgent(guest);
   ComeUnderAction(guest);
   guest.Get(StrCat("systemctl stop ", job_));
   EXPECT_TRUE(Eventually([&] { return HasReceipt(guest, v1::RECEIPT_OUTCOME_WORKLOAD_GONE); }));
