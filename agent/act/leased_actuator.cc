@@ -288,8 +288,9 @@ Measurement LeasedActuator::MeasurementFor(const v1::LeasedAction& action, const
     return measurement;
   }
   const auto victim = action.victim().empty() ? std::nullopt : targets(action.victim());
-  return Measurement(clock_.Monotonic(), options_.verdict_age, victim ? victim->slowdown_since_onset : std::nullopt,
-                     UseOf(target, action.lever()));
+  const VictimSlowdown slowdown = victim ? VictimSlowdown{victim->slowdown_ratio, victim->slowdown_since_onset}
+                                         : VictimSlowdown{};
+  return Measurement(clock_.Monotonic(), options_.verdict_age, slowdown, UseOf(target, action.lever()));
 }
 
 // The new value is written already, over the old one; only the receipt of the old lease is left to write.

@@ -21,11 +21,12 @@ std::optional<double> Measurement::Loss::ratio() const {
   return lost / (*before * mean.seconds);
 }
 
-Measurement::Measurement(absl::Duration now, absl::Duration verdict_age, std::optional<double> slowdown_before,
+Measurement::Measurement(absl::Duration now, absl::Duration verdict_age, const VictimSlowdown& victim,
                          const WorkloadUse& before)
     : started_(now),
       verdict_age_(verdict_age),
-      slowdown_before_(slowdown_before),
+      slowdown_told_(victim.ratio),
+      slowdown_before_(victim.since_onset),
       observed_(now),
       window_start_(now),
       cores_{.before = before.cores},
@@ -66,6 +67,10 @@ Measurement::Help Measurement::Judge(absl::Duration now, absl::Duration window, 
 
 void Measurement::FillReceipt(v1::Receipt* receipt) const {
   if (slowdown_before_) receipt->set_victim_slowdown_before(*slowdown_before_);
+  if (slowdown_before_ && slowdown_told_ && *slowdown_told_ > 0) {
+    v1::LeasedAction& action = *receipt->mutable_action();
+    action.set_expected_recovery(action.expected_recovery() * *slowdown_before_ / *slowdown_told_);
+  }
   if (slowdown_.value()) receipt->set_victim_slowdown_after(*slowdown_.value());
   if (cores_.before) receipt->set_workload_usage_before_cores(*cores_.before);
   if (cores_.mean.value()) receipt->set_workload_usage_after_cores(*cores_.mean.value());

@@ -20,13 +20,19 @@ struct WorkloadUse {
   std::optional<double> instructions_per_second;
 };
 
+// What a verdict says of the victim.
+struct VictimSlowdown {
+  // What the controller is told, and expects a recovery of.
+  std::optional<double> ratio;
+  std::optional<double> since_onset;
+};
+
 // All times are Clock::Monotonic. Not thread-safe.
 class Measurement {
  public:
   // The victim's slowdown (a fraction) and the changed workload's use just before the action. For `verdict_age` from
   // now on, slowdowns that are observed still show some of what was before.
-  Measurement(absl::Duration now, absl::Duration verdict_age, std::optional<double> slowdown_before,
-              const WorkloadUse& before);
+  Measurement(absl::Duration now, absl::Duration verdict_age, const VictimSlowdown& victim, const WorkloadUse& before);
 
   // What is seen now; it holds for the time since the last call.
   void Observe(absl::Duration now, std::optional<double> slowdown, const WorkloadUse& use);
@@ -44,13 +50,14 @@ class Measurement {
   // since the first may show what was before.
   Help Judge(absl::Duration now, absl::Duration window, double ratio);
 
+  std::optional<double> slowdown_before() const { return slowdown_before_; }
   // The victim's time-weighted mean slowdown while the action was in force; nullopt as long as that can't be told apart
   // from what was before.
-  std::optional<double> slowdown_before() const { return slowdown_before_; }
   std::optional<double> slowdown_after() const { return slowdown_.value(); }
   // Fills the slowdowns, the uses and the costs, each the integral of max(0, before - now), in the units of the
   // receipt's action's lever; what is not known stays absent. Under a cache class a workload does less in the same CPU
-  // time, so what it lost is told by its instructions.
+  // time, so what it lost is told by its instructions. What the controller expected to go of the slowdown that it was told
+  // becomes as much of the slowdown before.
   void FillReceipt(v1::Receipt* receipt) const;
 
  private:
@@ -86,6 +93,7 @@ class Measurement {
 
   const absl::Duration started_;
   const absl::Duration verdict_age_;
+  const std::optional<double> slowdown_told_;
   const std::optional<double> slowdown_before_;
   absl::Duration observed_;
   absl::Duration window_start_;

@@ -210,7 +210,7 @@ std::vector<EvidenceScorer::Outlier> EvidenceScorer::FindOutliers(const Profile&
     outlier.slowdown_error = std::max(kLeastError, std::sqrt(variance / count));
     if (outlier.slowdown >= *verdict->slowdown_ratio) {
       verdict->slowdown_ratio = outlier.slowdown;
-      verdict->slowdown_since_onset = outlier.count > 0 ? since_onset : outlier.slowdown;
+      verdict->slowdown_since_onset = outlier.count >= options_.least_outliers ? since_onset : outlier.slowdown;
     }
     if (outlier.count >= options_.least_outliers) outliers.push_back(outlier);
   }

@@ -19,8 +19,8 @@ struct WorkloadVerdict {
   std::string detail;
   // Against its baseline, as a fraction; missing when not known.
   std::optional<double> slowdown_ratio;
-  // The same, from the first of the recent samples on that is beyond what is usual: what has just begun is not averaged
-  // with what was before. Equal to it while nothing is.
+  // The same, from the first of the recent samples on that is beyond what is usual, where enough of them are: what has
+  // just begun is not averaged with what was before. Else equal to it.
   std::optional<double> slowdown_since_onset;
   // For how many of its samples on end it has been healthy.
   uint64_t healthy_samples = 0;

@@ -113,11 +113,17 @@ double Arbiter::Draw(const Contention& contention, v1::Lever lever, int receipts
 
 std::optional<v1::Lever> Arbiter::Choose(const Contention& contention, const std::vector<v1::Lever>& usable,
                                          int64_t period) const {
+  Contention anybody = contention;
+  anybody.victim_application.clear();
+  anybody.giver_application.clear();
   std::optional<v1::Lever> best;
+  std::optional<v1::Lever> second_chance;
   double most = options_.least_worth;
   for (const v1::Lever lever : usable) {
     if (!PriorOf(contention.resource, lever)) continue;
     const Expectation expectation = Expect(contention, lever);
+    const bool once = expectation.receipts == 1;
+    if (once && !second_chance && Expect(anybody, lever).worth > options_.least_worth) second_chance = lever;
     double worth = expectation.worth;
     if (!contention.victim_critical) {
       worth += options_.exploration * expectation.deviation * Draw(contention, lever, expectation.receipts, period);
@@ -126,7 +132,7 @@ std::optional<v1::Lever> Arbiter::Choose(const Contention& contention, const std
     most = worth;
     best = lever;
   }
-  return best;
+  return best ? best : second_chance;
 }
 
 void Arbiter::Learn(const Contention& contention, v1::Lever lever, double recovery, double cost) {
@@ -135,8 +141,8 @@ void Arbiter::Learn(const Contention& contention, v1::Lever lever, double recove
   Pair& pair = row.pairs[{contention.victim_application, contention.giver_application}];
   row.recovery -= pair.recovery.mean;
   row.cost -= pair.cost.mean;
-  // A victim may get worse beyond any measure for reasons of its own, and one such receipt must not turn a lever off for
-  // good: where a critical victim has no other, nothing would ever put it right.
+  // A victim may get worse beyond any measure for reasons of its own; that must not outweigh all the times that a lever
+  // helped.
   constexpr double kWorst = -0.25;
   pair.recovery.Add(std::clamp(recovery, kWorst, 1.0), options_.most_receipts);
   if (std::isfinite(cost)) pair.cost.Add(std::clamp(cost, 0.0, 1.0), options_.most_receipts);

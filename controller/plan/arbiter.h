@@ -73,13 +73,15 @@ class Arbiter {
   explicit Arbiter(const ArbiterOptions& options = {}) : options_(options) {}
 
   // The lever to try, among `usable`; nullopt when none is expected to be worth it. Draws are made anew in each
-  // `period`, which the caller counts.
+  // `period`, which the caller counts. One receipt of a pair puts other levers before, and does not rule one out that
+  // helps others: something else may have happened meanwhile, and a critical victim, which nothing is tried on, would
+  // never get it again.
   std::optional<v1::Lever> Choose(const Contention& contention, const std::vector<v1::Lever>& usable,
                                   int64_t period) const;
   Expectation Expect(const Contention& contention, v1::Lever lever) const;
 
   // What a receipt measured: the share of the victim's slowdown that went (negative: it got worse) and the share of the
-  // giver's work that went. Values beyond what can be (NaN too) are cut off or ignored.
+  // giver's work that went. Values beyond what can be (NaN too), and harm beyond a quarter, are cut off or ignored.
   void Learn(const Contention& contention, v1::Lever lever, double recovery, double cost);
   // Whether a receipt is about two workloads of these applications, either way round.
   bool HaveContended(const std::string& one, const std::string& other) const;

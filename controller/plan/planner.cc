@@ -73,7 +73,8 @@ std::vector<const PlannedAction*> AllActions(const HostPlan& plan) {
 }
 
 void Teach(const v1::Receipt& receipt, Arbiter& arbiter) {
-  // A slowdown that was hardly there says nothing, nor does an action that was hardly in force.
+  // A slowdown that was hardly there says nothing, nor does an action that was hardly in force (which tells nothing of the
+  // victim, unless it took another's place).
   constexpr double kLeastSlowdown = 0.05;
   constexpr absl::Duration kLeastTime = absl::Seconds(5);
   const v1::LeasedAction& action = receipt.action();

@@ -115,6 +115,7 @@ TEST_P(SceneTest, ContentionIsSeenActedUponExplainedAndTakenBack) {
   EXPECT_GT(receipts.receipts_size(), 0);
   for (const v1::ReceiptRecord& record : receipts.receipts()) {
     EXPECT_GT(record.receipt().changes_size(), 0);
+    EXPECT_TRUE(record.receipt().has_victim_slowdown_before()) << record.ShortDebugString();
     for (const v1::ControlChange& change : record.receipt().changes()) {
       EXPECT_EQ(change.original(), change.restored()) << change.file();
       EXPECT_NE(change.original(), change.written()) << change.file();

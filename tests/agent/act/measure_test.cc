@@ -15,13 +15,18 @@ WorkloadUse Cores(double cores) {
   return {.cores = cores};
 }
 
+// One that has lasted for all the recent samples.
+VictimSlowdown Lasting(std::optional<double> slowdown) {
+  return {slowdown, slowdown};
+}
+
 // Observes `slowdown` at each second after `from` up to `to`.
 void Seconds(Measurement* measurement, int from, int to, std::optional<double> slowdown) {
   for (int i = from + 1; i <= to; ++i) measurement->Observe(kStart + absl::Seconds(i), slowdown, {});
 }
 
 TEST(Measurement, IntegratesWhatTheWorkloadWentWithout) {
-  Measurement measurement(kStart, kVerdictAge, 0.8, Cores(2.0));
+  Measurement measurement(kStart, kVerdictAge, Lasting(0.8), Cores(2.0));
   measurement.Observe(kStart + absl::Seconds(1), 0.6, Cores(0.5));  // 1 s with 1.5 cores less
   measurement.Observe(kStart + absl::Seconds(4), 0.3, Cores(1.0));  // 3 s with 1.0 less
   measurement.Observe(kStart + absl::Seconds(6), 0.2, Cores(3.0));  // 2 s with more than before: no cost, no credit
@@ -35,7 +40,8 @@ TEST(Measurement, IntegratesWhatTheWorkloadWentWithout) {
 }
 
 TEST(Measurement, CountsTheCostInTheUnitOfTheLever) {
-  Measurement measurement(kStart, kVerdictAge, 0.8, {.cores = 1.0, .memory_bytes = 8e9, .bytes_per_second = 100e6});
+  Measurement measurement(kStart, kVerdictAge, Lasting(0.8),
+                          {.cores = 1.0, .memory_bytes = 8e9, .bytes_per_second = 100e6});
   measurement.Observe(kStart + absl::Seconds(2), 0.6, {.cores = 0.5, .memory_bytes = 6e9, .bytes_per_second = 20e6});
   measurement.Observe(kStart + absl::Seconds(4), 0.6, {.cores = 1.0, .memory_bytes = 9e9, .bytes_per_second = 100e6});
   v1::Receipt squeeze;
@@ -60,7 +66,7 @@ TEST(Measurement, CountsTheCostInTheUnitOfTheLever) {
 }
 
 TEST(Measurement, WhatIsNotKnownStaysAbsent) {
-  Measurement measurement(kStart, kVerdictAge, std::nullopt, {});
+  Measurement measurement(kStart, kVerdictAge, Lasting(std::nullopt), {});
   measurement.Observe(kStart + absl::Seconds(1), std::nullopt, Cores(1.0));
   v1::Receipt receipt;
   measurement.FillReceipt(&receipt);
@@ -70,7 +76,7 @@ TEST(Measurement, WhatIsNotKnownStaysAbsent) {
   EXPECT_TRUE(receipt.has_workload_usage_after_cores());
   EXPECT_FALSE(receipt.has_cost_core_seconds());
   EXPECT_FALSE(receipt.has_workload_loss_ratio());
-  Measurement idle(kStart, kVerdictAge, 1.0, Cores(0));
+  Measurement idle(kStart, kVerdictAge, Lasting(1.0), Cores(0));
   idle.Observe(kStart + absl::Seconds(1), 1.0, Cores(0));
   idle.FillReceipt(&receipt);
   EXPECT_FALSE(receipt.has_workload_loss_ratio()) << "of nothing, nothing can be lost";
@@ -78,7 +84,7 @@ TEST(Measurement, WhatIsNotKnownStaysAbsent) {
 
 // What an action did can't be told from a slowdown that still shows what was before.
 TEST(Measurement, AnActionThatEndsAtOnceSaysNothingOfTheVictim) {
-  Measurement measurement(kStart, absl::Seconds(10), 0.5, Cores(2.0));
+  Measurement measurement(kStart, absl::Seconds(10), Lasting(0.5), Cores(2.0));
   for (int second = 1; second <= 10; ++second) measurement.Observe(kStart + absl::Seconds(second), 0.9, Cores(1.0));
   v1::Receipt receipt;
   measurement.FillReceipt(&receipt);
@@ -89,8 +95,21 @@ TEST(Measurement, AnActionThatEndsAtOnceSaysNothingOfTheVictim) {
   EXPECT_DOUBLE_EQ(receipt.victim_slowdown_after(), 0.1);
 }
 
+// The controller was told of three fifths of it, and expected nine tenths of that to go.
+TEST(Measurement, WhatWasExpectedIsSaidOfWhatItIsMeasuredAgainst) {
+  Measurement measurement(kStart, kVerdictAge, {.ratio = 0.3, .since_onset = 0.5}, {});
+  v1::Receipt receipt;
+  receipt.mutable_action()->set_expected_recovery(0.27);
+  measurement.FillReceipt(&receipt);
+  EXPECT_DOUBLE_EQ(receipt.victim_slowdown_before(), 0.5);
+  EXPECT_DOUBLE_EQ(receipt.action().expected_recovery(), 0.45);
+  Measurement nothing(kStart, kVerdictAge, Lasting(0), {});
+  nothing.FillReceipt(&receipt);
+  EXPECT_DOUBLE_EQ(receipt.action().expected_recovery(), 0.45);
+}
+
 TEST(Measurement, JudgesOnceWhenTheWindowIsOver) {
-  Measurement measurement(kStart, kVerdictAge, 1.0, {});
+  Measurement measurement(kStart, kVerdictAge, Lasting(1.0), {});
   Seconds(&measurement, 0, 19, 1.0);
   EXPECT_EQ(measurement.Judge(kStart + absl::Seconds(19), kWindow, 0.1), Help::kNotDue);
   Seconds(&measurement, 19, 20, 1.0);
@@ -99,31 +118,31 @@ TEST(Measurement, JudgesOnceWhenTheWindowIsOver) {
 }
 
 TEST(Measurement, FirstHalfOfTheWindowDoesNotCount) {
-  Measurement helped(kStart, kVerdictAge, 1.0, {});
+  Measurement helped(kStart, kVerdictAge, Lasting(1.0), {});
   Seconds(&helped, 0, 10, 5.0);
   Seconds(&helped, 10, 20, 0.89);
   EXPECT_EQ(helped.Judge(kStart + kWindow, kWindow, 0.1), Help::kHelped);
-  Measurement faded(kStart, kVerdictAge, 1.0, {});
+  Measurement faded(kStart, kVerdictAge, Lasting(1.0), {});
   Seconds(&faded, 0, 10, 0.0);
   Seconds(&faded, 10, 20, 0.95);
   EXPECT_EQ(faded.Judge(kStart + kWindow, kWindow, 0.1), Help::kDidNot);
 }
 
 TEST(Measurement, WithoutSlowdownThereIsNothingToJudge) {
-  Measurement none_before(kStart, kVerdictAge, std::nullopt, {});
+  Measurement none_before(kStart, kVerdictAge, Lasting(std::nullopt), {});
   Seconds(&none_before, 0, 20, 3.0);
   EXPECT_EQ(none_before.Judge(kStart + kWindow, kWindow, 0.1), Help::kNotKnown);
-  Measurement zero_before(kStart, kVerdictAge, 0.0, {});
+  Measurement zero_before(kStart, kVerdictAge, Lasting(0.0), {});
   Seconds(&zero_before, 0, 20, 3.0);
   EXPECT_EQ(zero_before.Judge(kStart + kWindow, kWindow, 0.1), Help::kNotKnown);
-  Measurement none_after(kStart, kVerdictAge, 1.0, {});
+  Measurement none_after(kStart, kVerdictAge, Lasting(1.0), {});
   Seconds(&none_after, 0, 20, std::nullopt);
   EXPECT_EQ(none_after.Judge(kStart + kWindow, kWindow, 0.1), Help::kNotKnown);
 }
 
 // A controller that tightens in small steps gets time for each, yet not for ever.
 TEST(Measurement, NewValueBeginsTheWindowAnewThreeTimesAtMost) {
-  Measurement measurement(kStart, kVerdictAge, 1.0, {});
+  Measurement measurement(kStart, kVerdictAge, Lasting(1.0), {});
   for (int second = 1; second < 60; ++second) {
     measurement.Observe(kStart + absl::Seconds(second), 1.0, {});
     if (second % 10 == 0) measurement.ValueChanged(kStart + absl::Seconds(second));

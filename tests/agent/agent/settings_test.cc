@@ -367,7 +367,9 @@ TEST(AgentSettingsTest, TheStateDirectoryIsSomewhere) {
 }
 
 TEST(AgentSettingsTest, ReportsComeOftenEnoughToRenewLeases) {
-  EXPECT_TRUE(ReadAgentSettings(Text("score: {interval: 10s}\nguard: {help_window: 30s}\n")).ok());
+  const auto slower = ReadAgentSettings(Text("score: {interval: 10s}\nguard: {help_window: 30s}\n"));
+  ASSERT_TRUE(slower.ok());
+  EXPECT_EQ(slower->actuator.verdict_age, absl::Seconds(15)) << "and five samples of a second";
   EXPECT_THAT(ErrorOf("score: {interval: 11s}\nguard: {help_window: 1m}\n"), HasSubstr("agent.yaml:1: score.interval"));
   EXPECT_THAT(ErrorOf("sample: {interval: 11s}\n"), HasSubstr("agent.yaml:1: sample.interval"));
 }

@@ -150,6 +150,13 @@ TEST(EvidenceScorerTest, WhatHasJustBegunIsNotAveragedWithWhatWasBefore) {
   EXPECT_NEAR(*stage.Verdict("victim").slowdown_ratio, 0.6 * lasting, 0.03);
   stage.Round();
   EXPECT_NEAR(*stage.Verdict("victim").slowdown_since_onset, lasting, 0.03);
+  // One flicker is no onset.
+  for (int i = 0; i < 5; ++i) {
+    stage["victim"].cpu_waiting = i == 4 ? 0.5 : 0.02;
+    stage.Second();
+  }
+  stage.Score();
+  EXPECT_NEAR(*stage.Verdict("victim").slowdown_since_onset, 0.2 * lasting, 0.03);
   // One that comes and goes is not what it is at its worst.
   for (int i = 0; i < 5; ++i) {
     stage["victim"].cpu_waiting = i % 2 == 0 ? 0.5 : 0.02;

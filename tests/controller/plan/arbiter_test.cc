@@ -69,13 +69,32 @@ TEST(ArbiterTest, WhereNothingHelpsNothingIsDone) {
 }
 
 // Whatever else happened to the victim meanwhile.
-TEST(ArbiterTest, OneReceiptDoesNotTurnAVictimsOnlyLeverOffForGood) {
+TEST(ArbiterTest, OneReceiptRulesNoLeverOut) {
+  for (const auto giver_class : {v1::WORKLOAD_CLASS_BEST_EFFORT, v1::WORKLOAD_CLASS_STANDARD}) {
+    for (int resource = v1::Resource_MIN; resource <= v1::Resource_MAX; ++resource) {
+      Contention contention = Cpu();
+      contention.giver_class = giver_class;
+      contention.resource = static_cast<v1::Resource>(resource);
+      for (const v1::Lever lever : LeversFor(contention.resource)) {
+        Arbiter arbiter;
+        const auto untried = arbiter.Choose(contention, {lever}, 0);
+        arbiter.Learn(contention, lever, -5, 0.4);
+        EXPECT_EQ(arbiter.Choose(contention, {lever}, 0), untried) << resource << " " << lever;
+        arbiter.Learn(contention, lever, -5, 0.4);
+        EXPECT_EQ(arbiter.Choose(contention, {lever}, 0), std::nullopt) << "twice is no chance: " << lever;
+      }
+    }
+  }
   Arbiter arbiter;
   arbiter.Learn(Cpu(), v1::LEVER_CPU_PIN, -5, 0.4);
-  EXPECT_THAT(arbiter.Choose(Cpu(), {v1::LEVER_CPU_PIN}, 0), Optional(v1::LEVER_CPU_PIN));
   EXPECT_THAT(arbiter.Choose(Cpu(), kCpuLevers, 0), Optional(v1::LEVER_CPU_QUOTA)) << "others are better by now";
-  arbiter.Learn(Cpu(), v1::LEVER_CPU_PIN, -5, 0.4);
-  EXPECT_EQ(arbiter.Choose(Cpu(), {v1::LEVER_CPU_PIN}, 0), std::nullopt) << "it is no chance any more";
+}
+
+TEST(ArbiterTest, HarmWeighsNoMoreThanHelp) {
+  Arbiter arbiter;
+  for (const double recovery : {0.8, 0.8, -50.0}) arbiter.Learn(Cpu(), v1::LEVER_CPU_PIN, recovery, 0.4);
+  EXPECT_THAT(arbiter.Choose(Cpu(), {v1::LEVER_CPU_PIN}, 0), Optional(v1::LEVER_CPU_PIN));
+  EXPECT_GT(arbiter.Expect(Cpu(), v1::LEVER_CPU_PIN).recovery, 0.4);
 }
 
 TEST(ArbiterTest, ACriticalVictimIsNoPlaceForExperiments) {
