@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
 
 #include "absl/strings/str_join.h"
 #include "controller/fleet/words.h"
@@ -146,6 +150,32 @@ void CheckThresholds(const v1::Policy& policy, std::vector<std::string>* problem
   }
 }
 
+bool SameScope(const v1::ModeRule& a, const v1::ModeRule& b) {
+  return a.host() == b.host() && a.workload() == b.workload() && a.workload_class() == b.workload_class();
+}
+
+// Which of two would hold is nothing to guess about.
+void CheckScopes(const v1::Policy& policy, std::vector<std::string>* problems) {
+  using Scope = std::tuple<std::string, std::string, v1::WorkloadClass>;
+  std::map<Scope, int> first;
+  for (int i = 0; i < policy.mode_rules_size(); ++i) {
+    const auto& rule = policy.mode_rules(i);
+    const auto [it, is_first] = first.try_emplace({rule.host(), rule.workload(), rule.workload_class()}, i);
+    if (is_first) continue;
+    problems->push_back(StrCat("mode_rules[", i, "]: the mode of ", DescribeScope(rule), " is set by mode_rules[",
+                               it->second, "] already; leave one of them out"));
+  }
+  first.clear();
+  for (int i = 0; i < policy.thresholds_size(); ++i) {
+    const auto& threshold = policy.thresholds(i);
+    const auto [it, is_first] =
+        first.try_emplace({threshold.victim(), threshold.aggressor(), threshold.victim_class()}, i);
+    if (is_first) continue;
+    problems->push_back(StrCat(ThresholdName(policy, i), ": thresholds[", it->second,
+                               "] is about the same pairs; leave one of them out"));
+  }
+}
+
 void CheckNumbers(const v1::Policy& policy, std::vector<std::string>* problems) {
   for (const auto& field : kNumberFields) {
     const double value = (policy.*field.get)();
@@ -175,10 +205,6 @@ int Specificity(const v1::Threshold& threshold) {
 int Specificity(const v1::ModeRule& rule) {
   return (rule.workload().empty() ? 0 : 4) + (rule.workload_class() == v1::WORKLOAD_CLASS_UNSPECIFIED ? 0 : 2) +
          (rule.host().empty() ? 0 : 1);
-}
-
-bool SameScope(const v1::ModeRule& a, const v1::ModeRule& b) {
-  return a.host() == b.host() && a.workload() == b.workload() && a.workload_class() == b.workload_class();
 }
 
 v1::Mode Capped(v1::Mode mode, const HostState& host) {
@@ -291,6 +317,7 @@ absl::Status CheckModeRule(const v1::ModeRule& rule) {
 absl::Status CheckPolicy(const v1::Policy& policy) {
   std::vector<std::string> problems;
   CheckThresholds(policy, &problems);
+  CheckScopes(policy, &problems);
   CheckNumbers(policy, &problems);
   if (!v1::Mode_IsValid(policy.migration_mode()) || policy.migration_mode() == v1::MODE_UNSPECIFIED) {
     problems.push_back(
@@ -397,13 +424,16 @@ v1::Mode ModeOfHost(const v1::Policy& policy, const HostState& host) {
 }
 
 void SetModeRule(const v1::ModeRule& rule, v1::Policy* policy) {
-  for (auto& existing : *policy->mutable_mode_rules()) {
-    if (SameScope(existing, rule)) {
-      existing.set_mode(rule.mode());
-      return;
-    }
+  auto& rules = *policy->mutable_mode_rules();
+  const auto same = [&](const v1::ModeRule& existing) { return SameScope(existing, rule); };
+  const auto first = std::find_if(rules.begin(), rules.end(), same);
+  if (first == rules.end()) {
+    *policy->add_mode_rules() = rule;
+    return;
   }
-  *policy->add_mode_rules() = rule;
+  first->set_mode(rule.mode());
+  // A policy that was stored before two rules of one scope were refused.
+  rules.erase(std::remove_if(first + 1, rules.end(), same), rules.end());
 }
 
 std::string DescribeScope(const v1::ModeRule& rule) {

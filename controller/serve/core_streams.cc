@@ -32,6 +32,7 @@ ControllerCore::ControllerCore(CoreOptions options, const Clock& clock, Store& s
       policy_(store.restored().policy.value_or(options_.initial_policy)),
       policy_is_set_(store.restored().policy.has_value()),
       holds_(store.restored().holds),
+      earlier_hosts_(store.restored().hosts),
       drifts_(options_.instance),
       library_(options_.model_directory),
       rollout_(options_.rollout, library_),
@@ -353,8 +354,10 @@ void ControllerCore::PlanAll(Pumps& pumps) {
 void ControllerCore::Record(std::vector<v1::Decision> decisions) {
   for (auto& decision : decisions) {
     ++counts_.decisions_by_verdict[decision.verdict()];
-    spdlog::info("{} {}: {} {} for {}: {}", decision.host(), decision.verdict(),
-                 std::string(LeverWord(decision.lever())), decision.workload(), decision.victim(), decision.reason());
+    const std::string lever =
+        decision.lever() == v1::LEVER_UNSPECIFIED ? std::string() : StrCat(LeverWord(decision.lever()), " ");
+    spdlog::info("{} {}: {}{} for {}: {}", decision.host(), decision.verdict(), lever, decision.workload(),
+                 decision.victim(), decision.reason());
     store_.Add(std::move(decision));
   }
 }

@@ -149,6 +149,9 @@ absl::StatusOr<StoredState> Database::Load() {
       if (name == "policy") state.policy = FromJson<v1::Policy>(body);
       if (name.rfind("hold/", 0) == 0) state.holds[name.substr(5)] = body;
     }
+    soci::rowset<std::string> hosts =
+        (sql_->prepare << "SELECT DISTINCT host FROM events WHERE kind = 'host_connected'");
+    state.hosts.insert(hosts.begin(), hosts.end());
     state.next_decision_id = static_cast<uint64_t>(NextId("decisions"));
     state.next_event_sequence = static_cast<uint64_t>(NextId("events"));
     soci::rowset<std::string> signatures =

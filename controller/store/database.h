@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,8 @@ struct StoredState {
   std::optional<v1::Policy> policy;
   // Holds by host with their reason; the host "" is the fleet.
   std::map<std::string, std::string> holds;
+  // Hosts that connected, as long as the events of that are kept.
+  std::set<std::string> hosts;
   // Continue here.
   uint64_t next_decision_id = 1;
   uint64_t next_event_sequence = 1;

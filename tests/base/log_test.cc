@@ -19,5 +19,16 @@ TEST(LogTest, EveryLevelIsTakenAndAnotherWordIsNamed) {
   EXPECT_EQ(spdlog::get_level(), spdlog::level::off) << "a wrong word changes nothing";
 }
 
+// Agents choose the names of workloads, and what they say of themselves.
+TEST(LogTest, WhatOthersNamedStaysOnItsLine) {
+  ASSERT_TRUE(InitializeLogging("info").ok());
+  testing::internal::CaptureStderr();
+  spdlog::info("{} went away", "evil\n00:00:00 E name\x1b[31m\x7f\xc2\x9b\xc3\xa9");
+  spdlog::default_logger()->flush();
+  const std::string line = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(line, testing::EndsWith("I evil\\x0a00:00:00 E name\\x1b[31m\\x7f\\xc2\x9b\xc3\xa9 went away\n"));
+  EXPECT_EQ(InitializeLogging("off"), absl::OkStatus());
+}
+
 }  // namespace
 }  // namespace truce

@@ -168,5 +168,24 @@ TEST(PolicyTest, TheMostSpecificModeRuleWins) {
   EXPECT_EQ(policy.mode_rules_size(), 4) << "the same scope is one rule";
 }
 
+TEST(PolicyTest, TwoRulesOfOneScopeAreRefusedAndSettingTheModeLeavesOne) {
+  v1::Policy policy = DefaultPolicy();
+  for (const v1::Mode mode : {v1::MODE_OBSERVE, v1::MODE_ENFORCE}) {
+    v1::ModeRule& rule = *policy.add_mode_rules();
+    rule.set_workload_class(v1::WORKLOAD_CLASS_BEST_EFFORT);
+    rule.set_mode(mode);
+  }
+  EXPECT_THAT(std::string(CheckPolicy(policy).message()),
+              HasSubstr("mode_rules[1]: the mode of class best_effort is set by mode_rules[0] already"));
+  v1::ModeRule observe = policy.mode_rules(0);
+  SetModeRule(observe, &policy);
+  ASSERT_EQ(policy.mode_rules_size(), 1);
+  EXPECT_EQ(policy.mode_rules(0).mode(), v1::MODE_OBSERVE);
+  EXPECT_TRUE(CheckPolicy(policy).ok());
+  *policy.add_thresholds() = policy.thresholds(0);
+  EXPECT_THAT(std::string(CheckPolicy(policy).message()),
+              HasSubstr("thresholds[0] is about the same pairs; leave one of them out"));
+}
+
 }  // namespace
 }  // namespace truce::controller

@@ -70,8 +70,8 @@ class DurableTest : public testing::Test {
     Start();
     return known;
   }
-  // The lever that is chosen on a host where redis suffers from stress.
-  v1::Lever ChosenLever() {
+  // What is done on web-1, where redis suffers from stress.
+  v1::ListActionsResponse ActionsOnWeb1() {
     const uint64_t session = core_->OnOpened(std::make_shared<SilentSink>(), std::nullopt);
     v1::ConnectRequest hello;
     *hello.mutable_hello() = MakeHello("web-1");
@@ -83,11 +83,13 @@ class DurableTest : public testing::Test {
     core_->OnMessage(session, report);
     const auto actions = core_->ListActions({});
     core_->OnClosed(session);
-    if (!actions.ok() || actions->actions_size() != 1) {
-      ADD_FAILURE() << actions.status() << actions->ShortDebugString();
-      return v1::LEVER_UNSPECIFIED;
-    }
-    return actions->actions(0).action().lever();
+    EXPECT_TRUE(actions.ok()) << actions.status();
+    return actions.ok() ? *actions : v1::ListActionsResponse();
+  }
+  v1::Lever ChosenLever() {
+    const auto actions = ActionsOnWeb1();
+    EXPECT_EQ(actions.actions_size(), 1) << actions.ShortDebugString();
+    return actions.actions_size() == 1 ? actions.actions(0).action().lever() : v1::LEVER_UNSPECIFIED;
   }
   // The store's thread hangs from now on, as in a write to a dead disk, until `release_`.
   void HangStore() {
@@ -189,6 +191,26 @@ TEST_F(DurableTest, EachChangeWarnsWhileTheDiskHangsAndAllAreStoredOnceItIsBack)
   EXPECT_EQ(known.policy->floor_cores(), 0.25);
   ASSERT_EQ(known.policy->mode_rules_size(), 1);
   EXPECT_EQ(known.policy->mode_rules(0).mode(), v1::MODE_ADVISE);
+}
+
+// The kill switch doesn't wait for who is to be stopped.
+TEST_F(DurableTest, AHostCanBeHeldBeforeItIsBackAfterARestart) {
+  Start();
+  EXPECT_NE(ChosenLever(), v1::LEVER_UNSPECIFIED) << "it connects";
+  EXPECT_THAT(AfterARestart().hosts, ElementsAre("web-1"));
+  v1::HoldRequest request;
+  request.set_host("web-9");
+  EXPECT_TRUE(absl::IsNotFound(core_->Hold(request, "alice").status())) << "one that never was";
+  request.set_host("web-1");
+  const auto held = core_->Hold(request, "alice");
+  ASSERT_TRUE(held.ok()) << held.status();
+  EXPECT_THAT(held->warnings(), ElementsAre(HasSubstr("web-1 has not connected since the controller started")));
+  EXPECT_EQ(ActionsOnWeb1().actions_size(), 0) << "it comes back, and the reason to act with it";
+  v1::ResumeRequest resume;
+  resume.set_host("web-1");
+  AfterARestart();
+  EXPECT_TRUE(core_->Resume(resume, "alice").ok());
+  EXPECT_EQ(ActionsOnWeb1().actions_size(), 1);
 }
 
 // A small write that has room says nothing of a larger one that had none.
