@@ -25,6 +25,7 @@
 #include "src/host/resctrl.h"
 #include "src/host/unit_manager.h"
 #include "src/host/writer_host.h"
+#include "src/rpc/grpc_log.h"
 
 namespace {
 
@@ -85,6 +86,7 @@ int Run(const truce::agent::AgentSettings& settings) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  truce::rpc::KeepGrpcLogQuiet();
   CLI::App app{
       "truce-agent watches the workloads of this host and keeps them from hurting each other.\n\n"
       "Examples:\n"
@@ -134,8 +136,11 @@ int main(int argc, char** argv) {
   if (check_only || !restore->parsed()) {
     if (absl::Status status = truce::agent::CheckControllerSecurity(*settings); !status.ok())
       return Fail(kUsage, status);
+    if (absl::Status status = truce::agent::CheckPaths(*settings); !status.ok()) return Fail(kUsage, status);
   }
   if (check_only) {
+    if (absl::Status status = truce::agent::CheckControllerCertificate(*settings); !status.ok())
+      return Fail(kUsage, status);
     for (const std::string& warning : truce::agent::ModelWarnings(*settings)) {
       std::fprintf(stderr, "truce-agent: warning: %s\n", warning.c_str());
     }

@@ -8,9 +8,11 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
+#include "src/base/directory.h"
 #include "src/base/enum_words.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/rpc/own_certificate.h"
 #include "src/rpc/security.h"
 
 namespace truce::agent {
@@ -46,6 +48,24 @@ void ReadRule(ConfigReader& reader, DiscoveryRule* rule) {
     }
   }
   if (rule->match.empty()) reader.Error("match", "a rule needs a pattern, such as system.slice/*.service");
+  // As /proc/PID/cgroup writes it; its workloads would silently get what the rules below, or nobody, says of them.
+  if (rule->match.starts_with('/')) {
+    reader.Error("match",
+                 StrCat("'", rule->match,
+                        "' can never match: patterns are relative to the cgroup root; leave out the leading /"));
+  }
+}
+
+// Complains of a rule that is never reached. Whether one pattern covers another is not told; a rule for all below
+// rules for some is usual.
+void CheckReached(ConfigReader& reader, const std::vector<DiscoveryRule>& earlier, const DiscoveryRule& rule) {
+  for (size_t i = 0; i < earlier.size(); ++i) {
+    if (rule.match.empty() || earlier[i].match != rule.match) continue;
+    reader.Error("match", StrCat("'", rule.match, "' is the pattern of discovery.rules[", i,
+                                 "] too, and the first rule that matches holds, so this one is never reached; make "
+                                 "them one"));
+    return;
+  }
 }
 
 void ReadWatching(ConfigReader& reader, AgentSettings* settings) {
@@ -70,6 +90,7 @@ void ReadWatching(ConfigReader& reader, AgentSettings* settings) {
       [settings](ConfigReader& element) {
         DiscoveryRule rule;
         ReadRule(element, &rule);
+        CheckReached(element, settings->sampler.rules, rule);
         settings->sampler.rules.push_back(rule);
       });
   reader.Read("fingerprint.window_samples", &settings->profiler.window_samples, {10, 3600});
@@ -158,6 +179,9 @@ void ReadController(ConfigReader& reader, AgentSettings* settings) {
   reader.Read("controller.key_file", &link.key_file);
   reader.Read("controller.first_backoff", &link.first_backoff, {absl::Milliseconds(50), absl::Minutes(1)});
   reader.Read("controller.longest_backoff", &link.longest_backoff, {absl::Milliseconds(100), absl::Hours(1)});
+  if (link.first_backoff > link.longest_backoff) {
+    reader.Error("controller.first_backoff", "is longer than controller.longest_backoff");
+  }
   reader.Read("controller.spooled_reports", &link.spooled_reports, {1, 10000});
   reader.Read("controller.spooled_receipts", &link.spooled_receipts, {1, 100000});
 }
@@ -199,6 +223,22 @@ absl::Status CheckControllerSecurity(const AgentSettings& settings) {
                             {"controller.key_file", link.key_file}},
                            StrCat("make it with trucectl certs issue DIR agent ", settings.host,
                                   " and copy it here, or set controller.enabled to false"));
+}
+
+absl::Status CheckControllerCertificate(const AgentSettings& settings) {
+  const LinkOptions& link = settings.link;
+  if (!settings.controller_enabled || link.plaintext) return absl::OkStatus();
+  const rpc::Security security{false, link.ca_file, link.certificate_file, link.key_file};
+  const auto credentials = rpc::ClientCredentials(security, link.address);
+  if (!credentials.ok() && !absl::IsPermissionDenied(credentials.status())) {
+    return absl::InvalidArgumentError(StrCat("controller: ", StdView(credentials.status().message())));
+  }
+  return rpc::CheckOwnCertificate(security, {rpc::Role::kAgent, settings.host}, "controller.");
+}
+
+absl::Status CheckPaths(const AgentSettings& settings) {
+  const auto problem = NoDirectory(settings.actuator.state_directory);
+  return problem ? absl::InvalidArgumentError(StrCat("state_directory: ", *problem)) : absl::OkStatus();
 }
 
 absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source, std::set<std::string>* known_keys) {

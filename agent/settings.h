@@ -72,6 +72,15 @@ absl::StatusOr<AgentSettings> ReadAgentSettings(const ConfigSource& source,
 // files, so it is no part of ReadAgentSettings.
 absl::Status CheckControllerSecurity(const AgentSettings& settings);
 
+// Whether the controller would take the agent with these certificate files: they go together, and the certificate is
+// this host's, signed by that CA. InvalidArgument names the key. Only for --check-config: an agent that is refused
+// watches its host all the same, and looks at the files again at each connect.
+absl::Status CheckControllerCertificate(const AgentSettings& settings);
+
+// Whether what state_directory names can be a directory; InvalidArgument names the key. Looks at the files, so it is no
+// part of ReadAgentSettings.
+absl::Status CheckPaths(const AgentSettings& settings);
+
 // Only what `truce-agent restore` needs (where the kernel's trees, the machines and the journal are), whatever else is
 // wrong with the source: a mistake in an unrelated key must not keep a host from being restored.
 AgentSettings ReadRestoreSettings(const ConfigSource& source);

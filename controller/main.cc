@@ -13,6 +13,8 @@
 #include "src/base/config.h"
 #include "src/base/log.h"
 #include "src/base/shutdown.h"
+#include "src/base/text.h"
+#include "src/rpc/grpc_log.h"
 
 namespace {
 
@@ -69,6 +71,7 @@ int Parse(int argc, char** argv, Flags* flags, bool* done) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  truce::rpc::KeepGrpcLogQuiet();
   Flags flags;
   bool done = false;
   if (const int code = Parse(argc, argv, &flags, &done); done) return code;
@@ -82,8 +85,10 @@ int main(int argc, char** argv) {
     std::cerr << status.message() << "\n";
     return kUsage;
   }
-  if (const auto status = truce::controller::CheckSecurity(settings); !status.ok()) {
-    std::cerr << (flags.config.empty() ? "" : flags.config + ": ") << status.message() << "\n";
+  const auto security = truce::controller::CheckSecurity(settings);
+  const bool other_authority = absl::IsFailedPrecondition(security);
+  if (!security.ok() && (flags.check_config || !other_authority)) {
+    std::cerr << (flags.config.empty() ? "" : flags.config + ": ") << security.message() << "\n";
     return kUsage;
   }
   const auto missing = truce::controller::CheckPaths(settings);
@@ -99,6 +104,10 @@ int main(int argc, char** argv) {
   if (const auto status = truce::InitializeLogging(settings.log_level); !status.ok()) {
     std::cerr << status.message() << "\n";
     return kUsage;
+  }
+  if (other_authority) {
+    spdlog::warn("{}; agents and trucectl refuse it, unless they know another CA",
+                 std::string(truce::StdView(security.message())));
   }
   for (const auto& warning : *missing) spdlog::warn("{}", warning);
   truce::ShutdownSignals signals;

@@ -6,13 +6,22 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "controller/plan/policy.h"
+#include "src/base/directory.h"
 #include "src/base/shipped.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/rpc/own_certificate.h"
 #include "src/rpc/security.h"
 
 namespace truce::controller {
 namespace {
+
+// Complains of `key` when it is also where `other` listens: the second of them could not begin. Port 0 is any.
+void CheckApart(ConfigReader& reader, std::string_view key, const std::string& address, std::string_view other,
+                const std::string& others) {
+  if (address != others || address.empty() || address.ends_with(":0")) return;
+  reader.Error(key, StrCat(address, " is where ", other, " is too; give each a port of its own"));
+}
 
 void ReadPolicy(ConfigReader& reader, v1::Policy* policy) {
   double trigger = policy->thresholds(0).trigger_score();
@@ -95,17 +104,12 @@ void ReadRetraining(ConfigReader& reader, Settings* settings) {
   retrainer.memory_bytes = static_cast<uint64_t>(settings->retraining_memory_mib) << 20;
 }
 
-// What is in the way of there being a directory, or nullopt when it is there or can be made.
-std::optional<std::string> NoDirectory(const std::filesystem::path& directory) {
-  for (std::filesystem::path at = std::filesystem::absolute(directory); at.has_relative_path(); at = at.parent_path()) {
-    std::error_code error;
-    const std::filesystem::file_status status = std::filesystem::status(at, error);
-    if (status.type() == std::filesystem::file_type::not_found) continue;
-    // What can't be looked at may be one.
-    if (status.type() == std::filesystem::file_type::none || std::filesystem::is_directory(status)) return std::nullopt;
-    return StrCat(at.string(), " is no directory; name another one");
-  }
-  return std::nullopt;
+// What is in the way of the store being in `file`, or nullopt.
+std::optional<std::string> NoStore(const std::string& file) {
+  if (file == ":memory:") return std::nullopt;
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error)) return StrCat(file, " is a directory; name a file in it");
+  return NoDirectory(std::filesystem::absolute(file).parent_path().string());
 }
 
 // The same of the trainer; `warnings` get what may still come.
@@ -180,6 +184,9 @@ absl::Status ReadSettings(const ConfigSource& source, Settings* settings, std::s
   reader.CheckAddress("listen", settings->listen);
   if (!settings->http_listen.empty()) reader.CheckAddress("http.listen", settings->http_listen);
   if (!settings->extender_listen.empty()) reader.CheckAddress("extender.listen", settings->extender_listen);
+  CheckApart(reader, "http.listen", settings->http_listen, "listen", settings->listen);
+  CheckApart(reader, "extender.listen", settings->extender_listen, "listen", settings->listen);
+  CheckApart(reader, "extender.listen", settings->extender_listen, "http.listen", settings->http_listen);
   // SQLite would take it for a temporary database.
   if (settings->store.file.empty()) reader.Error("store.file", "must not be empty");
   settings->store.maximum_bytes = static_cast<int64_t>(settings->store_maximum_mib) << 20;
@@ -210,6 +217,7 @@ absl::StatusOr<std::vector<std::string>> CheckPaths(const Settings& settings) {
   const auto add = [&](std::string_view key, const std::optional<std::string>& problem) {
     if (problem) problems.push_back(StrCat(key, ": ", *problem));
   };
+  add("store.file", NoStore(settings.store.file));
   if (const std::string models = ModelDirectoryOf(settings); !models.empty()) {
     add("models.directory", NoDirectory(models));
   }
@@ -231,10 +239,10 @@ absl::Status CheckSecurity(const Settings& settings) {
                                            {"tls.certificate_file", settings.certificate_file},
                                            {"tls.key_file", settings.key_file}},
                                           "make it with trucectl certs init, or name another file"));
-  const auto credentials =
-      rpc::ServerCredentials({false, settings.ca_file, settings.certificate_file, settings.key_file}, settings.listen);
-  if (credentials.ok()) return absl::OkStatus();
-  return absl::InvalidArgumentError(StrCat("tls: ", StdView(credentials.status().message())));
+  const rpc::Security security{false, settings.ca_file, settings.certificate_file, settings.key_file};
+  const auto credentials = rpc::ServerCredentials(security, settings.listen);
+  if (!credentials.ok()) return absl::InvalidArgumentError(StrCat("tls: ", StdView(credentials.status().message())));
+  return rpc::CheckOwnCertificate(security, {rpc::Role::kController, ""}, "tls.");
 }
 
 }  // namespace truce::controller

@@ -66,13 +66,15 @@ std::optional<RetrainingOptions> RetrainingOf(const Settings& settings);
 // Where models lie that are sent to hosts; empty: nowhere, because the store is in memory and no directory is given.
 std::string ModelDirectoryOf(const Settings& settings);
 
-// Whether what models.* and retraining.* name can be what it must be. InvalidArgument names each key whose path never
-// can, one a line; else one sentence for each that is not there yet, and may come while the controller runs. Looks at
-// the files, so it is no part of ReadSettings.
+// Whether what store.file, models.* and retraining.* name can be what it must be. InvalidArgument names each key whose
+// path never can, one a line; else one sentence for each that is not there yet, and may come while the controller runs.
+// Looks at the files, so it is no part of ReadSettings.
 absl::StatusOr<std::vector<std::string>> CheckPaths(const Settings& settings);
 
-// Whether the controller could secure its port with these settings: the files of tls.* are there and go together, and
-// plain text stays on loopback. InvalidArgument names the key. Looks at the files, so it is no part of ReadSettings.
+// Whether the controller could secure its port with these settings: the files of tls.* are there and go together, the
+// certificate is a controller's, and plain text stays on loopback. InvalidArgument names the key; FailedPrecondition says
+// that the CA did not sign the certificate, which is right only where agents and trucectl know another CA. Looks at the
+// files, so it is no part of ReadSettings.
 absl::Status CheckSecurity(const Settings& settings);
 
 }  // namespace truce::controller

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <string>
 
+#include "lab/command_line.h"
 #include "lab/load.h"
 
 int main(int argc, char** argv) {
@@ -14,7 +15,8 @@ int main(int argc, char** argv) {
   app.add_option("--prepare", options.prepare, "Sent once before, with \\r, \\n, \\t, \\\\ and \\0");
   app.add_option("--send", options.send, "The request, written the same way")->required();
   app.add_option("--until", options.until, "What an answer ends with, written the same way")->required();
-  app.add_option("--rest", options.rest, "Rest after each answer, in units of the time that it took");
+  app.add_option("--rest", options.rest, "Rest after each answer, in units of the time that it took")
+      ->check(truce::lab::Between(0.0, 1e6));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

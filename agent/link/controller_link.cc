@@ -10,9 +10,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/link/unreachable.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/rpc/security.h"
+#include "src/rpc/unreachable.h"
 #include "truce/v1/agent.grpc.pb.h"
 
 namespace truce::agent {
@@ -23,7 +25,8 @@ constexpr int kMostActions = 4096;
 // Of models that came and were not taken yet, and answers to them that wait: there are two kinds of models.
 constexpr size_t kMostOffers = 8;
 constexpr int kLargestMessageBytes = 8 << 20;
-constexpr absl::Duration kConnectLimit = absl::Seconds(10);
+// What a call that is made to learn why there is no connection may take.
+constexpr absl::Duration kAskWhyLimit = absl::Seconds(1);
 // A controller that says nothing to a goodbye for this long is left without one.
 constexpr absl::Duration kGoodbyeLimit = absl::Seconds(5);
 
@@ -184,11 +187,8 @@ class StreamingLink final : public ControllerLink {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
     const auto channel = grpc::CreateCustomChannel(options_.address, credentials, arguments);
-    if (!WaitForConnection(*channel)) {
-      return absl::UnavailableError(
-          "cannot connect; check that the controller runs there and that the certificates are of one CA");
-    }
     const auto stub = v1::AgentService::NewStub(channel);
+    if (!WaitForConnection(*channel)) return WhyNot(*stub);
     grpc::ClientContext context;
     v1::ConnectRequest first;
     {
@@ -220,8 +220,10 @@ class StreamingLink final : public ControllerLink {
     const grpc::Status status = stream->Finish();
     absl::MutexLock lock(&mutex_);
     context_ = nullptr;
-    connected_ = false;
+    const bool was_welcome = std::exchange(connected_, false);
     if (asked) return absl::OkStatus();
+    // A controller that doesn't know our certificate's CA closes the connection after its side of the handshake.
+    if (!was_welcome && rpc::HindranceOf(status) == rpc::Hindrance::kClosed) return Unreachable(options_, status);
     if (status.ok() || status.error_code() == grpc::StatusCode::CANCELLED) {
       return absl::UnavailableError("the controller closed the stream");
     }
@@ -244,13 +246,24 @@ class StreamingLink final : public ControllerLink {
   bool AtItsEnd() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopped_ || broken_; }
 
   bool WaitForConnection(grpc::Channel& channel) {
-    const absl::Time deadline = absl::Now() + kConnectLimit;
+    const absl::Time deadline = absl::Now() + options_.connect_limit;
     while (absl::Now() < deadline) {
       if (channel.WaitForConnected(std::chrono::system_clock::now() + std::chrono::milliseconds(200))) return true;
       absl::MutexLock lock(&mutex_);
       if (stopped_) return false;
     }
     return false;
+  }
+
+  // Why there was no connection: only a call is told, and at once while the channel is failing.
+  absl::Status WhyNot(v1::AgentService::Stub& stub) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopped_) return absl::CancelledError("stopped");
+    }
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kAskWhyLimit));
+    return Unreachable(options_, stub.Connect(&context)->Finish());
   }
 
   // The next message up, answers before receipts before reports before models; false when the stream is to end.

@@ -23,6 +23,8 @@ struct LinkOptions {
   // First and longest wait before another try; each try doubles it, and a random half is taken off.
   absl::Duration first_backoff = absl::Milliseconds(500);
   absl::Duration longest_backoff = absl::Seconds(30);
+  // A try to connect that takes longer has failed, and it is said why.
+  absl::Duration connect_limit = absl::Seconds(10);
   // Reports and receipt batches kept while the controller is away; the oldest go first and are counted.
   int spooled_reports = 60;
   int spooled_receipts = 1000;

@@ -67,17 +67,17 @@ void AddConsolidateCommand(CLI::App& app, std::function<int()>& chosen) {
   consolidate
       ->add_option("--fill", arguments->foresight.fill_sigmas,
                    "foresight: standard deviations of what VMs will need that are kept free")
-      ->check(CLI::Range(-5.0, 10.0))
+      ->check(Between(-5.0, 10.0))
       ->capture_default_str();
   consolidate
       ->add_option("--empty", arguments->foresight.empty_sigmas,
                    "foresight: as many are kept free when a host is emptied")
-      ->check(CLI::Range(-5.0, 10.0))
+      ->check(Between(-5.0, 10.0))
       ->capture_default_str();
   consolidate
       ->add_option("--relieve", arguments->foresight.relieve_sigmas,
                    "foresight: with fewer kept free, a host is relieved")
-      ->check(CLI::Range(-5.0, 10.0))
+      ->check(Between(-5.0, 10.0))
       ->capture_default_str();
   AddFormat(consolidate, arguments->shown);
   consolidate->callback([=, &chosen] { chosen = [=] { return RunConsolidate(*arguments); }; });

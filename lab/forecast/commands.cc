@@ -87,6 +87,7 @@ void AddForecast(CLI::App& app, std::function<int()>& chosen) {
       ->capture_default_str();
   command->add_option("--quantiles", options->quantiles, "Ascending, between 0 and 1")
       ->delimiter(',')
+      ->check(Between(0.0, 1.0))
       ->capture_default_str();
   command->add_option("--stride", options->stride, "Values from one origin to the next")
       ->check(CLI::Range(1, 1'000'000))

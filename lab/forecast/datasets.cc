@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <system_error>
 #include <utility>
 
@@ -151,11 +152,16 @@ absl::StatusOr<Recording> ParsePlanetLabDay(std::string_view file, std::string_v
   if (!more) return absl::InvalidArgumentError(StrCat(file, ": it is empty"));
   TRUCE_RETURN_IF_ERROR(csv.Column("vm").status());
   const size_t columns = csv.fields().size();
+  std::map<std::string, size_t> line_of;
   while (true) {
     TRUCE_ASSIGN_OR_RETURN(more, csv.Next());
     if (!more) return day;
     if (csv.fields().size() != columns) {
       return csv.Wrong(StrCat("it has ", csv.fields().size(), " fields, the header ", columns));
+    }
+    const auto [first, is_new] = line_of.try_emplace(csv.fields()[0], csv.line());
+    if (!is_new) {
+      return csv.Wrong(StrCat("VM '", first->first, "' is on line ", first->second, " already; a VM has one line"));
     }
     Series series;
     series.name = StrCat(day.day, "/", csv.fields()[0]);

@@ -123,7 +123,7 @@ void AddStorageCommand(CLI::App& app, std::function<int()>& chosen) {
   storage->add_option("--most-iops", arguments->most_iops, "Operations a second at most (default: what the disk does)")
       ->check(Between(1.0, 1e9));
   storage->add_option("--most-bytes", arguments->most_bytes, "Bytes a second at most (default: what the disk does)")
-      ->check(CLI::Range(1e4, 1e15));
+      ->check(Between(1e4, 1e15));
   storage->add_flag("--json", arguments->json, "The figures as JSON");
   storage->add_flag("--check", arguments->check, "Exit with 1 when a target is missed");
   storage->callback([=, &chosen] {

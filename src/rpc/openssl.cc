@@ -74,6 +74,17 @@ absl::StatusOr<std::string> ReadPem(const std::string& file, std::string_view pu
   return text;
 }
 
+absl::StatusOr<std::vector<CertificatePtr>> ReadCertificates(const std::string& file, std::string_view purpose) {
+  TRUCE_ASSIGN_OR_RETURN(const std::string pem, ReadPem(file, purpose));
+  std::vector<CertificatePtr> certificates(1);
+  TRUCE_ASSIGN_OR_RETURN(certificates.front(), ParseCertificate(pem, file));
+  const BioPtr bio = MemoryBio(pem);
+  (void)CertificatePtr(PEM_read_bio_X509(bio.get(), nullptr, NoPassphrase, nullptr));  // the first
+  while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, NoPassphrase, nullptr)) certificates.emplace_back(next);
+  ERR_clear_error();
+  return certificates;
+}
+
 bool IsValidName(std::string_view name) {
   if (name.empty() || name.size() > 253 || name.front() == '.') return false;
   for (const char c : name) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,6 +40,9 @@ absl::StatusOr<KeyPtr> ParseKey(std::string_view pem, const std::string& file);
 
 // Content of `file`, at most 1 MiB. NotFound and PermissionDenied name it, with `purpose` ("the CA certificate").
 absl::StatusOr<std::string> ReadPem(const std::string& file, std::string_view purpose);
+
+// All certificates in `file`, at least one; errors as of ReadPem and ParseCertificate.
+absl::StatusOr<std::vector<CertificatePtr>> ReadCertificates(const std::string& file, std::string_view purpose);
 
 // Whether `name` may stand in a certificate and a file name: 1 to 253 letters, digits, '.', '-', '_', and not first a
 // '.'.

@@ -83,18 +83,6 @@ absl::Status PlaintextRefused(std::string_view direction, const std::string& add
                                               "CA certificate, a certificate and a key for TLS"));
 }
 
-std::optional<Identity> ParseIdentity(std::string_view uri) {
-  if (!ConsumePrefix(&uri, kUriScheme)) return std::nullopt;
-  const size_t slash = uri.find('/');
-  if (slash == std::string_view::npos) return std::nullopt;
-  const std::string_view name = uri.substr(slash + 1);
-  if (!IsValidName(name)) return std::nullopt;
-  for (const auto& [role, word] : kRoles) {
-    if (word == uri.substr(0, slash)) return Identity{role, std::string(name)};
-  }
-  return std::nullopt;
-}
-
 // Whether the call came over TLS. Servers made by ServerCredentials ask every TLS client for its certificate.
 bool IsTls(const grpc::AuthContext& auth) {
   for (const grpc::string_ref& type : auth.FindPropertyValues(GRPC_TRANSPORT_SECURITY_TYPE_PROPERTY_NAME)) {
@@ -110,6 +98,18 @@ std::string_view RoleName(Role role) {
     if (known == role) return word;
   }
   return "unknown";
+}
+
+std::optional<Identity> ParseIdentity(std::string_view uri) {
+  if (!ConsumePrefix(&uri, kUriScheme)) return std::nullopt;
+  const size_t slash = uri.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const std::string_view name = uri.substr(slash + 1);
+  if (!IsValidName(name)) return std::nullopt;
+  for (const auto& [role, word] : kRoles) {
+    if (word == uri.substr(0, slash)) return Identity{role, std::string(name)};
+  }
+  return std::nullopt;
 }
 
 absl::Status RequireFiles(const std::vector<std::pair<std::string, std::string>>& settings_and_files,

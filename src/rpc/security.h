@@ -8,6 +8,7 @@
 #include <grpcpp/support/status.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,6 +37,8 @@ struct Identity {
   // Host name for an agent; a user's or system's name for the others.
   std::string name;
 };
+// What such a name says; nullopt for any other.
+std::optional<Identity> ParseIdentity(std::string_view uri);
 
 // Credentials for a channel to `target` ("host:port"). NotFound names a missing file; FailedPrecondition for plain text
 // to an address that is not loopback.

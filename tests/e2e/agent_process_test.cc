@@ -159,6 +159,22 @@ TEST_F(AgentProcessTest, WithAnotherHostsCertificateItIsRefusedSaysWhyAndGoesOn)
   ASSERT_EQ(hosts.exit_code, 0) << hosts.output;
   EXPECT_EQ(fleet_.Get<v1::ListHostsResponse>({"get", "hosts"}).hosts_size(), 0) << hosts.output;
   EXPECT_TRUE(fleet_.agent().Running());
+  const Outcome check = fleet_.RunToEnd(fleet_.AgentCommand({"--check-config"}));
+  EXPECT_EQ(check.exit_code, 2) << "whoever asks is told before";
+  EXPECT_THAT(check.output, HasSubstr("controller.certificate_file: "));
+}
+
+// And gRPC, which has a line for each try, leaves it at that.
+TEST_F(AgentProcessTest, WhatKeepsItFromTheControllerIsSaidOnceInASentence) {
+  ASSERT_NO_FATAL_FAILURE(fleet_.StartController());
+  fleet_.ConfigureAgent(host_.root());
+  const std::string other = fleet_.Path("other");
+  ASSERT_TRUE(rpc::CreateAuthority(other).ok());
+  ASSERT_NO_FATAL_FAILURE(fleet_.StartAgent({"--set", "controller.ca_file=" + other + "/ca.crt"}));
+  const std::string sentence = "its certificate is not of the CA in controller.ca_file, " + other + "/ca.crt";
+  EXPECT_TRUE(Eventually([&] { return fleet_.AgentLog().find(sentence) != std::string::npos; }));
+  EXPECT_THAT(fleet_.AgentLog(), Not(HasSubstr("ssl_transport_security")));
+  EXPECT_THAT(ReadText(fleet_.Path("controller.log")), Not(HasSubstr("ssl_transport_security")));
 }
 
 // The page with its values and its version masked: what a dashboard relies on.

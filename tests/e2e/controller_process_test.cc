@@ -37,6 +37,12 @@ TEST_F(ControllerProcessTest, AWrongAddressOrCertificateIsTheConfigurationsFault
       {{"--listen", "192.0.2.1:7443", "--plaintext"}, "tls.plaintext: works on loopback only"},
       {{"--set", "tls.certificate_file=" + none}, "tls.certificate_file: " + none + " does not exist"},
       {{"--set", "tls.key_file=" + fleet_.Path("pki/operator-tester.key")}, "not the key of the certificate"},
+      {{"--set", "tls.certificate_file=" + fleet_.Path("pki/operator-tester.crt"), "--set",
+        "tls.key_file=" + fleet_.Path("pki/operator-tester.key")},
+       "tls.certificate_file: " + fleet_.Path("pki/operator-tester.crt") + " is for operator tester"},
+      {{"--listen", "127.0.0.1:7443", "--http-listen", "127.0.0.1:7443"},
+       "http.listen: 127.0.0.1:7443 is where listen"},
+      {{"--set", "store.file=" + fleet_.Path("pki")}, "store.file: " + fleet_.Path("pki") + " is a directory"},
       {{"--set", "store.file="}, "store.file: must not be empty"}};
   for (const auto& [arguments, problem] : cases) {
     for (const bool check : {false, true}) {

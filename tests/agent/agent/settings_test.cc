@@ -12,6 +12,7 @@
 
 #include "agent/agent_models.h"
 #include "src/base/text.h"
+#include "src/rpc/certificates.h"
 #include "tests/fixtures/tree.h"
 
 namespace truce::agent {
@@ -281,6 +282,17 @@ TEST(AgentSettingsTest, MistakesAreNamedWithTheirLine) {
               HasSubstr("discovery.rules[0].match: a rule needs a pattern"));
 }
 
+TEST(AgentSettingsTest, ARuleThatCanNeverHoldIsRefused) {
+  EXPECT_THAT(ErrorOf("discovery:\n  rules:\n    - match: a/*\n    - match: /system.slice/x.service\n"),
+              StartsWith("agent.yaml:4: discovery.rules[1].match: '/system.slice/x.service' can never match: patterns "
+                         "are relative to the cgroup root; leave out the leading /"));
+  EXPECT_THAT(ErrorOf("discovery:\n  rules:\n    - match: a/*\n    - match: b/*\n    - match: a/*\n"),
+              StartsWith("agent.yaml:5: discovery.rules[2].match: 'a/*' is the pattern of discovery.rules[0] too"));
+  // What one leaves for another is not guessed at.
+  const auto settings = ReadAgentSettings(Text("discovery:\n  rules:\n    - match: a/**\n    - match: a/*\n"));
+  EXPECT_TRUE(settings.ok()) << settings.status();
+}
+
 TEST(AgentSettingsTest, AddressesAreHostAndPort) {
   for (const char* address :
        {"nonsense", "truce.example", "127.0.0.1:", ":7443", "127.0.0.1:https", "127.0.0.1:70000", "127.0.0.1:-1"}) {
@@ -317,6 +329,54 @@ TEST(AgentSettingsTest, CertificatesAreThereUnlessNobodyNeedsThem) {
     settings.controller_enabled = false;
     EXPECT_TRUE(CheckControllerSecurity(settings).ok());
   }
+}
+
+// What the controller would refuse at each connect, said by --check-config with its key.
+class AgentCertificateTest : public testing::Test {
+ protected:
+  AgentCertificateTest() {
+    for (const std::string& pki : {pki_, directory_.Path("other")}) {
+      EXPECT_TRUE(rpc::CreateAuthority(pki).ok());
+      EXPECT_TRUE(rpc::IssueCertificate(pki, {"agent", "web-17", {}}).ok());
+    }
+    EXPECT_TRUE(rpc::IssueCertificate(pki_, {"agent", "web-18", {}}).ok());
+    EXPECT_TRUE(rpc::IssueCertificate(pki_, {"operator", "web-17", {}}).ok());
+    settings_.link.ca_file = pki_ + "/ca.crt";
+    Show(pki_ + "/agent-web-17");
+  }
+  void Show(const std::string& stem) {
+    settings_.link.certificate_file = stem + ".crt";
+    settings_.link.key_file = stem + ".key";
+  }
+  std::string Error() const { return std::string(CheckControllerCertificate(settings_).message()); }
+
+  const test::Tree directory_;
+  const std::string pki_ = directory_.Path("pki");
+  AgentSettings settings_ = *ReadAgentSettings(Text("host: web-17\n"));
+};
+
+TEST_F(AgentCertificateTest, ItIsThisHostsAndOfTheFleetsAuthority) {
+  EXPECT_EQ(Error(), "");
+  Show(pki_ + "/agent-web-18");
+  EXPECT_EQ(Error(), StrCat("controller.certificate_file: ", pki_,
+                            "/agent-web-18.crt is for agent web-18; this is agent web-17; issue one with trucectl "
+                            "certs issue DIR agent web-17"));
+  Show(pki_ + "/operator-web-17");
+  EXPECT_THAT(Error(), HasSubstr("operator-web-17.crt is for operator web-17; this is agent web-17"));
+  Show(directory_.Path("other/agent-web-17"));
+  EXPECT_THAT(Error(), StartsWith(StrCat("controller.certificate_file: the CA in controller.ca_file, ", pki_,
+                                         "/ca.crt, does not stand for ", directory_.Path("other/agent-web-17.crt"))));
+  settings_.link.plaintext = true;
+  EXPECT_EQ(Error(), "") << "nobody asks for it";
+}
+
+TEST_F(AgentCertificateTest, WhatIsNoCertificateOrAnothersKeyIsNamed) {
+  settings_.link.key_file = pki_ + "/agent-web-18.key";
+  EXPECT_THAT(Error(),
+              AllOf(StartsWith("controller: "), HasSubstr("agent-web-18.key: not the key of the certificate")));
+  Show(pki_ + "/agent-web-17");
+  settings_.link.certificate_file = pki_ + "/agent-web-17.key";
+  EXPECT_THAT(Error(), HasSubstr("agent-web-17.key: no PEM certificate in it"));
 }
 
 TEST(AgentSettingsTest, ModelsThatCantBeUsedAreToldWithTheirKey) {
@@ -364,6 +424,20 @@ TEST(AgentSettingsTest, TheStateDirectoryIsSomewhere) {
   EXPECT_THAT(ErrorOf("state_directory: ''\n"), HasSubstr("agent.yaml:1: state_directory: must be an absolute"));
   EXPECT_THAT(ErrorOf("state_directory: state\n"),
               HasSubstr("agent.yaml:1: state_directory: must be an absolute path, and 'state' does not begin with /"));
+}
+
+TEST(AgentSettingsTest, TheStateDirectoryIsNoFile) {
+  const test::Tree files({{"file", ""}});
+  AgentSettings settings = *ReadAgentSettings(Text(""));
+  for (const char* there : {"", "none/state"}) {
+    settings.actuator.state_directory = files.Path(there);
+    EXPECT_TRUE(CheckPaths(settings).ok()) << CheckPaths(settings);
+  }
+  for (const char* blocked : {"file", "file/state"}) {
+    settings.actuator.state_directory = files.Path(blocked);
+    EXPECT_EQ(CheckPaths(settings), absl::InvalidArgumentError(StrCat("state_directory: ", files.Path("file"),
+                                                                      " is no directory; name another one")));
+  }
 }
 
 TEST(AgentSettingsTest, ReportsComeOftenEnoughToRenewLeases) {
@@ -417,6 +491,8 @@ TEST(AgentSettingsTest, ValuesThatContradictEachOtherAreRefused) {
   EXPECT_THAT(ErrorOf("guard:\n  help_window: 19s\n"),
               HasSubstr("agent.yaml:2: guard.help_window: is too short to see whether an action helped; with this "
                         "score.interval and evidence.recent_samples it must be at least 20s"));
+  EXPECT_THAT(ErrorOf("controller:\n  first_backoff: 2s\n  longest_backoff: 1s\n"),
+              HasSubstr("agent.yaml:2: controller.first_backoff: is longer than controller.longest_backoff"));
   // Found although the value that makes it wrong is a default.
   EXPECT_THAT(ErrorOf("score: {interval: 8s}\n"), HasSubstr("guard.help_window: is too short"));
   EXPECT_THAT(ErrorOf("sample:\n  interval: 10s\n"), HasSubstr("score.interval: is shorter than sample.interval"));

@@ -89,6 +89,16 @@ TEST(SettingsTest, AddressesAreHostAndPort) {
   EXPECT_EQ(ErrorOf("listen: '[::1]:0'\nhttp: {listen: ''}\n"), "");
 }
 
+TEST(SettingsTest, WhoListensHasAnAddressOfItsOwn) {
+  EXPECT_THAT(ErrorOf("listen: 127.0.0.1:7480\n"), HasSubstr("http.listen: 127.0.0.1:7480 is where listen is too"));
+  EXPECT_THAT(ErrorOf("listen: 127.0.0.1:7443\nextender:\n  listen: 127.0.0.1:7443\n"),
+              HasSubstr("controller.yaml:3: extender.listen: 127.0.0.1:7443 is where listen is too"));
+  EXPECT_THAT(ErrorOf("extender:\n  listen: 127.0.0.1:7480\n"),
+              HasSubstr("controller.yaml:2: extender.listen: 127.0.0.1:7480 is where http.listen is too"));
+  EXPECT_EQ(ErrorOf("listen: 127.0.0.1:0\nhttp: {listen: '127.0.0.1:0'}\nextender: {listen: '127.0.0.1:0'}\n"), "");
+  EXPECT_EQ(ErrorOf("http: {listen: ''}\nextender: {listen: ''}\n"), "");
+}
+
 // SQLite would run on a temporary database without a word.
 TEST(SettingsTest, TheStoreIsSomewhere) {
   EXPECT_THAT(ErrorOf("store:\n  file: ''\n"), HasSubstr("controller.yaml:2: store.file: must not be empty"));
@@ -131,6 +141,16 @@ TEST(SettingsTest, PathsThatCanNeverWorkAreErrorsAndWhatMayComeIsAWarning) {
   settings.model_directory.clear();
   settings.retrain = false;
   EXPECT_TRUE(CheckPaths(settings).ok()) << "what is switched off is not looked at";
+
+  settings.model_directory = tree.Path("models");
+  settings.store.file = tree.Path("");
+  EXPECT_THAT(std::string(CheckPaths(settings).status().message()),
+              testing::AllOf(StartsWith("store.file: "), HasSubstr(" is a directory; name a file in it")));
+  settings.store.file = tree.Path("file/controller.db");
+  EXPECT_THAT(std::string(CheckPaths(settings).status().message()),
+              StartsWith(StrCat("store.file: ", tree.Path("file"), " is no directory")));
+  settings.store.file = ":memory:";
+  EXPECT_TRUE(CheckPaths(settings).ok()) << CheckPaths(settings).status();
 }
 
 class SecurityTest : public testing::Test {
@@ -166,6 +186,22 @@ TEST_F(SecurityTest, AFileThatIsMissingIsNamedWithItsKey) {
   settings_ = whole;
   settings_.key_file = pki_ + "/controller-b.key";
   EXPECT_THAT(Error(), HasSubstr("controller-b.key: not the key of the certificate"));
+}
+
+TEST_F(SecurityTest, TheCertificateIsAControllersOfTheFleetsAuthority) {
+  ASSERT_TRUE(rpc::IssueCertificate(pki_, {"agent", "web-17", {"127.0.0.1"}}).ok());
+  const std::string other = directory_.Path("other");
+  ASSERT_TRUE(rpc::CreateAuthority(other).ok());
+  settings_.certificate_file = pki_ + "/agent-web-17.crt";
+  settings_.key_file = pki_ + "/agent-web-17.key";
+  EXPECT_THAT(Error(), StartsWith(StrCat("tls.certificate_file: ", pki_,
+                                         "/agent-web-17.crt is for agent web-17; this is controller; issue one with")));
+  settings_.certificate_file = pki_ + "/controller-b.crt";
+  settings_.key_file = pki_ + "/controller-b.key";
+  EXPECT_EQ(Error(), "") << "its name is only for people";
+  settings_.ca_file = other + "/ca.crt";
+  EXPECT_THAT(Error(), StartsWith(StrCat("tls.certificate_file: the CA in tls.ca_file, ", other,
+                                         "/ca.crt, does not stand for ", pki_, "/controller-b.crt")));
 }
 
 TEST_F(SecurityTest, PlainTextStaysOnLoopback) {

@@ -161,6 +161,9 @@ TEST(CloudTest, ADayThatIsNoneIsRefused) {
   tree.Put("day.csv", "vm,t0,t1\na,1,2\n");
   EXPECT_THAT(ReadPlanetLabCentre(tree.Path("day.csv"), 2).status().ToString(),
               testing::HasSubstr("it must have 288 values from 0 to 100"));
+  tree.Put("day.csv", "vm,t0\na,1\nb,1\na,2\n");
+  EXPECT_THAT(ReadPlanetLabCentre(tree.Path("day.csv"), 2).status().ToString(),
+              testing::HasSubstr("line 4: VM 'a' is on line 2 already"));
 }
 
 }  // namespace
