@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "controller/cli/command.h"
 #include "controller/cli/format.h"
 #include "controller/cli/parse.h"
@@ -12,6 +14,25 @@ namespace truce::cli {
 namespace {
 
 constexpr char kUsagePayload[] = "truce/usage";
+
+// gRPC would try a port that is none, and tell that nothing listens there. What has a scheme ("unix:...") is gRPC's.
+absl::Status CheckServer(const std::string& server) {
+  const size_t colon = server.rfind(':');
+  const std::string host = server.substr(0, colon);
+  const std::string port = colon == std::string::npos ? "" : server.substr(colon + 1);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  for (const char* scheme : {"unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:"}) {
+    if (absl::StartsWith(server, scheme)) return absl::OkStatus();
+  }
+  int number = 0;
+  const bool digits = !port.empty() && port.find_first_not_of("0123456789") == std::string::npos;
+  if (digits && absl::SimpleAtoi(port, &number) && number >= 1 && number <= 65535 && !host.empty() &&
+      (bracketed || host.find(':') == std::string::npos)) {
+    return absl::OkStatus();
+  }
+  return UsageError(StrCat("--server (or TRUCE_SERVER): '", server,
+                           "' is not HOST:PORT with a port of 1 to 65535; write an IPv6 address as [ADDRESS]:PORT"));
+}
 
 }  // namespace
 
@@ -27,6 +48,7 @@ bool IsUsageError(const absl::Status& status) {
 
 absl::StatusOr<OperatorClient*> Session::Controller() {
   if (client_ == nullptr) {
+    TRUCE_RETURN_IF_ERROR(CheckServer(options_.connection.server));
     TRUCE_ASSIGN_OR_RETURN(client_, OperatorClient::Connect(options_.connection));
   }
   return client_.get();

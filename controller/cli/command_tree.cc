@@ -102,6 +102,15 @@ std::string DidYouMean(const std::string& nearest) {
   return nearest.empty() ? "" : StrCat("; did you mean ", nearest, "?");
 }
 
+std::string WhereHelpIs(const CLI::App& app) {
+  return StrCat(" (", PathOf(app), " --help)");
+}
+
+std::string NoFlag(const CLI::App& app, const std::string& flag) {
+  return StrCat("'", flag, "' is no flag of '", PathOf(app), "'", DidYouMean(Nearest(flag, Flags(&app))),
+                WhereHelpIs(app));
+}
+
 // The trucectl command whose lines may come next at `path`: names that only the controller knows. Empty for none.
 std::string DynamicCompletion(std::string_view path) {
   for (const std::string_view host_path : {"get hosts", "describe host", "hold", "resume"}) {
@@ -153,30 +162,32 @@ std::string ExamplesFirst::make_help(const CLI::App* app, std::string name, CLI:
   return help;
 }
 
+std::string ExplainUnknown(const CLI::App& root, const std::vector<std::string>& arguments) {
+  const Place place = Follow(root, arguments);
+  if (!place.unknown_flag.empty()) return NoFlag(*place.app, place.unknown_flag);
+  if (place.unknown_word.empty()) return "";
+  const std::vector<std::string> words = ChildWords(*place.app);
+  return StrCat("'", place.unknown_word, "' is no word after '", PathOf(*place.app), "'",
+                DidYouMean(Nearest(place.unknown_word, words)), " (known: ", absl::StrJoin(words, ", "), ")",
+                WhereHelpIs(*place.app));
+}
+
 std::string ExplainParseError(const CLI::App& root, const std::vector<std::string>& arguments,
                               const CLI::ParseError& error) {
-  const Place place = Follow(root, arguments);
-  const std::string help = StrCat(" (", PathOf(*place.app), " --help)");
-  const std::vector<std::string> words = ChildWords(*place.app);
-  const auto no_flag = [&](const std::string& flag) {
-    return StrCat("'", flag, "' is no flag of '", PathOf(*place.app), "'", DidYouMean(Nearest(flag, Flags(place.app))),
-                  help);
-  };
-  if (!place.unknown_flag.empty()) return no_flag(place.unknown_flag);
-  if (!place.unknown_word.empty()) {
-    return StrCat("'", place.unknown_word, "' is no word after '", PathOf(*place.app), "'",
-                  DidYouMean(Nearest(place.unknown_word, words)), " (known: ", absl::StrJoin(words, ", "), ")", help);
-  }
+  const std::string unknown = ExplainUnknown(root, arguments);
+  if (!unknown.empty()) return unknown;
+  const CLI::App& app = *Follow(root, arguments).app;
   for (const std::string& argument : arguments) {
     if (argument == "--") break;
     if (argument.size() < 2 || argument.front() != '-') continue;
-    if (IsFlag(*place.app, argument) || dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) continue;
-    return no_flag(FlagOf(argument));
+    if (IsFlag(app, argument) || dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) continue;
+    return NoFlag(app, FlagOf(argument));
   }
+  const std::vector<std::string> words = ChildWords(app);
   if (!words.empty() && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
-    return StrCat("'", PathOf(*place.app), "' needs one more word: ", absl::StrJoin(words, ", "), help);
+    return StrCat("'", PathOf(app), "' needs one more word: ", absl::StrJoin(words, ", "), WhereHelpIs(app));
   }
-  return StrCat(error.what(), help);
+  return StrCat(error.what(), WhereHelpIs(app));
 }
 
 std::string CompletionScriptOf(const CLI::App& root) {

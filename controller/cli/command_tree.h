@@ -14,6 +14,10 @@ class ExamplesFirst final : public CLI::Formatter {
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override;
 };
 
+// One line about the first word that names no command, or the flag before it that is none; "" when there is no such
+// word.
+std::string ExplainUnknown(const CLI::App& root, const std::vector<std::string>& arguments);
+
 // One line that says what is wrong with `arguments` and where help is. Names the nearest word or flag where one is
 // near.
 std::string ExplainParseError(const CLI::App& root, const std::vector<std::string>& arguments,

@@ -106,6 +106,10 @@ absl::StatusOr<View> Fetch(Session& session) {
 absl::Status Explain(Session& session) {
   // A workload whose name is this word has a path, or is asked for alone.
   if (session.options().name == "placement" && !session.options().aggressor.empty()) return ExplainPlacement(session);
+  if (session.options().name == session.options().aggressor) {
+    return UsageError(StrCat("VICTIM and AGGRESSOR are both '", session.options().name,
+                             "'; give two workloads, or VICTIM alone for all its suspects"));
+  }
   return Show(session, Fetch);
 }
 

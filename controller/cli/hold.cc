@@ -28,6 +28,10 @@ absl::Status Resume(Session& session) {
   TRUCE_ASSIGN_OR_RETURN(OperatorClient * controller, session.Controller());
   TRUCE_ASSIGN_OR_RETURN(const v1::ResumeResponse response, controller->Resume(request));
   const uint32_t count = response.resumed_host_count();
+  // The fleet is on hold too, which a warning says, or the host has not connected yet.
+  if (count == 0 && !options.name.empty()) {
+    return ShowChange(session, response, StrCat("the hold of ", options.name, " itself is ended; no host resumes yet"));
+  }
   return ShowChange(session, response, StrCat(count, count == 1 ? " host resumes" : " hosts resume"));
 }
 

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include "absl/strings/escaping.h"
 #include "controller/cli/command_tree.h"
+#include "controller/cli/size.h"
 #include "src/base/enum_words.h"
 #include "src/base/text.h"
 
@@ -71,8 +73,15 @@ class CommandLine {
     std::reverse(arguments.begin(), arguments.end());
     try {
       app_.parse(std::move(arguments));
-    } catch (const CLI::CallForHelp&) {
-      parsed.help = app_.help();
+    } catch (const CLI::Success& asked) {
+      // A word that is none has no help, nor a version.
+      parsed.error = ExplainUnknown(app_, given);
+      if (!parsed.error.empty()) return parsed;
+      if (dynamic_cast<const CLI::CallForVersion*>(&asked) != nullptr) {
+        parsed.command = &Version;
+      } else {
+        parsed.help = app_.help();
+      }
       return parsed;
     } catch (const CLI::ParseError& error) {
       parsed.error = ExplainParseError(app_, given, error);
@@ -130,6 +139,8 @@ class CommandLine {
   void AddConnection() {
     ConnectionFlags& flags = options_->connection;
     app_.description("See and steer a Truce fleet.");
+    // What it prints is the command's of the same name.
+    app_.set_version_flag("--version", "", "Print trucectl's version");
     app_.add_option("--server", flags.server, "The controller, HOST:PORT (TRUCE_SERVER)")
         ->capture_default_str()
         ->group(kConnectionGroup);
@@ -153,7 +164,8 @@ class CommandLine {
     AddOutput(leaf);
     leaf = Leaf(get, "workloads", "Workloads, their class, diagnosis and use",
                 "  trucectl get workloads\n  trucectl get workloads redis.service --host web-17\n", &GetWorkloads);
-    leaf->alias("workload")->add_option("NAME", options_->name, "Its name, last path element or application");
+    leaf->alias("workload")
+        ->add_option("NAME", options_->name, "Its name, last path element, application or HOST/NAME");
     AddHost(leaf);
     AddOutput(leaf);
     leaf = Leaf(get, "applications", "Applications: what they do to others and suffer from them",
@@ -235,7 +247,7 @@ class CommandLine {
     leaf = Leaf(describe, "workload", "Everything about one workload", "  trucectl describe workload redis.service\n",
                 &DescribeWorkload);
     leaf->alias("workloads")
-        ->add_option("NAME", options_->name, "Its name, last path element or application")
+        ->add_option("NAME", options_->name, "Its name, last path element, application or HOST/NAME")
         ->required();
     AddHost(leaf);
     AddOutput(leaf);
@@ -248,7 +260,7 @@ class CommandLine {
                 "  trucectl explain placement redis.service\n",
                 &Explain);
     leaf->add_option("VICTIM", options_->name,
-                     "The slow workload: name, last path element or application; or the word placement")
+                     "The slow workload: name, last path element, application or HOST/NAME; or the word placement")
         ->required();
     leaf->add_option("AGGRESSOR", options_->aggressor,
                      "Only this suspect; after placement, the workload whose host is to be explained");
@@ -273,8 +285,14 @@ class CommandLine {
         "--priority", [this](const int32_t& value) { options_->wanted.set_priority(value); },
         "Orders within its class");
     number("--cpu", &v1::WorkloadDescription::set_cpu_cores, "CPU that it asks for, in cores");
-    leaf->add_option("--memory", options_->place.memory_bytes, "Memory that it asks for: 512MiB, 2GiB, bytes")
-        ->transform(CLI::AsSizeValue(false));
+    leaf->add_option_function<std::string>(
+        "--memory",
+        [this](const std::string& value) {
+          const std::optional<uint64_t> bytes = ParseBytes(value);
+          if (!bytes) throw CLI::ValidationError("--memory", NoSize(value));
+          options_->place.memory_bytes = *bytes;
+        },
+        "Memory that it asks for: bytes, or 512MiB, 1.5GiB; K, M, G and T, with or without B or iB, are of 1024");
     number("--disk-bytes", &v1::WorkloadDescription::set_disk_bytes_per_second, "Disk traffic, bytes a second");
     number("--disk-operations", &v1::WorkloadDescription::set_disk_operations_per_second, "Disk operations a second");
     number("--network-bytes", &v1::WorkloadDescription::set_network_bytes_per_second,
@@ -293,9 +311,12 @@ class CommandLine {
         "--name", [this](const std::string& value) { options_->wanted.set_name(value); },
         "The name that it will have there: the reservation ends when the host reports it");
     leaf->add_option("--on", flags.hosts, "Only these hosts, A,B,C")->delimiter(',');
-    leaf->add_option("--most-per-host", flags.most_per_host, "At most so many of its application on a host");
+    // The controller reads 0 as no limit.
+    leaf->add_option("--most-per-host", flags.most_per_host, "At most so many of its application on a host")
+        ->check(CLI::Range(1, 1'000'000));
     leaf->add_option("--most-per-domain", flags.most_per_fault_domain,
-                     "At most so many of its application in a fault domain");
+                     "At most so many of its application in a fault domain")
+        ->check(CLI::Range(1, 1'000'000));
     leaf->add_option("--apart-from", flags.apart_from, "No host where one of these applications runs")->delimiter(',');
     leaf->add_option("--beside", flags.beside, "Only hosts where one of these applications runs")->delimiter(',');
     leaf->add_flag("--one-numa-node", flags.one_numa_node, "It must fit into one NUMA node");
@@ -314,8 +335,13 @@ class CommandLine {
                 "  trucectl simulate --drain web-17 --drain web-18\n"
                 "  trucectl simulate --add 20 --application web --cpu 1 --memory 2GiB\n",
                 &Simulate);
-    leaf->add_option("--add", flags.add_count, "So many workloads come, as described")->check(CLI::Range(1, 10'000));
     AddDescription(leaf);
+    // Without any that come, what describes them would have no effect. (--help is an option too.)
+    const std::vector<CLI::Option*> description =
+        leaf->get_options([leaf](const CLI::Option* option) { return option != leaf->get_help_ptr(); });
+    CLI::Option* add = leaf->add_option("--add", flags.add_count, "So many workloads come, as described");
+    add->check(CLI::Range(1, 10'000));
+    for (CLI::Option* option : description) option->needs(add);
     leaf->add_option("--drain", flags.drain, "This host is emptied; may be repeated");
     leaf->add_option("--fail", flags.fail, "This host fails; may be repeated");
     leaf->add_option("--fail-domain", flags.fail_domains, "All hosts of this fault domain fail; may be repeated");
@@ -349,7 +375,7 @@ class CommandLine {
                 "  trucectl migrate batch.service --dry-run\n"
                 "  trucectl migrate batch.service --host web-17 --to web-18 --driver qemu\n",
                 &Migrate);
-    leaf->add_option("WORKLOAD", options_->name, "Its name, last path element or application")->required();
+    leaf->add_option("WORKLOAD", options_->name, "Its name, last path element, application or HOST/NAME")->required();
     leaf->add_option("--host", options_->host, "The host that it is on");
     leaf->add_option("--to", options_->target_host,
                      "The host that it is moved to (as proposed, or the one that suits best)");

@@ -1,6 +1,8 @@
 // trucectl place: chooses a host for a workload. trucectl release: ends what that reserved.
 #include "controller/cli/place.h"
 
+#include <algorithm>
+
 #include "controller/cli/view.h"
 #include "src/base/enum_words.h"
 #include "src/base/status.h"
@@ -20,6 +22,10 @@ absl::StatusOr<v1::WorkloadDescription> DescribedWorkload(const Options& options
     return UsageError("nothing is said of the workload; give at least one of --application, --cpu and --memory");
   }
   workload.set_memory_bytes(flags.memory_bytes);
+  for (const std::string& other : flags.beside) {
+    if (std::find(flags.apart_from.begin(), flags.apart_from.end(), other) == flags.apart_from.end()) continue;
+    return UsageError(StrCat("'", other, "' is given to both --apart-from and --beside; leave it out of one of them"));
+  }
   v1::PlacementRules rules;
   rules.set_most_per_host(flags.most_per_host);
   rules.set_most_per_fault_domain(flags.most_per_fault_domain);

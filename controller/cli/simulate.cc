@@ -1,4 +1,6 @@
 // trucectl simulate: what would become of the fleet with more workloads, or without some hosts.
+#include <algorithm>
+
 #include "controller/cli/place.h"
 #include "controller/cli/view.h"
 #include "src/base/enum_words.h"
@@ -37,6 +39,11 @@ absl::Status Simulate(Session& session) {
   if (options.place.add_count > 0) {
     TRUCE_ASSIGN_OR_RETURN(*request.mutable_add(), DescribedWorkload(options));
     request.set_add_count(options.place.add_count);
+  }
+  for (const std::string& host : options.place.fail) {
+    const auto& drain = options.place.drain;
+    if (std::find(drain.begin(), drain.end(), host) == drain.end()) continue;
+    return UsageError(StrCat("'", host, "' is given to both --drain and --fail; it does one or the other"));
   }
   for (const std::string& host : options.place.drain) request.add_drain_hosts(host);
   for (const std::string& host : options.place.fail) request.add_fail_hosts(host);

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -204,6 +205,10 @@ class ControllerCore {
   // Of a question to the store that found nothing: whether the names in it mean anybody (empty: everybody).
   absl::Status KnownNames(std::string_view host, std::string_view workload) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status KnownHost(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // For what it learns when it connects: a host too that has not, since this controller started.
+  absl::Status EverKnownHost(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A warning where that is so; nullopt for a host that has connected, and for the fleet.
+  std::optional<std::string> NotYetConnected(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Learns from the signatures in the host's last report, and whether its workloads keep to their ways.
   void Learn(const HostState& host) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Once a minute, what was learned since; a lot of it over several ticks.
@@ -226,6 +231,13 @@ class ControllerCore {
     const HostState* host;
     const v1::WorkloadReport* workload;
   };
+  // A workload as somebody asked for it.
+  struct Asked {
+    std::string host;
+    std::string workload;
+  };
+  // "HOST/NAME" as errors write candidates, taken apart; as it is when a workload is called so or no host is.
+  Asked TakeApart(std::string_view host, std::string_view query) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Workloads that `query` may mean, on `host` or (empty) all.
   std::vector<Found> FindWorkloads(std::string_view host, std::string_view query) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -236,7 +248,7 @@ class ControllerCore {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status NoSuchApplication(const std::string& query) ABSL_LOCKS_EXCLUDED(mutex_);
   // The full name that a query means, for filters of stored rows; the query itself when nobody lives by it now.
-  std::string FullName(std::string_view host, const std::string& query);
+  Asked FullName(std::string_view host, const std::string& query) ABSL_LOCKS_EXCLUDED(mutex_);
   const HostPlan& PlanOf(const HostState& host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<const HostState*> HostsFor(std::string_view host) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Tells schedulers of the host.
@@ -256,6 +268,8 @@ class ControllerCore {
   // Whether an operator ever set one; until then it is the configuration's.
   bool policy_is_set_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string> holds_ ABSL_GUARDED_BY(mutex_);
+  // That connected to a controller before this one.
+  const std::set<std::string> earlier_hosts_;
   MinuteHistory history_ ABSL_GUARDED_BY(mutex_);
   Signatures signatures_ ABSL_GUARDED_BY(mutex_);
   Drifts drifts_ ABSL_GUARDED_BY(mutex_);

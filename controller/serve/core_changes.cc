@@ -80,9 +80,15 @@ absl::StatusOr<v1::SetModeResponse> ControllerCore::SetMode(const v1::SetModeReq
   {
     absl::MutexLock lock(&mutex_);
     v1::ModeRule rule = request.rule();
-    TRUCE_RETURN_IF_ERROR(KnownHost(rule.host()));
+    TRUCE_RETURN_IF_ERROR(EverKnownHost(rule.host()));
+    if (const auto not_yet = NotYetConnected(rule.host())) {
+      response.add_warnings(StrCat(*not_yet, ", and learns of the mode when it does"));
+    }
     if (!rule.workload().empty()) {
       // Agents match rules by full name: say that, whatever short name the operator used.
+      const Asked asked = TakeApart(rule.host(), rule.workload());
+      rule.set_host(asked.host);
+      rule.set_workload(asked.workload);
       const auto found = FindWorkloads(rule.host(), rule.workload());
       if (found.empty()) return NoSuchWorkload(rule.host(), rule.workload());
       const std::string& name = found.front().workload->workload().name();
@@ -133,7 +139,12 @@ absl::StatusOr<v1::HoldResponse> ControllerCore::Hold(const v1::HoldRequest& req
   std::shared_ptr<Saving> saving;
   {
     absl::MutexLock lock(&mutex_);
-    TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
+    TRUCE_RETURN_IF_ERROR(EverKnownHost(request.host()));
+    if (const auto not_yet = NotYetConnected(request.host())) {
+      response.add_warnings(StrCat(*not_yet,
+                                   ", and learns of the hold when it does; until then its actions end with "
+                                   "their leases"));
+    }
     size_t actions = 0;
     for (const HostState* host : HostsFor(request.host())) actions += PlanOf(*host).actions.size();
     response.set_released_action_count(static_cast<uint32_t>(actions));
@@ -161,7 +172,7 @@ absl::StatusOr<v1::ResumeResponse> ControllerCore::Resume(const v1::ResumeReques
   std::shared_ptr<Saving> saving;
   {
     absl::MutexLock lock(&mutex_);
-    TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
+    TRUCE_RETURN_IF_ERROR(EverKnownHost(request.host()));
     if (!holds_.contains(request.host())) {
       std::vector<std::string> held;
       for (const auto& [host, _] : holds_) held.push_back(host.empty() ? "the fleet" : host);
@@ -176,6 +187,9 @@ absl::StatusOr<v1::ResumeResponse> ControllerCore::Resume(const v1::ResumeReques
       if (!holds.contains("") && !holds.contains(host->name)) ++resumed;
     }
     response.set_resumed_host_count(resumed);
+    if (!request.host().empty() && holds.contains("")) {
+      response.add_warnings(StrCat(request.host(), " stays on hold with the fleet; trucectl resume ends that"));
+    }
     if (request.validate_only()) return response;
     holds_ = std::move(holds);
     Tell(request.host(), "", "resume",

@@ -186,11 +186,12 @@ void ControllerCore::OnMigrationRefused(const std::string& migration_id, const a
 absl::StatusOr<v1::ListMigrationsResponse> ControllerCore::ListMigrations(const v1::ListMigrationsRequest& request) {
   absl::MutexLock lock(&mutex_);
   TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
+  const Asked asked = TakeApart(request.host(), request.workload());
   std::vector<v1::Migration> all = migrations_.List();
-  std::erase_if(all, [&](const v1::Migration& migration) {
-    const bool here = request.host().empty() || migration.source_host() == request.host() ||
-                      migration.target_host() == request.host();
-    return !here || !IsAbout(migration, request.workload());
+  std::erase_if(all, [&asked](const v1::Migration& migration) {
+    const bool here =
+        asked.host.empty() || migration.source_host() == asked.host || migration.target_host() == asked.host;
+    return !here || !IsAbout(migration, asked.workload);
   });
   const size_t limit = request.limit() == 0 ? kDefaultLimit : request.limit();
   v1::ListMigrationsResponse response;

@@ -34,8 +34,20 @@ const HostPlan& ControllerCore::PlanOf(const HostState& host) const {
   return it == entries_.end() ? *kNone : it->second.plan;
 }
 
+std::optional<std::string> ControllerCore::NotYetConnected(std::string_view host) const {
+  if (host.empty() || fleet_.Find(host) != nullptr) return std::nullopt;
+  return StrCat("host ", host, " has not connected since the controller started");
+}
+
+absl::Status ControllerCore::EverKnownHost(std::string_view host) const {
+  const std::string name(host);
+  return earlier_hosts_.contains(name) || holds_.contains(name) ? absl::OkStatus() : KnownHost(host);
+}
+
 absl::Status ControllerCore::KnownHost(std::string_view host) const {
-  if (host.empty() || fleet_.Find(host) != nullptr) return absl::OkStatus();
+  const auto not_yet = NotYetConnected(host);
+  if (!not_yet) return absl::OkStatus();
+  if (earlier_hosts_.contains(std::string(host))) return absl::NotFoundError(*not_yet);
   std::vector<std::string> names;
   for (const auto& [name, _] : fleet_.hosts()) {
     if (absl::StrContains(name, AbslView(host)) || absl::StrContains(AbslView(host), name)) names.push_back(name);
@@ -72,6 +84,17 @@ std::vector<ControllerCore::Found> ControllerCore::FindWorkloads(std::string_vie
   return exact.empty() ? found : exact;
 }
 
+ControllerCore::Asked ControllerCore::TakeApart(std::string_view host, std::string_view query) const {
+  const size_t slash = query.find('/');
+  const std::string_view first = query.substr(0, slash);
+  const bool is_host = slash != std::string_view::npos && fleet_.Find(first) != nullptr;
+  // The name of a workload may begin like a host's, and means that workload then.
+  if (is_host && (host.empty() || host == first) && FindWorkloads(host, query).empty()) {
+    return {std::string(first), std::string(query.substr(slash + 1))};
+  }
+  return {std::string(host), std::string(query)};
+}
+
 absl::Status ControllerCore::NoSuchWorkload(std::string_view host, std::string_view query) const {
   std::vector<std::string> names;
   for (const HostState* state : HostsFor(host)) {
@@ -92,13 +115,15 @@ absl::Status ControllerCore::NoSuchWorkload(std::string_view host, std::string_v
 absl::StatusOr<ControllerCore::Found> ControllerCore::OneWorkload(std::string_view host, std::string_view query) const {
   TRUCE_RETURN_IF_ERROR(KnownHost(host));
   if (query.empty()) return absl::InvalidArgumentError("no workload was named");
-  const std::vector<Found> found = FindWorkloads(host, query);
-  if (found.empty()) return NoSuchWorkload(host, query);
+  const Asked asked = TakeApart(host, query);
+  const std::vector<Found> found = FindWorkloads(asked.host, asked.workload);
+  if (found.empty()) return NoSuchWorkload(asked.host, asked.workload);
   if (found.size() == 1) return found.front();
   std::vector<std::string> names;
   for (const Found& one : found) names.push_back(StrCat(one.host->name, "/", one.workload->workload().name()));
-  return absl::FailedPreconditionError(StrCat("\"", query, "\" may be any of ", found.size(), " workloads: ",
-                                              Candidates(std::move(names)), "; name the host or give the full name"));
+  return absl::FailedPreconditionError(StrCat("\"", query, "\" may be any of ", found.size(),
+                                              " workloads: ", Candidates(std::move(names)),
+                                              "; give one as it is written here, or its host with --host"));
 }
 
 absl::StatusOr<v1::ListHostsResponse> ControllerCore::ListHosts(const v1::ListHostsRequest& request) {
@@ -114,17 +139,18 @@ absl::StatusOr<v1::ListHostsResponse> ControllerCore::ListHosts(const v1::ListHo
 absl::StatusOr<v1::ListWorkloadsResponse> ControllerCore::ListWorkloads(const v1::ListWorkloadsRequest& request) {
   absl::MutexLock lock(&mutex_);
   TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
+  const Asked asked = TakeApart(request.host(), request.workload());
   std::map<std::pair<std::string, std::string>, std::string> moves;
   for (const v1::Migration& migration : migrations_.Open()) {
     moves[{migration.source_host(), migration.workload()}] = SayMigration(migration, MomentOf(clock_));
   }
   v1::ListWorkloadsResponse response;
-  for (const HostState* host : HostsFor(request.host())) {
+  for (const HostState* host : HostsFor(asked.host)) {
     for (auto& workload : ViewWorkloads(*host, PlanOf(*host), policy_)) {
       const auto move = moves.find({host->name, workload.report().workload().name()});
       if (move != moves.end()) workload.set_migration(move->second);
-      if (request.workload().empty() || NamesWorkload(workload.report().workload(), request.workload())) {
-        if (auto drift = drifts_.Status(*host, workload.report().workload().name(), !request.workload().empty())) {
+      if (asked.workload.empty() || NamesWorkload(workload.report().workload(), asked.workload)) {
+        if (auto drift = drifts_.Status(*host, workload.report().workload().name(), !asked.workload.empty())) {
           *workload.mutable_drift() = std::move(*drift);
         }
         for (v1::DemandStatus& demand : ViewDemands(*host, workload.report(), workload.risk(),
@@ -136,8 +162,8 @@ absl::StatusOr<v1::ListWorkloadsResponse> ControllerCore::ListWorkloads(const v1
       }
     }
   }
-  if (response.workloads().empty() && !request.workload().empty()) {
-    return NoSuchWorkload(request.host(), request.workload());
+  if (response.workloads().empty() && !asked.workload.empty()) {
+    return NoSuchWorkload(asked.host, asked.workload);
   }
   std::sort(
       response.mutable_workloads()->begin(), response.mutable_workloads()->end(), [](const auto& a, const auto& b) {
@@ -149,18 +175,19 @@ absl::StatusOr<v1::ListWorkloadsResponse> ControllerCore::ListWorkloads(const v1
 absl::StatusOr<v1::ListPairsResponse> ControllerCore::ListPairs(const v1::ListPairsRequest& request) {
   absl::MutexLock lock(&mutex_);
   TRUCE_RETURN_IF_ERROR(KnownHost(request.host()));
-  if (!request.workload().empty() && FindWorkloads(request.host(), request.workload()).empty()) {
-    return NoSuchWorkload(request.host(), request.workload());
+  const Asked asked = TakeApart(request.host(), request.workload());
+  if (!asked.workload.empty() && FindWorkloads(asked.host, asked.workload).empty()) {
+    return NoSuchWorkload(asked.host, asked.workload);
   }
   v1::ListPairsResponse response;
-  for (const HostState* host : HostsFor(request.host())) {
+  for (const HostState* host : HostsFor(asked.host)) {
     const auto named = [&](const std::string& name) {
       const auto* workload = host->Find(name);
-      return workload != nullptr && NamesWorkload(workload->workload(), request.workload());
+      return workload != nullptr && NamesWorkload(workload->workload(), asked.workload);
     };
     for (const auto& pair : host->report.pairs()) {
       if (pair.score() < request.minimum_score()) continue;
-      if (!request.workload().empty() && !named(pair.victim()) && !named(pair.aggressor())) continue;
+      if (!asked.workload.empty() && !named(pair.victim()) && !named(pair.aggressor())) continue;
       *response.add_pairs() = ViewPair(*host, PlanOf(*host), policy_, pair);
     }
   }
@@ -180,14 +207,16 @@ absl::StatusOr<v1::ListActionsResponse> ControllerCore::ListActions(const v1::Li
   return response;
 }
 
-std::string ControllerCore::FullName(std::string_view host, const std::string& query) {
-  if (query.empty()) return query;
+ControllerCore::Asked ControllerCore::FullName(std::string_view host, const std::string& query) {
+  if (query.empty()) return {std::string(host), query};
   absl::MutexLock lock(&mutex_);
-  const auto found = FindWorkloads(host, query);
+  Asked asked = TakeApart(host, query);
+  const auto found = FindWorkloads(asked.host, asked.workload);
   const bool same = !found.empty() && std::all_of(found.begin(), found.end(), [&](const Found& one) {
     return one.workload->workload().name() == found.front().workload->workload().name();
   });
-  return same ? found.front().workload->workload().name() : query;
+  if (same) asked.workload = found.front().workload->workload().name();
+  return asked;
 }
 
 absl::Status ControllerCore::KnownNames(std::string_view host, std::string_view workload) {
@@ -198,31 +227,32 @@ absl::Status ControllerCore::KnownNames(std::string_view host, std::string_view 
 }
 
 absl::StatusOr<v1::ListEventsResponse> ControllerCore::ListEvents(const v1::ListEventsRequest& request) {
-  TRUCE_ASSIGN_OR_RETURN(auto events, store_.Events({.host = request.host(),
-                                                     .workload = FullName(request.host(), request.workload()),
+  const Asked asked = FullName(request.host(), request.workload());
+  TRUCE_ASSIGN_OR_RETURN(auto events, store_.Events({.host = asked.host,
+                                                     .workload = asked.workload,
                                                      .kinds = {request.kinds().begin(), request.kinds().end()},
                                                      .after = request.after_sequence(),
                                                      .limit = Limit(request.limit())}));
   v1::ListEventsResponse response;
-  if (events.empty()) TRUCE_RETURN_IF_ERROR(KnownNames(request.host(), request.workload()));
+  if (events.empty()) TRUCE_RETURN_IF_ERROR(KnownNames(asked.host, asked.workload));
   for (auto& event : events) *response.add_events() = std::move(event);
   return response;
 }
 
 absl::StatusOr<v1::ListReceiptsResponse> ControllerCore::ListReceipts(const v1::ListReceiptsRequest& request) {
-  TRUCE_ASSIGN_OR_RETURN(auto receipts, store_.Receipts(request.host(), FullName(request.host(), request.workload()),
-                                                        Limit(request.limit())));
+  const Asked asked = FullName(request.host(), request.workload());
+  TRUCE_ASSIGN_OR_RETURN(auto receipts, store_.Receipts(asked.host, asked.workload, Limit(request.limit())));
   v1::ListReceiptsResponse response;
-  if (receipts.empty()) TRUCE_RETURN_IF_ERROR(KnownNames(request.host(), request.workload()));
+  if (receipts.empty()) TRUCE_RETURN_IF_ERROR(KnownNames(asked.host, asked.workload));
   for (auto& receipt : receipts) *response.add_receipts() = std::move(receipt);
   return response;
 }
 
 absl::StatusOr<v1::ListDecisionsResponse> ControllerCore::ListDecisions(const v1::ListDecisionsRequest& request) {
-  TRUCE_ASSIGN_OR_RETURN(auto decisions, store_.Decisions(request.host(), FullName(request.host(), request.workload()),
-                                                          Limit(request.limit())));
+  const Asked asked = FullName(request.host(), request.workload());
+  TRUCE_ASSIGN_OR_RETURN(auto decisions, store_.Decisions(asked.host, asked.workload, Limit(request.limit())));
   v1::ListDecisionsResponse response;
-  if (decisions.empty()) TRUCE_RETURN_IF_ERROR(KnownNames(request.host(), request.workload()));
+  if (decisions.empty()) TRUCE_RETURN_IF_ERROR(KnownNames(asked.host, asked.workload));
   for (auto& decision : decisions) *response.add_decisions() = std::move(decision);
   return response;
 }
@@ -246,6 +276,10 @@ absl::StatusOr<v1::ExplainResponse> ControllerCore::Explain(const v1::ExplainReq
   if (!request.aggressor().empty()) {
     TRUCE_ASSIGN_OR_RETURN(const Found aggressor, OneWorkload(host_name, request.aggressor()));
     aggressor_name = aggressor.workload->workload().name();
+    if (aggressor_name == victim_name) {
+      return absl::InvalidArgumentError(StrCat(
+          "\"", request.aggressor(), "\" is the victim itself, which no score tells of; name a neighbour of it"));
+    }
   }
   v1::ExplainResponse response;
   for (auto& workload : ViewWorkloads(host, PlanOf(host), policy_)) {
@@ -264,7 +298,7 @@ absl::StatusOr<v1::ExplainResponse> ControllerCore::Explain(const v1::ExplainReq
     for (auto& receipt : *receipts) *response.add_receipts() = std::move(receipt);
   }
   for (auto& sentence : ExplainSentences(host, PlanOf(host), policy_, IsHeld(host.name), MomentOf(clock_), response,
-                                         migrations_.Open())) {
+                                         aggressor_name, migrations_.Open())) {
     response.add_sentences(std::move(sentence));
   }
   for (const auto& status : {decisions.status(), receipts.status()}) {

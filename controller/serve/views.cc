@@ -210,6 +210,24 @@ std::string SaySuspect(const HostState& host, const v1::PairStatus& pair) {
   return text;
 }
 
+// That nobody is suspected, or (when one alone was asked about) that this one is not, and who is instead.
+std::string SayNoSuspect(const HostState& host, const std::string& victim, std::string_view aggressor) {
+  std::vector<const v1::PairScore*> suspects;
+  for (const v1::PairScore& pair : host.report.pairs()) {
+    if (pair.victim() == victim) suspects.push_back(&pair);
+  }
+  if (suspects.empty()) return "Nobody on the host is suspected of slowing it: no pair with it as victim has a score.";
+  std::stable_sort(suspects.begin(), suspects.end(),
+                   [](const auto* a, const auto* b) { return a->score() > b->score(); });
+  const size_t more = suspects.size() - std::min(suspects.size(), kCandidates);
+  suspects.resize(suspects.size() - more);
+  std::vector<std::string> names;
+  for (const auto* pair : suspects)
+    names.push_back(absl::StrFormat("%s (score %.0f)", pair->aggressor(), pair->score()));
+  return StrCat(aggressor, " is not suspected of slowing it: the host reports no score of that pair. Others are: ",
+                absl::StrJoin(names, ", "), more > 0 ? StrCat(" and ", more, " more") : std::string(), ".");
+}
+
 std::string SayActions(const HostPlan& plan, const std::string& victim, Moment now) {
   std::vector<std::string> parts;
   for (const auto& [_, planned] : plan.actions) {
@@ -247,14 +265,12 @@ std::string SayMigration(const v1::Migration& migration, Moment now) {
 
 std::vector<std::string> ExplainSentences(const HostState& host, const HostPlan& plan, const v1::Policy& policy,
                                           bool held, Moment now, const v1::ExplainResponse& facts,
-                                          const std::vector<v1::Migration>& migrations) {
+                                          std::string_view only_suspect, const std::vector<v1::Migration>& migrations) {
   std::vector<std::string> sentences;
   const auto& victim = facts.victim().report();
   const std::string& name = victim.workload().name();
   sentences.push_back(SayVictim(host, victim, now));
-  if (facts.pairs().empty()) {
-    sentences.push_back("Nobody on the host is suspected of slowing it: no pair with it as victim has a score.");
-  }
+  if (facts.pairs().empty()) sentences.push_back(SayNoSuspect(host, name, only_suspect));
   for (const auto& pair : facts.pairs()) sentences.push_back(SaySuspect(host, pair));
   const std::string actions = SayActions(plan, name, now);
   if (!actions.empty()) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controller/fleet/fleet.h"
@@ -26,9 +27,10 @@ std::vector<v1::WorkloadStatus> ViewWorkloads(const HostState& host, const HostP
 std::string SayMigration(const v1::Migration& migration, Moment now);
 
 // Why a victim is slow, who is suspected, what Truce does about it: one sentence a line, for a person at 3 am.
-// `migrations` are those that have not ended.
+// `only_suspect` is the full name of the one that was asked about, or empty. `migrations` are those that have not
+// ended.
 std::vector<std::string> ExplainSentences(const HostState& host, const HostPlan& plan, const v1::Policy& policy,
                                           bool held, Moment now, const v1::ExplainResponse& facts,
-                                          const std::vector<v1::Migration>& migrations);
+                                          std::string_view only_suspect, const std::vector<v1::Migration>& migrations);
 
 }  // namespace truce::controller

@@ -75,6 +75,29 @@ TEST_F(AppTest, HelpOpensWithExamples) {
   EXPECT_THAT(result.out, AllOf(HasSubstr("TRUCE_SERVER"), HasSubstr("127.0.0.1:7443"), HasSubstr("explain")));
 }
 
+TEST_F(AppTest, AWordThatIsNoneHasNoHelp) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"bogus", "--help"}, {"get", "bogus", "--help"}, {"bogus", "--version"}}) {
+    const Result result = RunAlone(arguments);
+    EXPECT_EQ(result.code, 2) << testing::PrintToString(arguments);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, HasSubstr("'bogus' is no word after 'trucectl"));
+  }
+  EXPECT_EQ(RunAlone({"get", "--help"}).code, 0);
+  EXPECT_EQ(RunAlone({"--server", "h:1", "get", "pairs", "redis", "--help"}).code, 0);
+}
+
+TEST_F(AppTest, AServerThatIsNoHostAndPortIsAUsageError) {
+  for (const char* server : {"127.0.0.1:99999", "127.0.0.1:abc", "127.0.0.1:0", "127.0.0.1:", ":7443", "::1:7443"}) {
+    const Result result = RunAlone({"get", "hosts", "--plaintext", "--server", server});
+    EXPECT_EQ(result.code, 2) << server;
+    EXPECT_THAT(result.err, HasSubstr(StrCat("'", server, "' is not HOST:PORT")));
+  }
+  environment_["TRUCE_SERVER"] = "127.0.0.1:abc";
+  EXPECT_THAT(RunAlone({"get", "hosts", "--plaintext"}).err, HasSubstr("TRUCE_SERVER"));
+  EXPECT_EQ(RunAlone({"version"}).code, 0) << "nobody is asked";
+}
+
 TEST_F(AppTest, DeadServerIsOneSentenceWithTheAddress) {
   controller_.Stop();
   const Result result = RunWith({"get", "hosts"});
@@ -145,9 +168,11 @@ TEST_F(AppTest, FullDiskIsAFailure) {
 }
 
 TEST_F(AppTest, VersionIsANumber) {
-  const Result result = RunAlone({"version"});
-  EXPECT_EQ(result.code, 0);
-  EXPECT_THAT(result.out, MatchesRegex("trucectl [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+  for (const char* word : {"version", "--version"}) {
+    const Result result = RunAlone({word});
+    EXPECT_EQ(result.code, 0);
+    EXPECT_THAT(result.out, MatchesRegex("trucectl [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+  }
 }
 
 class CompletionTest : public CliTest {

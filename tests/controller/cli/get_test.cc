@@ -196,6 +196,15 @@ TEST_F(GetTest, NothingIsSaidOnTheErrorStream) {
   EXPECT_THAT(result.err, HasSubstr("no pairs"));
 }
 
+// Others may well slow others than those that the filter leaves.
+TEST_F(GetTest, NothingThatMatchesIsNotNothing) {
+  controller_.pairs.Clear();
+  EXPECT_EQ(RunWith({"get", "pairs", "--min-score", "99"}).err, "no pair scores at least 99\n");
+  EXPECT_EQ(RunWith({"get", "pairs", "redis.service", "--host", "db", "--min-score", "50.5"}).err,
+            "no pair of redis.service on db scores at least 50.5\n");
+  EXPECT_EQ(RunWith({"get", "pairs", "redis.service"}).err, "no pair of redis.service has a score\n");
+}
+
 TEST_F(GetTest, ColourOnATerminalOnlyAndNeverWithNoColor) {
   EXPECT_THAT(RunWith({"get", "hosts"}).out, Not(HasSubstr("\x1b[")));
   terminal_ = true;
@@ -241,6 +250,13 @@ TEST_F(GetTest, ExplainSpeaksFirstAndThenShowsNumbers) {
   EXPECT_THAT(result.out, StartsWith("redis.service is 42 % slower"));
   EXPECT_THAT(result.out, AllOf(HasSubstr("run_queue_wait_ratio"), HasSubstr("50%"), HasSubstr("10%"),
                                 HasSubstr("+4.0"), HasSubstr("0.77"), HasSubstr("cpu_pin on 1")));
+}
+
+TEST_F(GetTest, AWorkloadIsNotExplainedAgainstItself) {
+  const Result result = RunWith({"explain", "redis.service", "redis.service"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("VICTIM and AGGRESSOR are both 'redis.service'"));
+  EXPECT_EQ(controller_.calls, 0);
 }
 
 TEST_F(GetTest, ExplainWideShowsBetweenWhatTheSeverityLies) {

@@ -106,6 +106,46 @@ TEST_F(PlaceCliTest, NothingAndNonsenseAreUsageErrors) {
   EXPECT_EQ(RunWith({"release"}).code, 2);
 }
 
+TEST_F(PlaceCliTest, SizesAreNumbersWithUnitsOf1024) {
+  for (const auto& [text, bytes] : {std::pair<const char*, double>{"1.5GiB", 1.5 * (1 << 30)},
+                                    {"512MiB", 512.0 * (1 << 20)},
+                                    {"4GB", 4.0 * (1 << 30)},
+                                    {"2 g", 2.0 * (1 << 30)},
+                                    {"3k", 3072},
+                                    {"1TiB", 0x1p40},
+                                    {"1000", 1000},
+                                    {"7B", 7}}) {
+    EXPECT_EQ(RunWith({"place", "--memory", text}).code, 0) << text;
+    EXPECT_EQ(static_cast<double>(controller_.scheduler.place_request.workload().memory_bytes()), bytes) << text;
+  }
+  for (const char* text :
+       {"-1", "-4GiB", "lots", "GiB", "1.5.5GiB", "4GiBs", "inf", "nan", "0x10", "1e3", "9999999TiB"}) {
+    const Result result = RunWith({"place", "--memory", text});
+    EXPECT_EQ(result.code, 2) << text;
+    EXPECT_THAT(result.err,
+                HasSubstr(StrCat("--memory: '", text, "' is no size: give a number with a unit such as 512MiB")));
+  }
+  EXPECT_EQ(RunWith({"simulate", "--add", "1", "--memory", "-1"}).code, 2);
+  EXPECT_THAT(RunWith({"place", "--help"}).out, HasSubstr("are of 1024"));
+}
+
+TEST_F(PlaceCliTest, FlagsThatWouldHaveNoEffectOrContradictAreRefusedByName) {
+  const auto refused = [this](const std::vector<std::string>& arguments) {
+    const Result result = RunWith(arguments);
+    EXPECT_EQ(result.code, 2) << testing::PrintToString(arguments);
+    EXPECT_EQ(result.out, "");
+    return result.err;
+  };
+  EXPECT_THAT(refused({"place", "--cpu", "1", "--most-per-host", "0"}), HasSubstr("--most-per-host"));
+  EXPECT_THAT(refused({"place", "--cpu", "1", "--most-per-domain", "0"}), HasSubstr("--most-per-domain"));
+  EXPECT_THAT(refused({"place", "--cpu", "1", "--apart-from", "a,b", "--beside", "b"}),
+              HasSubstr("'b' is given to both --apart-from and --beside"));
+  EXPECT_THAT(refused({"simulate", "--fail", "h1", "--application", "web"}), HasSubstr("--application requires --add"));
+  EXPECT_THAT(refused({"simulate", "--fail", "h1", "--memory", "1GiB"}), HasSubstr("--memory requires --add"));
+  EXPECT_THAT(refused({"simulate", "--drain", "h1", "--fail", "h2", "--fail", "h1"}),
+              HasSubstr("'h1' is given to both --drain and --fail"));
+}
+
 TEST_F(PlaceCliTest, AReservationIsGivenBack) {
   controller_.scheduler.release.set_released(true);
   EXPECT_THAT(RunWith({"release", "908bd109-r7"}).out, HasSubstr("reservation 908bd109-r7 has ended"));
