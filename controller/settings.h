@@ -72,9 +72,9 @@ std::string ModelDirectoryOf(const Settings& settings);
 absl::StatusOr<std::vector<std::string>> CheckPaths(const Settings& settings);
 
 // Whether the controller could secure its port with these settings: the files of tls.* are there and go together, the
-// certificate is a controller's, and plain text stays on loopback. InvalidArgument names the key; FailedPrecondition says
-// that the CA did not sign the certificate, which is right only where agents and trucectl know another CA. Looks at the
-// files, so it is no part of ReadSettings.
+// certificate is a controller's, and plain text stays on loopback. InvalidArgument names the key; FailedPrecondition
+// says that the CA did not sign the certificate, which is right only where agents and trucectl know another CA. Looks
+// at the files, so it is no part of ReadSettings.
 absl::Status CheckSecurity(const Settings& settings);
 
 }  // namespace truce::controller

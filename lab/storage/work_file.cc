@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -37,6 +39,20 @@ absl::Status SayWhy(int error, const std::string& path, uint64_t bytes) {
   }
 }
 
+// Asked before it is taken: a disk that is full for a moment only is full for everybody who writes in it.
+absl::Status LookForRoom(int fd, const std::string& path, uint64_t bytes) {
+  // Of what is free, so much is left to others.
+  constexpr double kLeft = 0.1;
+  struct statvfs room {};
+  if (fstatvfs(fd, &room) != 0) return ErrnoStatus(errno, StrCat("asking for the room at ", path));
+  const double free_bytes = static_cast<double>(room.f_bavail) * static_cast<double>(room.f_frsize);
+  if (static_cast<double>(bytes) <= (1 - kLeft) * free_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "there is no room for %d MiB at %s, where %.0f MiB are free and a tenth of that is left to others; make room, or "
+      "give a smaller --size",
+      bytes >> 20, path, free_bytes / (1 << 20)));
+}
+
 }  // namespace
 
 absl::StatusOr<WorkFile> WorkFile::Make(const std::string& path, uint64_t bytes) {
@@ -56,6 +72,7 @@ absl::StatusOr<WorkFile> WorkFile::Make(const std::string& path, uint64_t bytes)
                " is on a file system that can't be read past the page cache, such as a tmpfs, so no disk would be "
                "measured; give a directory on a disk's file system"));
   }
+  TRUCE_RETURN_IF_ERROR(LookForRoom(file.fd_.get(), path, bytes));
   // Some file systems have no way to do it but to write it all.
   if (const int error = posix_fallocate(file.fd_.get(), 0, static_cast<off_t>(bytes)); error != 0) {
     return SayWhy(error, path, bytes);

@@ -13,7 +13,8 @@ namespace truce::lab {
 class WorkFile {
  public:
   // Makes `path`, whose space is taken from the disk at once, and takes its name away again. AlreadyExists when there
-  // is something of that name, which is left alone; ResourceExhausted when the disk is too full, PermissionDenied when
+  // is something of that name, which is left alone; ResourceExhausted when that would leave others less than a tenth of
+  // what is free, PermissionDenied when
   // it may not be written: each says what to do. FailedPrecondition on a file system without a disk, or one that can't
   // be read past the page cache. `path` is where it says, and errors name it.
   static absl::StatusOr<WorkFile> Make(const std::string& path, uint64_t bytes);
