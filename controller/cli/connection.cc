@@ -3,12 +3,12 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
-#include <string_view>
 #include <utility>
 
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/rpc/security.h"
+#include "src/rpc/unreachable.h"
 #include "truce/v1/operator.grpc.pb.h"
 #include "truce/v1/scheduler.grpc.pb.h"
 
@@ -22,40 +22,35 @@ constexpr std::chrono::milliseconds kThinkTimeout(1'500'000);
 // A fleet of 10,000 hosts with their workloads in one answer.
 constexpr int kLargestAnswer = 512 << 20;
 
-bool Contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
 // What gRPC says of a failed connection, as the one thing to check.
 absl::Status Unreachable(const ConnectionFlags& flags, const grpc::Status& status) {
-  const std::string detail = status.error_message();  // a copy: gRPC may return it by value
   const std::string address = StrCat("the controller at ", flags.server);
-  if (Contains(detail, "wrong version number")) {
-    return absl::UnavailableError(StrCat(address, " does not speak TLS; add --plaintext if it is meant to"));
+  switch (rpc::HindranceOf(status)) {
+    case rpc::Hindrance::kNoTls:
+      return absl::UnavailableError(StrCat(address, " does not speak TLS; add --plaintext if it is meant to"));
+    case rpc::Hindrance::kOtherAuthority:
+    case rpc::Hindrance::kOtherName:
+      return absl::UnavailableError(StrCat(
+          address, " and this certificate do not trust each other; check that --ca (", flags.ca_file,
+          ") is the CA that signed the controller's certificate, and that the certificate names the address you use "
+          "(trucectl certs show)"));
+    case rpc::Hindrance::kNothingListens:
+      return absl::UnavailableError(StrCat("nothing listens at ", flags.server,
+                                           "; check that truce-controller is running there (systemctl status "
+                                           "truce-controller) and that --server or TRUCE_SERVER is right"));
+    case rpc::Hindrance::kUnresolved:
+      return absl::UnavailableError(
+          StrCat("the name in ", flags.server, " does not resolve; check --server or TRUCE_SERVER"));
+    case rpc::Hindrance::kClosed:
+      return absl::UnavailableError(
+          flags.plaintext ? StrCat(address, " closed the connection; if it speaks TLS, leave out --plaintext")
+                          : StrCat(address, " closed the connection; check that --cert (", flags.certificate_file,
+                                   ") was signed by its CA and is still valid (trucectl certs show)"));
+    case rpc::Hindrance::kNoAnswer:
+    case rpc::Hindrance::kUnknown:
+      break;
   }
-  if (Contains(detail, "certificate verify failed") || Contains(detail, "Ssl handshake failed") ||
-      Contains(detail, "Hostname Verification Check failed") || Contains(detail, "is not in peer certificate")) {
-    return absl::UnavailableError(StrCat(
-        address, " and this certificate do not trust each other; check that --ca (", flags.ca_file,
-        ") is the CA that signed the controller's certificate, and that the certificate names the address you use "
-        "(trucectl certs show)"));
-  }
-  if (Contains(detail, "Connection refused")) {
-    return absl::UnavailableError(StrCat("nothing listens at ", flags.server,
-                                         "; check that truce-controller is running there (systemctl status "
-                                         "truce-controller) and that --server or TRUCE_SERVER is right"));
-  }
-  if (Contains(detail, "Domain name not found") || Contains(detail, "DNS resolution failed")) {
-    return absl::UnavailableError(
-        StrCat("the name in ", flags.server, " does not resolve; check --server or TRUCE_SERVER"));
-  }
-  if (Contains(detail, "Socket closed") || Contains(detail, "reset by peer") || Contains(detail, "Broken pipe") ||
-      Contains(detail, "closing transport")) {
-    return absl::UnavailableError(
-        flags.plaintext ? StrCat(address, " closed the connection; if it speaks TLS, leave out --plaintext")
-                        : StrCat(address, " closed the connection; check that --cert (", flags.certificate_file,
-                                 ") was signed by its CA and is still valid (trucectl certs show)"));
-  }
+  const std::string detail = status.error_message();  // a copy: gRPC may return it by value
   return absl::UnavailableError(
       StrCat(address, " cannot be reached (", detail,
              "); check --server or TRUCE_SERVER, and that truce-controller is running there"));

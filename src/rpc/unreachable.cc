@@ -9,11 +9,12 @@ namespace truce::rpc {
 namespace {
 
 // The first that is in the text counts.
-constexpr std::array<std::pair<std::string_view, Hindrance>, 11> kWords = {{
+constexpr std::array<std::pair<std::string_view, Hindrance>, 12> kWords = {{
     {"wrong version number", Hindrance::kNoTls},
     {"certificate verify failed", Hindrance::kOtherAuthority},
     {"Hostname Verification Check failed", Hindrance::kOtherName},
     {"is not in peer certificate", Hindrance::kOtherName},
+    {"Ssl handshake failed", Hindrance::kOtherAuthority},
     {"Connection refused", Hindrance::kNothingListens},
     {"Domain name not found", Hindrance::kUnresolved},
     {"DNS resolution failed", Hindrance::kUnresolved},
